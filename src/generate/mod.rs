@@ -1,0 +1,1 @@
+//! Running pods back to Kubernetes YAML.

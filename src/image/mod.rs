@@ -1,0 +1,1 @@
+//! Images: references, archives in and out, the image store.

@@ -1,0 +1,61 @@
+//! An application: what one `kube play` (later: one Compose project) asks for, as a whole.
+
+use super::{ClaimTemplate, ConfigMap, Pod, Secret};
+use serde::{Deserialize, Serialize};
+
+/// Everything one set of input files asks for, lowered and validated.
+///
+/// Names are unique per kind. Pods are in file order; the pods of a workload stand where the workload stood.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Application {
+    /// Name of the first workload or pod of the files; for input without one, of the first object.
+    pub name: String,
+    /// The files as they were read, in order: what `kube generate` gives back.
+    pub sources: Vec<Source>,
+    /// Workload objects (Deployment now), whose pods are among `pods`.
+    pub workloads: Vec<Workload>,
+    pub pods: Vec<Pod>,
+    pub config_maps: Vec<ConfigMap>,
+    pub secrets: Vec<Secret>,
+    pub claims: Vec<ClaimTemplate>,
+}
+
+/// One input file as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Path as the user typed it, a URL, or `-` for standard input.
+    pub name: String,
+    /// Absolute path when the source is a file.
+    pub path: Option<std::path::PathBuf>,
+    /// The whole text, unchanged.
+    pub text: String,
+    /// Each object of the file in order: kind, name, and the byte range of its document in `text`.
+    pub documents: Vec<DocumentRange>,
+}
+
+/// Where one object stands in its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRange {
+    pub kind: String,
+    pub name: String,
+    /// Byte range in the source's text: the YAML document without its `---` line; an item of a `List` has the range of the item.
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A controller object that owns pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    pub kind: WorkloadKind,
+    pub name: String,
+    /// Wanted number of pods.
+    pub replicas: u32,
+    /// Names of its pods in `Application::pods`, in ordinal order.
+    pub pods: Vec<String>,
+}
+
+/// Kinds of controller objects (Kubernetes API reference, "Workload Resources").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    Deployment,
+}

@@ -1,0 +1,313 @@
+//! A container of a pod (Kubernetes API, `Container` v1 core).
+
+use super::pod::{Pod, RestartPolicy};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// A validated container. References to ConfigMaps and Secrets were found to resolve when it was lowered; their values are
+/// looked up when the container starts ([`super::environment`]), so that the model never holds a secret.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    /// `name`, a DNS-1123 label, unique among all containers of the pod.
+    pub name: String,
+    /// Image reference as written.
+    pub image: String,
+    pub pull_policy: Option<PullPolicy>,
+    /// Replaces the image's entrypoint and drops its cmd; empty when unset.
+    pub command: Vec<String>,
+    /// Replaces the image's cmd; empty when unset.
+    pub args: Vec<String>,
+    pub working_dir: Option<String>,
+    pub ports: Vec<Port>,
+    pub env_from: Vec<EnvFrom>,
+    pub env: Vec<EnvVar>,
+    pub resources: Resources,
+    pub mounts: Vec<VolumeMount>,
+    pub startup_probe: Option<Probe>,
+    pub readiness_probe: Option<Probe>,
+    pub liveness_probe: Option<Probe>,
+    pub lifecycle: Lifecycle,
+    pub security: ContainerSecurity,
+    /// An init container with `restartPolicy: Always`: started in its turn, waited for until started (and its startup probe
+    /// has passed), then left running beside the others and stopped after them.
+    pub sidecar: bool,
+    pub stdin: bool,
+    pub tty: bool,
+    /// `terminationMessagePath`, `/dev/termination-log` when unset.
+    pub termination_message_path: Option<String>,
+    /// `terminationMessagePolicy: FallbackToLogsOnError`.
+    pub termination_message_from_logs: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+/// One entry of `ports`, after `--publish` and `--publish-all`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    pub name: Option<String>,
+    pub container_port: u16,
+    /// Port on the host, when published.
+    pub host_port: Option<u16>,
+    /// Host address to listen on; every address when unset.
+    pub host_ip: Option<IpAddr>,
+    pub protocol: Protocol,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+/// One entry of `envFrom`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvFrom {
+    /// Put before each key; empty when unset.
+    pub prefix: String,
+    pub source: EnvFromSource,
+    pub optional: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnvFromSource {
+    /// Name of a ConfigMap.
+    ConfigMap(String),
+    /// Name of a Secret.
+    Secret(String),
+}
+
+/// One entry of `env`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvVar {
+    pub name: String,
+    pub value: EnvValue,
+}
+
+/// Where the value of a variable comes from (`EnvVar.value`, `EnvVarSource`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnvValue {
+    /// Text in which `$(NAME)` stands for variables defined before it.
+    Literal(String),
+    ConfigMapKey {
+        name: String,
+        key: String,
+        optional: bool,
+    },
+    SecretKey {
+        name: String,
+        key: String,
+        optional: bool,
+    },
+    /// A path such as `metadata.name`, `metadata.labels['app']`, `status.podIP`, `spec.nodeName`.
+    Field(String),
+    /// A resource of a container (this one when `container` is `None`), divided by `divisor` and rounded up.
+    Resource {
+        container: Option<String>,
+        resource: ResourceName,
+        limit: bool,
+        divisor: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResourceName {
+    Cpu,
+    Memory,
+    EphemeralStorage,
+}
+
+/// `resources`. `None` is unset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// Thousandths of a core.
+    pub cpu_request_milli: Option<u64>,
+    /// Thousandths of a core.
+    pub cpu_limit_milli: Option<u64>,
+    /// Bytes.
+    pub memory_request: Option<u64>,
+    /// Bytes.
+    pub memory_limit: Option<u64>,
+    /// Bytes.
+    pub ephemeral_storage_limit: Option<u64>,
+    /// Processes and threads; from the annotation `io.podman.annotations.pids-limit/<container>`; 2048 when unset.
+    pub pids_limit: Option<i64>,
+}
+
+/// One entry of `volumeMounts`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeMount {
+    /// Name of a volume of the pod.
+    pub volume: String,
+    /// Absolute, cleaned path in the container.
+    pub path: String,
+    pub read_only: bool,
+    /// `recursiveReadOnly` other than `Disabled`.
+    pub recursive_read_only: bool,
+    /// Relative path in the volume without `..`.
+    pub sub_path: Option<String>,
+    /// Like `sub_path`, with `$(NAME)` to expand from the container's environment.
+    pub sub_path_expr: Option<String>,
+    pub propagation: Propagation,
+}
+
+/// `mountPropagation`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Propagation {
+    #[default]
+    None,
+    HostToContainer,
+    Bidirectional,
+}
+
+/// A probe (`Probe` v1 core), defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    pub handler: Handler,
+    /// Seconds after the container's start. Default 0.
+    pub initial_delay_seconds: u32,
+    /// Seconds. Default 10, at least 1.
+    pub period_seconds: u32,
+    /// Seconds. Default 1, at least 1.
+    pub timeout_seconds: u32,
+    /// Default 1.
+    pub success_threshold: u32,
+    /// Default 3.
+    pub failure_threshold: u32,
+    /// Replaces the pod's grace when this probe kills the container.
+    pub termination_grace_seconds: Option<u64>,
+}
+
+/// What a probe or a hook does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Handler {
+    Exec(Vec<String>),
+    Http(HttpGet),
+    Tcp(TcpSocket),
+    /// Seconds; only in hooks.
+    Sleep(u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpGet {
+    /// The pod's address when unset.
+    pub host: Option<String>,
+    pub port: PortTarget,
+    /// Starts with `/`.
+    pub path: String,
+    /// `scheme: HTTPS`.
+    pub https: bool,
+    pub headers: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpSocket {
+    /// The pod's address when unset.
+    pub host: Option<String>,
+    pub port: PortTarget,
+}
+
+/// A port by number; names were resolved when the container was lowered.
+pub type PortTarget = u16;
+
+/// `lifecycle`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lifecycle {
+    pub post_start: Option<Handler>,
+    pub pre_stop: Option<Handler>,
+    /// `stopSignal`, as in `SIGUSR1`.
+    pub stop_signal: Option<String>,
+}
+
+/// `securityContext` of a container as written; unset values fall back to the pod's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerSecurity {
+    pub run_as_user: Option<u32>,
+    pub run_as_group: Option<u32>,
+    pub run_as_non_root: Option<bool>,
+    pub privileged: bool,
+    pub read_only_root_filesystem: bool,
+    pub allow_privilege_escalation: Option<bool>,
+    pub capabilities: Capabilities,
+    pub seccomp: Option<SeccompProfile>,
+    /// `procMount: Unmasked`.
+    pub unmasked_proc: bool,
+}
+
+/// `capabilities`: names in upper case without `CAP_`; `ALL` stands for every one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Capabilities {
+    pub add: Vec<String>,
+    pub drop: Vec<String>,
+}
+
+/// `seccompProfile`. Unset means `RuntimeDefault` here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeccompProfile {
+    RuntimeDefault,
+    Unconfined,
+    /// Path of a profile in the OCI JSON form, relative to the profile root.
+    Localhost(String),
+}
+
+/// The security settings that hold for one container after the pod's have been merged in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectiveSecurity {
+    pub run_as_user: Option<u32>,
+    pub run_as_group: Option<u32>,
+    pub run_as_non_root: bool,
+    pub supplemental_groups: Vec<u32>,
+    pub fs_group: Option<u32>,
+    pub privileged: bool,
+    pub read_only_root_filesystem: bool,
+    pub no_new_privileges: bool,
+    pub capabilities: Capabilities,
+    pub seccomp: SeccompProfile,
+    pub unmasked_proc: bool,
+}
+
+impl Container {
+    /// Merges the pod's security context under the container's own (Kubernetes: the container's value wins).
+    pub fn effective_security(&self, pod: &Pod) -> EffectiveSecurity {
+        let (own, outer) = (&self.security, &pod.security);
+        let seccomp = own.seccomp.clone().or_else(|| outer.seccomp.clone());
+        EffectiveSecurity {
+            run_as_user: own.run_as_user.or(outer.run_as_user),
+            run_as_group: own.run_as_group.or(outer.run_as_group),
+            run_as_non_root: own.run_as_non_root.or(outer.run_as_non_root).unwrap_or(false),
+            supplemental_groups: outer.supplemental_groups.clone(),
+            fs_group: outer.fs_group,
+            privileged: own.privileged,
+            read_only_root_filesystem: own.read_only_root_filesystem,
+            no_new_privileges: own.allow_privilege_escalation == Some(false),
+            capabilities: own.capabilities.clone(),
+            seccomp: if own.privileged {
+                SeccompProfile::Unconfined
+            } else {
+                seccomp.unwrap_or(SeccompProfile::RuntimeDefault)
+            },
+            unmasked_proc: own.unmasked_proc,
+        }
+    }
+
+    /// The policy that decides whether the container is started again after it ended.
+    pub fn restart_policy(&self, pod: &Pod, is_init: bool) -> RestartPolicy {
+        match (is_init, self.sidecar, pod.restart_policy) {
+            (true, true, _) => RestartPolicy::Always,
+            (true, false, RestartPolicy::Always) => RestartPolicy::OnFailure,
+            (_, _, policy) => policy,
+        }
+    }
+}

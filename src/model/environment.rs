@@ -1,0 +1,1 @@
+//! The environment of a container, computed when it starts.

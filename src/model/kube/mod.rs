@@ -1,0 +1,1 @@
+//! Kubernetes documents to the model.

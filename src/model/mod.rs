@@ -1,0 +1,28 @@
+//! What is wanted, validated: applications, pods, containers, volumes, and the diagnostics that say why not.
+//!
+//! Pure: no files, clock, network or processes; what reality contributes (existing objects, pod addresses, times) is an
+//! argument. Kubernetes semantics are the base of the model. Both front ends lower to it: [`kube`] now, Compose later.
+//!
+//! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
+//! [`pod`], [`container`], [`volume`], [`object`], [`application`] (the model), [`environment`] (variables of a container),
+//! [`kube`] (Kubernetes documents to the model).
+
+pub mod application;
+pub mod container;
+pub mod diagnostic;
+pub mod environment;
+pub mod kube;
+pub mod object;
+pub mod pod;
+pub mod quantity;
+pub mod volume;
+pub mod yaml;
+
+pub use application::{Application, Source, Workload, WorkloadKind};
+pub use container::{
+    Capabilities, Container, ContainerSecurity, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle,
+    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, SeccompProfile, TcpSocket, VolumeMount,
+};
+pub use object::{ConfigMap, ObjectKind, Secret};
+pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, PodSecurity, RestartPolicy};
+pub use volume::{ClaimTemplate, EmptyDirMedium, HostPathType, KeyToPath, Volume, VolumeSource};

@@ -1,0 +1,105 @@
+//! A pod: containers that share network, IPC and UTS namespaces and volumes (Kubernetes API, `PodSpec` v1 core).
+
+use super::{Container, SeccompProfile, Volume};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// A validated pod.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    /// `metadata.name`, a DNS-1123 subdomain; for a Deployment `<name>-pod`, then `<name>-pod-2` and on.
+    pub name: String,
+    /// `metadata.namespace`, `default` when unset.
+    pub namespace: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// Name of the workload that owns the pod.
+    pub workload: Option<String>,
+    /// Run in order before the others; those with `Container::sidecar` keep running.
+    pub init_containers: Vec<Container>,
+    /// At least one.
+    pub containers: Vec<Container>,
+    pub volumes: Vec<Volume>,
+    pub restart_policy: RestartPolicy,
+    /// Seconds between SIGTERM and SIGKILL. Default 30.
+    pub termination_grace_seconds: u64,
+    /// Host name inside the pod; the pod's name when unset; the machine's with `host_network`.
+    pub hostname: Option<String>,
+    pub subdomain: Option<String>,
+    pub host_network: bool,
+    pub host_pid: bool,
+    pub host_ipc: bool,
+    pub share_process_namespace: bool,
+    pub host_aliases: Vec<HostAlias>,
+    pub dns: DnsConfig,
+    pub security: PodSecurity,
+    /// Seconds after which a running pod is stopped and fails (`activeDeadlineSeconds`).
+    pub active_deadline_seconds: Option<u64>,
+    /// Whether service environment variables are wanted; kept for later.
+    pub enable_service_links: bool,
+}
+
+/// `restartPolicy` of a pod.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestartPolicy {
+    #[default]
+    Always,
+    OnFailure,
+    Never,
+}
+
+/// One entry of `hostAliases`: lines of `/etc/hosts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostAlias {
+    pub ip: IpAddr,
+    pub hostnames: Vec<String>,
+}
+
+/// `dnsPolicy` and `dnsConfig`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsConfig {
+    pub policy: DnsPolicy,
+    pub nameservers: Vec<IpAddr>,
+    pub searches: Vec<String>,
+    /// Name and value, as in `ndots:2`.
+    pub options: Vec<(String, Option<String>)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DnsPolicy {
+    #[default]
+    ClusterFirst,
+    ClusterFirstWithHostNet,
+    Default,
+    None,
+}
+
+/// `securityContext` of a pod. What a container sets itself wins; merging is done by [`Container::effective_security`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodSecurity {
+    pub run_as_user: Option<u32>,
+    pub run_as_group: Option<u32>,
+    pub run_as_non_root: Option<bool>,
+    /// Group that owns the pod's volumes and is added to every process.
+    pub fs_group: Option<u32>,
+    /// `OnRootMismatch` instead of `Always`.
+    pub fs_group_on_root_mismatch: bool,
+    pub supplemental_groups: Vec<u32>,
+    pub sysctls: Vec<(String, String)>,
+    pub seccomp: Option<SeccompProfile>,
+}
+
+impl Pod {
+    /// Every container in start order: init containers (sidecars among them), then the regular ones.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// The volume of that name.
+    pub fn volume(&self, name: &str) -> Option<&Volume> {
+        self.volumes.iter().find(|v| v.name == name)
+    }
+}

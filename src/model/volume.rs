@@ -1,0 +1,85 @@
+//! Volumes of a pod and persistent volume claims (Kubernetes API, `Volume` and `PersistentVolumeClaim` v1 core).
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One entry of `volumes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Unique in the pod.
+    pub name: String,
+    pub source: VolumeSource,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VolumeSource {
+    EmptyDir {
+        medium: EmptyDirMedium,
+        /// Bytes.
+        size_limit: Option<u64>,
+    },
+    HostPath {
+        /// Absolute: a relative path was resolved against the directory of the YAML file.
+        path: String,
+        kind: HostPathType,
+    },
+    ConfigMap {
+        name: String,
+        items: Vec<KeyToPath>,
+        default_mode: u32,
+        optional: bool,
+    },
+    Secret {
+        name: String,
+        items: Vec<KeyToPath>,
+        default_mode: u32,
+        optional: bool,
+    },
+    /// A named volume of the store, made on demand.
+    Claim {
+        name: String,
+        read_only: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EmptyDirMedium {
+    #[default]
+    Disk,
+    Memory,
+}
+
+/// `hostPath.type`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostPathType {
+    #[default]
+    Unset,
+    DirectoryOrCreate,
+    Directory,
+    FileOrCreate,
+    File,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+/// One entry of `items`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyToPath {
+    pub key: String,
+    /// Relative, without `..`.
+    pub path: String,
+    pub mode: Option<u32>,
+}
+
+/// A PersistentVolumeClaim: asks for a named volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClaimTemplate {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// `spec.resources.requests.storage` in bytes: recorded, not enforced.
+    pub storage_request: Option<u64>,
+    pub access_modes: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! YAML text to a tree that remembers the place of every key and value.

@@ -1,0 +1,1 @@
+//! Networks of pods: definitions, addresses, namespaces, port mapping, DNS, by netavark.

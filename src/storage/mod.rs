@@ -1,0 +1,1 @@
+//! Unpacked layers, overlay mounts, named volumes.

@@ -1,0 +1,124 @@
+//! Paths below the two state directories; nothing here touches the disk.
+
+use std::path::{Path, PathBuf};
+
+/// Where state lives: `root` survives a reboot, `run` does not. Both absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    pub root: PathBuf,
+    pub run: PathBuf,
+}
+
+impl Layout {
+    pub fn new(root: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), run: run.into() }
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.root.join("state.db")
+    }
+
+    pub fn blob(&self, sha256_hex: &str) -> PathBuf {
+        self.root.join("blobs/sha256").join(sha256_hex)
+    }
+
+    pub fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    /// The unpacked tree of the layer with that chain id (64 hexadecimal digits).
+    pub fn layer_diff(&self, chain_hex: &str) -> PathBuf {
+        self.layers().join(chain_hex).join("diff")
+    }
+
+    pub fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+
+    pub fn volume_data(&self, name: &str) -> PathBuf {
+        self.volumes().join(name).join("_data")
+    }
+
+    pub fn networks(&self) -> PathBuf {
+        self.root.join("networks")
+    }
+
+    pub fn seccomp_cache(&self) -> PathBuf {
+        self.root.join("seccomp")
+    }
+
+    pub fn events(&self) -> PathBuf {
+        self.root.join("events.jsonl")
+    }
+
+    pub fn pod(&self, pod_id: &str) -> PathBuf {
+        self.root.join("pods").join(pod_id)
+    }
+
+    pub fn pod_record(&self, pod_id: &str) -> PathBuf {
+        self.pod(pod_id).join("pod.json")
+    }
+
+    pub fn pod_objects(&self, pod_id: &str) -> PathBuf {
+        self.pod(pod_id).join("objects.json")
+    }
+
+    pub fn pod_status(&self, pod_id: &str) -> PathBuf {
+        self.pod(pod_id).join("status.json")
+    }
+
+    pub fn pod_volume(&self, pod_id: &str, volume: &str) -> PathBuf {
+        self.pod(pod_id).join("volumes").join(volume)
+    }
+
+    pub fn container(&self, container_id: &str) -> PathBuf {
+        self.root.join("containers").join(container_id)
+    }
+
+    pub fn container_log(&self, container_id: &str) -> PathBuf {
+        self.container(container_id).join("log")
+    }
+
+    pub fn app_run(&self, app_id: &str) -> PathBuf {
+        self.run.join("apps").join(app_id)
+    }
+
+    /// Held by the living supervisor of the application.
+    pub fn supervisor_lock(&self, app_id: &str) -> PathBuf {
+        self.app_run(app_id).join("lock")
+    }
+
+    pub fn control_socket(&self, app_id: &str) -> PathBuf {
+        self.app_run(app_id).join("control.sock")
+    }
+
+    pub fn supervisor_log(&self, app_id: &str) -> PathBuf {
+        self.app_run(app_id).join("supervisor.log")
+    }
+
+    pub fn pod_run(&self, pod_id: &str) -> PathBuf {
+        self.run.join("pods").join(pod_id)
+    }
+
+    /// A pinned namespace of the pod: `net`, `ipc`, `uts` or `pid`.
+    pub fn pod_namespace(&self, pod_id: &str, kind: &str) -> PathBuf {
+        self.pod_run(pod_id).join("ns").join(kind)
+    }
+
+    pub fn pod_run_volume(&self, pod_id: &str, volume: &str) -> PathBuf {
+        self.pod_run(pod_id).join("volumes").join(volume)
+    }
+
+    pub fn container_run(&self, container_id: &str) -> PathBuf {
+        self.run.join("containers").join(container_id)
+    }
+
+    pub fn network_run(&self) -> PathBuf {
+        self.run.join("networks")
+    }
+
+    /// Joins a relative path below `root`.
+    pub fn in_root(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.join(path)
+    }
+}

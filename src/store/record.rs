@@ -1,0 +1,208 @@
+//! What is written to disk about a pod, and read back by other processes.
+//!
+//! `PodRecord` is written once by the engine and read by the supervisor; `PodStatus` is written by the supervisor alone and
+//! read by everyone. Both carry a version: a newer one is refused with the reason.
+
+use crate::model::{ConfigMap, Pod, Secret};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Version of the record formats of this file.
+pub const RECORD_VERSION: u32 = 1;
+
+/// Everything the supervisor needs to run a pod: no other look-up is necessary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PodRecord {
+    pub version: u32,
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Application id.
+    pub app: String,
+    /// Seconds and nanoseconds since the epoch, UTC.
+    pub created: jiff::Timestamp,
+    /// Digest of all that makes the pod what it is, for telling a changed one; objects are not part of it.
+    pub spec_hash: String,
+    pub pod: Pod,
+    /// In start order: init containers, then the regular ones; same order as [`Pod::all_containers`].
+    pub containers: Vec<ContainerRecord>,
+    pub network: PodNetwork,
+    /// Write `/etc/hosts` (`--no-hosts` clears it).
+    pub manage_hosts: bool,
+    /// Write `/etc/hostname` (`--no-hostname` clears it).
+    pub manage_hostname: bool,
+    pub log: LogConfig,
+    /// `cgroupfs` or `systemd`.
+    pub cgroup_manager: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Name unique on the machine: `<pod>-<container>`, or the container's own with `--no-pod-prefix`.
+    pub name: String,
+    /// Name in the pod's spec.
+    pub container: String,
+    pub init: bool,
+    pub image: ImageRecord,
+}
+
+/// The image of a container as it was when the container was made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// Image id: 64 hexadecimal digits of the configuration's sha256.
+    pub id: String,
+    /// Normalised reference, as in `localhost/podkin-demo:latest`.
+    pub reference: String,
+    /// Chain ids of the layers, lowest first.
+    pub layers: Vec<String>,
+    pub config: ImageConfig,
+}
+
+/// What of an image's configuration concerns running it (OCI image specification, "Image Configuration").
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageConfig {
+    pub entrypoint: Vec<String>,
+    pub cmd: Vec<String>,
+    /// `NAME=value`; entries without `=` were refused when the image was read.
+    pub env: Vec<String>,
+    pub user: String,
+    pub working_dir: String,
+    pub stop_signal: Option<String>,
+    pub volumes: Vec<String>,
+    pub exposed_ports: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PodNetwork {
+    /// The machine's own network namespace.
+    Host,
+    /// A namespace with a loopback device only.
+    None,
+    /// Joined networks, with the addresses the engine allocated.
+    Networks(Vec<NetworkAttachment>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkAttachment {
+    pub network: String,
+    /// Interface in the pod: `eth0`, `eth1`.
+    pub interface: String,
+    pub ips: Vec<IpAddr>,
+    pub mac: Option<String>,
+    /// Names that resolve to the pod on that network: the pod's and each container's.
+    pub aliases: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogConfig {
+    pub driver: LogDriver,
+    /// Bytes after which the log starts anew, keeping one old file.
+    pub max_size: Option<u64>,
+    /// For `K8sFile`: also written here in the kubelet's text format.
+    pub path: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogDriver {
+    /// `k8s-file`, `json-file`: kept by podkin, shown by `logs`.
+    K8sFile,
+    None,
+    Passthrough,
+}
+
+/// ConfigMaps and Secrets that a pod refers to; `objects.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PodObjects {
+    pub version: u32,
+    pub config_maps: BTreeMap<String, ConfigMap>,
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// What the supervisor last knew of a pod; `status.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PodStatus {
+    pub version: u32,
+    pub id: String,
+    pub phase: PodPhase,
+    /// True between the request to stop and the end.
+    pub stopping: bool,
+    pub started: Option<jiff::Timestamp>,
+    pub finished: Option<jiff::Timestamp>,
+    pub ips: Vec<IpAddr>,
+    /// Boot the pod was started in (`/proc/sys/kernel/random/boot_id`); another one means that nothing of it lives.
+    pub boot_id: String,
+    /// Supervisor pid, for `inspect`.
+    pub supervisor_pid: Option<i32>,
+    /// In the order of `PodRecord::containers`.
+    pub containers: Vec<ContainerStatus>,
+    /// Why the pod failed as a whole, such as a network that could not be made.
+    pub message: Option<String>,
+}
+
+/// `PodStatus.phase` (Kubernetes, "Pod Lifecycle"), plus `Created` before the first start and `Stopped` after `pod stop`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PodPhase {
+    Created,
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    Stopped,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    pub id: String,
+    pub name: String,
+    pub state: ContainerState,
+    /// Times the container was started again.
+    pub restart_count: u32,
+    /// Passed its startup probe, or has none, and runs.
+    pub started: bool,
+    /// Passes its readiness probe, or has none, and is started.
+    pub ready: bool,
+    /// Latest outcome of the liveness probe while running; `None` without one.
+    pub healthy: Option<bool>,
+    /// How the run before this one ended.
+    pub last: Option<Termination>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ContainerState {
+    /// Not running; reason as Kubernetes spells it (`PodInitializing`, `ContainerCreating`, `CrashLoopBackOff`).
+    Waiting {
+        reason: String,
+        message: Option<String>,
+    },
+    Running {
+        pid: i32,
+        /// Start time of that pid in clock ticks since boot (`/proc/<pid>/stat`, field 22): tells a recycled pid.
+        start_ticks: u64,
+        started_at: jiff::Timestamp,
+    },
+    Terminated(Termination),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Termination {
+    /// Exit code, 128+n after signal n; `None` when nobody could know it.
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    /// `Completed`, `Error`, `OOMKilled`, `ContainerCannotRun`, `DeadlineExceeded`.
+    pub reason: String,
+    /// Termination message, or why the container could not run.
+    pub message: Option<String>,
+    pub started_at: Option<jiff::Timestamp>,
+    pub finished_at: jiff::Timestamp,
+}
+
+impl PodRecord {
+    /// The container record whose spec has that name.
+    pub fn container(&self, name: &str) -> Option<&ContainerRecord> {
+        self.containers.iter().find(|c| c.container == name)
+    }
+}

@@ -1,0 +1,5 @@
+//! The process of one application: pod state machines, restarts, probes, hooks, logs, control socket.
+//!
+//! Started by the command that needs it as `podkin supervisor ...` (hidden), and gone when its last pod is.
+
+pub mod protocol;

@@ -1,0 +1,4 @@
+//! System calls and descriptors: the only unsafe code.
+#![allow(unsafe_code)]
+
+pub mod failpoint;
