@@ -1,0 +1,157 @@
+//! What one container needs to be made: resolved, so that nothing is looked up while it is created.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// One container, ready to be created.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerConfig {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Directory of its own below `<run>/containers`: bundle, runtime state, `exec.json` for later execs.
+    pub run_dir: PathBuf,
+    pub rootfs: Rootfs,
+    pub process: Process,
+    pub namespaces: Namespaces,
+    /// Written to the UTS namespace by whoever made it; here for `/etc/hostname` and `HOSTNAME`.
+    pub hostname: String,
+    /// In mount order, beside the standard ones (`/proc`, `/dev`, `/sys`, `/dev/shm`, `/dev/mqueue`, `/dev/pts`, cgroup).
+    pub mounts: Vec<Mount>,
+    pub devices: Vec<Device>,
+    pub sysctls: Vec<(String, String)>,
+    pub resources: CgroupResources,
+    /// Relative to the cgroup root: `podkin/<pod id>/<container id>`.
+    pub cgroup_path: String,
+    pub readonly_rootfs: bool,
+    /// All devices, no masked or read-only paths, writable sysfs and cgroupfs.
+    pub privileged: bool,
+    /// `procMount: Unmasked`: no masked or read-only paths.
+    pub unmasked_proc: bool,
+}
+
+/// An overlay of unpacked layers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rootfs {
+    /// Directories of the image's layers, lowest first.
+    pub layers: Vec<PathBuf>,
+    /// Directory of the top layer that podkin makes (`/dev`, `/proc`, `/sys`, `/etc/hosts`...), between the image and `upper`.
+    pub init: PathBuf,
+    pub upper: PathBuf,
+    pub work: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// At least one; the first is looked up in the container's `PATH` when it has no slash.
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Absolute.
+    pub cwd: String,
+    pub user: UserSpec,
+    pub terminal: bool,
+    /// Names without `CAP_`; cut to what this process holds.
+    pub capabilities: BTreeSet<String>,
+    pub no_new_privileges: bool,
+    pub seccomp: Seccomp,
+    /// Name (`nofile`), soft, hard; cut to our own hard limits.
+    pub rlimits: Vec<(String, u64, u64)>,
+    /// Best effort.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// Who the process runs as; names are looked up in the container's own `/etc/passwd` and `/etc/group`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// `user`, `uid`, `user:group`, `uid:gid` as an image or `exec -u` gives it; empty is root.
+    pub spec: String,
+    /// From `runAsUser`: replaces the user of `spec`.
+    pub uid: Option<u32>,
+    /// From `runAsGroup`: replaces the group of `spec`.
+    pub gid: Option<u32>,
+    /// `supplementalGroups` and `fsGroup`, beside those the image's `/etc/group` gives the user.
+    pub additional_gids: Vec<u32>,
+    /// `runAsNonRoot`: refuse uid 0, and a user that is not numeric.
+    pub must_not_be_root: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum Seccomp {
+    /// The built-in profile.
+    #[default]
+    Default,
+    Unconfined,
+    /// A profile in the OCI or containers JSON form.
+    Profile(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Paths of namespaces to join; `None` is the host's.
+    pub network: Option<PathBuf>,
+    pub ipc: Option<PathBuf>,
+    pub uts: Option<PathBuf>,
+    pub pid: PidNamespace,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PidNamespace {
+    /// One of its own.
+    Private,
+    Host,
+    Join(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Absolute, cleaned path in the container.
+    pub target: String,
+    pub kind: MountKind,
+    pub read_only: bool,
+    /// Also what is mounted below the source.
+    pub recursive_read_only: bool,
+    pub propagation: MountPropagation,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum MountKind {
+    /// A host file or directory. `sub_path` is resolved below `source` without leaving it (openat2), made when absent, and mounted
+    /// by descriptor.
+    Bind {
+        source: PathBuf,
+        sub_path: Option<String>,
+    },
+    Tmpfs {
+        size: Option<u64>,
+        mode: u32,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub enum MountPropagation {
+    #[default]
+    Private,
+    HostToContainer,
+    Bidirectional,
+}
+
+/// A host device node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    pub host: PathBuf,
+    pub container: String,
+}
+
+/// Limits of one container; `None` is unlimited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct CgroupResources {
+    /// cgroup v1 `cpu.shares`; turned into a weight on v2.
+    pub cpu_shares: Option<u64>,
+    /// Microseconds per 100 ms period.
+    pub cpu_quota_us: Option<i64>,
+    /// Bytes.
+    pub memory_limit: Option<i64>,
+    /// Bytes.
+    pub memory_reservation: Option<i64>,
+    pub pids_limit: Option<i64>,
+}
