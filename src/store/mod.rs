@@ -13,7 +13,8 @@
 //! <root>/pods/<pod id>/status.json    PodStatus, written by the supervisor alone
 //! <root>/pods/<pod id>/volumes/<v>/   disk-backed emptyDir volumes
 //! <root>/containers/<id>/upper work init log/
-//! <run>/apps/<app id>/                lock, control.sock, supervisor.log, command.lock
+//! <run>/apps/<app id>/                lock, control.sock, supervisor.log
+//! <run>/locks/                        app-<id>, source-<hash>: one command at a time; run-<id>: held while a journal is open
 //! <run>/pods/<pod id>/                ns/{net,ipc,uts,pid} (bind-mounted), volumes/<v> (configMap, secret, tmpfs), hosts, resolv.conf, hostname
 //! <run>/containers/<id>/              bundle (config.json, rootfs), libcontainer state, stdout and stderr FIFOs, pidfd (bind-mounted)
 //! <run>/networks/                     aardvark-dns configuration
@@ -21,5 +22,10 @@
 //!
 //! Everything below `<run>` can be derived again.
 
+pub mod atomic;
+pub mod database;
 pub mod layout;
+pub mod lock;
 pub mod record;
+
+pub use database::{Database, StoreError};
