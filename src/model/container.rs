@@ -23,6 +23,8 @@ pub struct Container {
     pub env_from: Vec<EnvFrom>,
     pub env: Vec<EnvVar>,
     pub resources: Resources,
+    /// From the pod's annotation `io.podman.annotations.ulimit`.
+    pub ulimits: Vec<Ulimit>,
     pub mounts: Vec<VolumeMount>,
     pub startup_probe: Option<Probe>,
     pub readiness_probe: Option<Probe>,
@@ -124,7 +126,7 @@ pub enum ResourceName {
     EphemeralStorage,
 }
 
-/// `resources`. `None` is unset.
+/// `resources`. `None` is unset; a request that was unset beside a limit has the limit's value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resources {
@@ -137,9 +139,21 @@ pub struct Resources {
     /// Bytes.
     pub memory_limit: Option<u64>,
     /// Bytes.
+    pub ephemeral_storage_request: Option<u64>,
+    /// Bytes.
     pub ephemeral_storage_limit: Option<u64>,
     /// Processes and threads; from the annotation `io.podman.annotations.pids-limit/<container>`; 2048 when unset.
     pub pids_limit: Option<i64>,
+}
+
+/// A resource limit of the process (`setrlimit(2)`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// Lower case without `RLIMIT_`: `nofile`.
+    pub name: String,
+    /// `u64::MAX` is unlimited.
+    pub soft: u64,
+    pub hard: u64,
 }
 
 /// One entry of `volumeMounts`.

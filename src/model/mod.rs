@@ -21,8 +21,11 @@ pub mod yaml;
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
     Capabilities, Container, ContainerSecurity, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle,
-    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, SeccompProfile, TcpSocket, VolumeMount,
+    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, SeccompProfile, TcpSocket, Ulimit,
+    VolumeMount,
 };
 pub use object::{ConfigMap, ObjectKind, Secret};
 pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, PodSecurity, RestartPolicy};
-pub use volume::{ClaimTemplate, EmptyDirMedium, HostPathType, KeyToPath, Volume, VolumeSource};
+pub use volume::{
+    ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath, Projection, Volume, VolumeSource,
+};

@@ -2,7 +2,10 @@
 
 use super::{Container, SeccompProfile, Volume};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::IpAddr;
 
 /// A validated pod.
@@ -37,6 +40,8 @@ pub struct Pod {
     pub security: PodSecurity,
     /// Seconds after which a running pod is stopped and fails (`activeDeadlineSeconds`).
     pub active_deadline_seconds: Option<u64>,
+    /// `serviceAccountName`, `default` when unset: only a name, for field references.
+    pub service_account: String,
     /// Whether service environment variables are wanted; kept for later.
     pub enable_service_links: bool,
 }
@@ -92,6 +97,37 @@ pub struct PodSecurity {
     pub seccomp: Option<SeccompProfile>,
 }
 
+/// Digest of everything that makes the pod what it is: 64 hexadecimal digits, equal for equal pods.
+///
+/// Unset values are left out before hashing, so that a field the model gains later does not change the digest of pods that
+/// do not use it.
+pub fn spec_hash(pod: &Pod) -> String {
+    let mut value = serde_json::to_value(pod).expect("a pod has string keys only");
+    drop_unset(&mut value);
+    let digest = Sha256::digest(value.to_string().as_bytes());
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // a String takes every write
+        hex
+    })
+}
+
+fn drop_unset(value: &mut Value) {
+    let is_unset = |v: &Value| match v {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(drop_unset);
+            fields.retain(|_, v| !is_unset(v));
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_unset),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 impl Pod {
     /// Every container in start order: init containers (sidecars among them), then the regular ones.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
@@ -101,5 +137,23 @@ impl Pod {
     /// The volume of that name.
     pub fn volume(&self, name: &str) -> Option<&Volume> {
         self.volumes.iter().find(|v| v.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_tells_pods_apart_and_only_that() {
+        let pod = Pod { name: "web".into(), ..Pod::default() };
+        assert_eq!(spec_hash(&pod), spec_hash(&pod.clone()));
+        assert_eq!(spec_hash(&pod).len(), 64);
+        let mut other = pod.clone();
+        other.security.run_as_user = Some(0);
+        assert_ne!(spec_hash(&pod), spec_hash(&other), "user 0 is not the same as no user");
+        let stored = serde_json::to_string(&pod).expect("serializes");
+        let loaded: Pod = serde_json::from_str(&stored).expect("reads back");
+        assert_eq!(spec_hash(&pod), spec_hash(&loaded));
     }
 }

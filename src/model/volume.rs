@@ -1,5 +1,6 @@
 //! Volumes of a pod and persistent volume claims (Kubernetes API, `Volume` and `PersistentVolumeClaim` v1 core).
 
+use super::EnvValue;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,6 +41,35 @@ pub enum VolumeSource {
         name: String,
         read_only: bool,
     },
+    /// Facts about the pod and its containers as files.
+    DownwardApi {
+        items: Vec<DownwardFile>,
+        default_mode: u32,
+    },
+    /// Several sources in one directory; their paths do not clash.
+    Projected {
+        sources: Vec<Projection>,
+        default_mode: u32,
+    },
+}
+
+/// One entry of `projected.sources`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Projection {
+    ConfigMap { name: String, items: Vec<KeyToPath>, optional: bool },
+    Secret { name: String, items: Vec<KeyToPath>, optional: bool },
+    DownwardApi { items: Vec<DownwardFile> },
+}
+
+/// One entry of `downwardAPI.items`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DownwardFile {
+    /// Relative, without `..`.
+    pub path: String,
+    /// [`EnvValue::Field`] (here also `metadata.labels` and `metadata.annotations` as a whole) or [`EnvValue::Resource`]
+    /// with its container named.
+    pub value: EnvValue,
+    pub mode: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
