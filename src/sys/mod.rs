@@ -2,3 +2,5 @@
 #![allow(unsafe_code)]
 
 pub mod failpoint;
+pub mod lock;
+pub mod pipe;
