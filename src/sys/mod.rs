@@ -4,3 +4,7 @@
 pub mod failpoint;
 pub mod lock;
 pub mod pipe;
+pub mod mount;
+pub mod namespace;
+pub mod process;
+pub mod signal;

@@ -1,0 +1,217 @@
+//! Mounts by descriptor: made or cloned detached, configured, and only then attached to a place that was opened safely.
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
+use rustix::path::Arg;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Attributes of a mount; what is `false` is left as the source has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attributes {
+    pub read_only: bool,
+    pub no_suid: bool,
+    pub no_dev: bool,
+    pub no_exec: bool,
+    /// Applies to the mounts below, too.
+    pub recursive: bool,
+}
+
+/// How mounts and unmounts below a mount reach its peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    Private,
+    /// Receives only.
+    Slave,
+    Shared,
+}
+
+impl Propagation {
+    fn flags(self) -> MountPropagationFlags {
+        match self {
+            Self::Private => MountPropagationFlags::PRIVATE,
+            Self::Slave => MountPropagationFlags::DOWNSTREAM,
+            Self::Shared => MountPropagationFlags::SHARED,
+        }
+    }
+}
+
+/// A detached overlay of `layers` (lowest first) under `upper`; without `upper` it is read-only.
+///
+/// Layers go in one by one (`lowerdir+`), so that neither their number nor odd characters in their paths are limited by the
+/// page of the classic option string; kernels before 6.8 get that string.
+pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let result = configure_overlay(&context, layers, upper);
+    result.map_err(|error| with_kernel_message(&context, error))?;
+    Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
+}
+
+fn configure_overlay(context: &OwnedFd, layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<()> {
+    use rustix::mount::{fsconfig_create, fsconfig_set_string};
+    let mut topmost_first = layers.iter().rev();
+    if let Some(first) = topmost_first.next() {
+        match fsconfig_set_string(context, "lowerdir+", first) {
+            Ok(()) => {
+                for layer in topmost_first {
+                    fsconfig_set_string(context, "lowerdir+", layer)?;
+                }
+            }
+            Err(rustix::io::Errno::INVAL) => fsconfig_set_string(context, "lowerdir", joined_layers(layers)?)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some((upper, work)) = upper {
+        fsconfig_set_string(context, "upperdir", upper)?;
+        fsconfig_set_string(context, "workdir", work)?;
+    }
+    Ok(fsconfig_create(context)?)
+}
+
+fn joined_layers(layers: &[PathBuf]) -> io::Result<String> {
+    let names = layers.iter().rev().map(|layer| layer.to_str()).collect::<Option<Vec<_>>>();
+    let names = names.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "layer path is not valid UTF-8"))?;
+    Ok(names.iter().map(|n| n.replace('\\', "\\\\").replace(':', "\\:")).collect::<Vec<_>>().join(":"))
+}
+
+/// The kernel says what it disliked of a file system's options in the context's message queue.
+fn with_kernel_message(context: &OwnedFd, error: io::Error) -> io::Error {
+    let mut buffer = [0_u8; 512];
+    match rustix::io::read(context, &mut buffer) {
+        Ok(n) if n > 2 => {
+            let text = String::from_utf8_lossy(&buffer[2..n]);
+            io::Error::new(error.kind(), format!("{error} ({})", text.trim()))
+        }
+        _ => error,
+    }
+}
+
+/// A detached file system without a device behind it: `tmpfs`, `devpts`, `cgroup2`, with options as name and value.
+pub fn filesystem(kind: &str, options: &[(&str, &str)], attributes: Attributes) -> io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let configured: io::Result<()> = (|| {
+        for (name, value) in options {
+            if value.is_empty() {
+                rustix::mount::fsconfig_set_flag(&context, *name)?;
+            } else {
+                rustix::mount::fsconfig_set_string(&context, *name, *value)?;
+            }
+        }
+        Ok(rustix::mount::fsconfig_create(&context)?)
+    })();
+    configured.map_err(|error| with_kernel_message(&context, error))?;
+    Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attribute_flags(attributes))?)
+}
+
+/// A detached tmpfs; `size` in bytes, else half of the memory.
+pub fn tmpfs(size: Option<u64>, mode: u32, attributes: Attributes) -> io::Result<OwnedFd> {
+    let mode = format!("{mode:o}");
+    let size = size.map(|bytes| bytes.to_string());
+    let mut options = vec![("mode", mode.as_str())];
+    options.extend(size.as_deref().map(|size| ("size", size)));
+    filesystem("tmpfs", &options, attributes)
+}
+
+/// A detached copy of the mount at `path` (a magic link is followed), or of what `dir` itself is when `path` is empty.
+pub fn clone_tree(dir: impl AsFd, path: impl Arg, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    Ok(rustix::mount::open_tree(dir, path, flags)?)
+}
+
+/// As [`clone_tree`], read-only.
+pub fn clone_read_only(dir: impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {
+    let tree = clone_tree(dir, path, false)?;
+    set_attributes(&tree, Attributes { read_only: true, ..Attributes::default() })?;
+    Ok(tree)
+}
+
+/// Attaches a detached tree to the file or directory at `path` below `dir`; the last component is not followed.
+pub fn attach(tree: impl AsFd, dir: impl AsFd, path: impl Arg) -> io::Result<()> {
+    Ok(rustix::mount::move_mount(tree, "", dir, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+/// Attaches a detached tree to the very file or directory that `target` is open on (`O_PATH` is enough).
+pub fn attach_to(tree: impl AsFd, target: impl AsFd) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(rustix::mount::move_mount(tree, "", target, "", flags)?)
+}
+
+fn attribute_flags(attributes: Attributes) -> MountAttrFlags {
+    let mut flags = MountAttrFlags::empty();
+    flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, attributes.read_only);
+    flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, attributes.no_suid);
+    flags.set(MountAttrFlags::MOUNT_ATTR_NODEV, attributes.no_dev);
+    flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, attributes.no_exec);
+    flags
+}
+
+/// Adds attributes to the mount a descriptor stands for; never takes one away.
+pub fn set_attributes(tree: impl AsFd, attributes: Attributes) -> io::Result<()> {
+    let set = u64::from(attribute_flags(attributes).bits());
+    mount_setattr(tree, set, 0, attributes.recursive)
+}
+
+/// Sets the propagation of the mount a descriptor stands for.
+pub fn set_propagation(tree: impl AsFd, propagation: Propagation, recursive: bool) -> io::Result<()> {
+    mount_setattr(tree, 0, u64::from(propagation.flags().bits()), recursive)
+}
+
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+fn mount_setattr(tree: impl AsFd, set: u64, propagation: u64, recursive: bool) -> io::Result<()> {
+    let attr = MountAttr { set, clear: 0, propagation, userns_fd: 0 };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is an empty C string, `attr` lives through the call and its size is passed along.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Changes the propagation of every mount of this mount namespace.
+pub fn set_all_propagation(propagation: Propagation) -> io::Result<()> {
+    Ok(rustix::mount::mount_change("/", propagation.flags() | MountPropagationFlags::REC)?)
+}
+
+/// Changes the propagation of the mount at a path.
+pub fn set_path_propagation(path: &Path, propagation: Propagation, recursive: bool) -> io::Result<()> {
+    let mut flags = propagation.flags();
+    flags.set(MountPropagationFlags::REC, recursive);
+    Ok(rustix::mount::mount_change(path, flags)?)
+}
+
+/// Detaches the mount at a path, busy or not; `Ok(false)` when nothing is mounted there.
+pub fn unmount(path: &Path) -> io::Result<bool> {
+    match rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes an empty file to mount onto, unless there is one.
+pub fn make_file(path: &Path) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o600)) {
+        // A pinned file of nsfs cannot be opened for writing; it exists, which is all that is asked.
+        Ok(_) | Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
