@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
 //! [`pod`], [`container`], [`volume`], [`object`], [`application`] (the model), [`environment`] (variables of a container),
-//! [`kube`] (Kubernetes documents to the model).
+//! [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
 
 pub mod application;
 pub mod container;
@@ -13,6 +13,7 @@ pub mod diagnostic;
 pub mod environment;
 pub mod kube;
 pub mod object;
+pub mod payload;
 pub mod pod;
 pub mod quantity;
 pub mod volume;

@@ -40,3 +40,12 @@ impl fmt::Debug for Secret {
         f.debug_struct("Secret").field("name", &self.name).field("keys", &keys).finish_non_exhaustive()
     }
 }
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! The files of configMap, secret, downwardAPI and projected volumes, computed when a pod starts or an object changes.
+
+use super::environment::{EnvironmentError, Objects, PodFacts, downward_value};
+use super::{DownwardFile, KeyToPath, ObjectKind, Pod, Projection, VolumeSource};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One file of a volume. Its `Debug` does not show the data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PayloadFile {
+    pub data: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl fmt::Debug for PayloadFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes, mode {:o}", self.data.len(), self.mode)
+    }
+}
+
+/// The files of a volume by relative path; `None` when the volume is not made of objects (emptyDir, hostPath, claim).
+///
+/// An optional object or key that does not exist contributes nothing.
+pub fn payload(
+    source: &VolumeSource,
+    pod: &Pod,
+    objects: Objects<'_>,
+    facts: &PodFacts,
+) -> Result<Option<BTreeMap<String, PayloadFile>>, EnvironmentError> {
+    let mut files = Files { files: BTreeMap::new(), pod, objects, facts, default_mode: 0 };
+    match source {
+        VolumeSource::ConfigMap { name, items, default_mode, optional } => {
+            files.default_mode = *default_mode;
+            files.add_object(ObjectKind::ConfigMap, name, items, *optional)?;
+        }
+        VolumeSource::Secret { name, items, default_mode, optional } => {
+            files.default_mode = *default_mode;
+            files.add_object(ObjectKind::Secret, name, items, *optional)?;
+        }
+        VolumeSource::DownwardApi { items, default_mode } => {
+            files.default_mode = *default_mode;
+            files.add_facts(items)?;
+        }
+        VolumeSource::Projected { sources, default_mode } => {
+            files.default_mode = *default_mode;
+            for source in sources {
+                files.add_projection(source)?;
+            }
+        }
+        VolumeSource::EmptyDir { .. } | VolumeSource::HostPath { .. } | VolumeSource::Claim { .. } => return Ok(None),
+    }
+    Ok(Some(files.files))
+}
+
+struct Files<'a> {
+    files: BTreeMap<String, PayloadFile>,
+    pod: &'a Pod,
+    objects: Objects<'a>,
+    facts: &'a PodFacts,
+    default_mode: u32,
+}
+
+impl Files<'_> {
+    fn add_projection(&mut self, source: &Projection) -> Result<(), EnvironmentError> {
+        match source {
+            Projection::ConfigMap { name, items, optional } => {
+                self.add_object(ObjectKind::ConfigMap, name, items, *optional)
+            }
+            Projection::Secret { name, items, optional } => self.add_object(ObjectKind::Secret, name, items, *optional),
+            Projection::DownwardApi { items } => self.add_facts(items),
+        }
+    }
+
+    fn add_object(
+        &mut self,
+        kind: ObjectKind,
+        name: &str,
+        items: &[KeyToPath],
+        optional: bool,
+    ) -> Result<(), EnvironmentError> {
+        let Some((data, _)) = self.objects.data(kind, name) else {
+            return if optional {
+                Ok(())
+            } else {
+                Err(EnvironmentError::MissingObject { kind, name: name.to_owned() })
+            };
+        };
+        if items.is_empty() {
+            for (key, value) in data {
+                self.add(key, value.clone(), None);
+            }
+        }
+        for item in items {
+            match data.get(&item.key) {
+                Some(value) => self.add(&item.path, value.clone(), item.mode),
+                None if optional => {}
+                None => {
+                    let (name, key) = (name.to_owned(), item.key.clone());
+                    return Err(EnvironmentError::MissingKey { kind, name, key });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_facts(&mut self, items: &[DownwardFile]) -> Result<(), EnvironmentError> {
+        for item in items {
+            if let Some(text) = downward_value(&item.value, None, self.pod, self.facts)? {
+                self.add(&item.path, text.into_bytes(), item.mode);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &str, data: Vec<u8>, mode: Option<u32>) {
+        self.files.insert(path.to_owned(), PayloadFile { data, mode: mode.unwrap_or(self.default_mode) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ConfigMap, EnvValue};
+
+    #[test]
+    fn sources_are_joined_and_modes_kept() {
+        let map = ConfigMap {
+            name: "m".into(),
+            data: [("a".to_owned(), b"1".to_vec()), ("b".to_owned(), vec![0xff])].into(),
+            ..ConfigMap::default()
+        };
+        let (maps, secrets) = ([("m".to_owned(), map)].into(), BTreeMap::new());
+        let objects = Objects { config_maps: &maps, secrets: &secrets };
+        let pod = Pod { name: "web".into(), ..Pod::default() };
+        let files = |sources| {
+            let source = VolumeSource::Projected { sources, default_mode: 0o644 };
+            payload(&source, &pod, objects, &PodFacts::default())
+        };
+        let item = |key: &str| KeyToPath { key: key.into(), path: format!("dir/{key}"), mode: Some(0o400) };
+        let map = |items, optional| Projection::ConfigMap { name: "m".into(), items, optional };
+        let fact = DownwardFile { path: "name".into(), value: EnvValue::Field("metadata.name".into()), mode: None };
+        let got = files(vec![map(vec![item("a")], false), Projection::DownwardApi { items: vec![fact] }]);
+        let got = got.unwrap().unwrap();
+        assert_eq!(got.keys().collect::<Vec<_>>(), ["dir/a", "name"]);
+        assert_eq!((got["dir/a"].mode, got["name"].mode), (0o400, 0o644));
+        assert_eq!(got["name"].data, b"web");
+        assert_eq!(files(vec![map(vec![], false)]).unwrap().unwrap().len(), 2, "binary keys are files, too");
+        assert!(matches!(files(vec![map(vec![item("c")], false)]), Err(EnvironmentError::MissingKey { .. })));
+        assert_eq!(files(vec![map(vec![item("c")], true)]).unwrap().unwrap().len(), 0);
+        let absent = Projection::Secret { name: "none".into(), items: vec![], optional: false };
+        assert!(matches!(files(vec![absent]), Err(EnvironmentError::MissingObject { .. })));
+    }
+}
