@@ -3,8 +3,8 @@
 
 pub mod failpoint;
 pub mod lock;
-pub mod pipe;
 pub mod mount;
 pub mod namespace;
+pub mod pipe;
 pub mod process;
 pub mod signal;
