@@ -302,9 +302,10 @@ impl ContainerView {
                     ("tmpfs", volume.name.clone(), String::new())
                 }
                 VolumeSource::EmptyDir { .. } => ("bind", volume.name.clone(), below("volumes")),
-                VolumeSource::ConfigMap { .. } | VolumeSource::Secret { .. } => {
-                    ("bind", volume.name.clone(), String::new())
-                }
+                VolumeSource::ConfigMap { .. }
+                | VolumeSource::Secret { .. }
+                | VolumeSource::DownwardApi { .. }
+                | VolumeSource::Projected { .. } => ("bind", volume.name.clone(), String::new()),
             };
             Some(MountView { kind, name, source, destination: mount.path.clone(), read_only: mount.read_only })
         };
