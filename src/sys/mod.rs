@@ -1,6 +1,7 @@
 //! System calls and descriptors: the only unsafe code.
 #![allow(unsafe_code)]
 
+pub mod dir;
 pub mod failpoint;
 pub mod lock;
 pub mod mount;

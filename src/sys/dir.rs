@@ -1,0 +1,360 @@
+//! Files by directory descriptor and single name: nothing here follows a link out of the directory it was given.
+//!
+//! [`Dir`] is a directory held open. A *name* is one component (never `.`, `..`, empty or with a slash); a *path* is relative
+//! and is resolved by `openat2`, either refusing every link ([`Dir::beneath`]) or taking the directory as the root of all
+//! links ([`Dir::in_root`]).
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+/// A directory held open; operations name things directly in it.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+/// Reads at most `limit` bytes of a file, and says so when there are more.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("not a regular file")]
+    NotRegular,
+    #[error("larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+}
+
+impl Dir {
+    /// Opens a directory of the machine's; links in `path` are followed, so it must come from podkin itself.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    /// Opens a directory below; any link or mount point on the way is an error (`ELOOP`, `EXDEV`).
+    pub fn beneath(&self, path: &[u8]) -> io::Result<Self> {
+        self.open_below(path, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+    }
+
+    /// Opens a directory below, with links resolved as if this directory were `/`.
+    pub fn in_root(&self, path: &[u8]) -> io::Result<Self> {
+        self.open_below(path, ResolveFlags::IN_ROOT)
+    }
+
+    fn open_below(&self, path: &[u8], how: ResolveFlags) -> io::Result<Self> {
+        let path: &[u8] = if path.is_empty() { b"." } else { path };
+        let resolve = how | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(openat2(self.0.as_fd(), path, flags, resolve)?))
+    }
+
+    /// Opens the directory of that name; a link is `ENOTDIR`, a mount point `EXDEV`.
+    pub fn open_dir(&self, name: &CStr) -> io::Result<Self> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        Ok(Self(openat2(self.0.as_fd(), name.to_bytes(), DIR_FLAGS, resolve)?))
+    }
+
+    pub fn create_dir(&self, name: &CStr, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Creates a file that must not exist, open for writing.
+    pub fn create_file(&self, name: &CStr, mode: u32) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(mode))?))
+    }
+
+    /// Opens the thing of that name without reading it, whatever it is; a link itself, not what it names.
+    pub fn open_path(&self, name: &CStr) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?)
+    }
+
+    /// Reads a regular file below, links resolved inside; never blocks on a FIFO or a device.
+    pub fn read(&self, path: &[u8], limit: u64) -> Result<Vec<u8>, ReadError> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // O_PATH first: opening a device can have effects of its own.
+        let found = openat2(self.0.as_fd(), path, OFlags::PATH | OFlags::CLOEXEC, resolve)?;
+        let stat = rustix::fs::fstat(&found).map_err(io::Error::from)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(ReadError::NotRegular);
+        }
+        let file = openat2(self.0.as_fd(), path, flags, resolve)?;
+        let again = rustix::fs::fstat(&file).map_err(io::Error::from)?;
+        if (again.st_dev, again.st_ino) != (stat.st_dev, stat.st_ino) {
+            return Err(ReadError::NotRegular);
+        }
+        read_limited(&mut File::from(file), limit)
+    }
+
+    pub fn symlink(&self, target: &CStr, name: &CStr) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, &self.0, name)?)
+    }
+
+    /// Makes `name` here another name of `old` in `old_dir`; a link is linked itself, not followed.
+    pub fn hard_link(&self, old_dir: &Dir, old: &CStr, name: &CStr) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&old_dir.0, old, &self.0, name, AtFlags::empty())?)
+    }
+
+    pub fn rename(&self, from: &CStr, to_dir: &Dir, to: &CStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &to_dir.0, to)?)
+    }
+
+    /// Status of the thing of that name, a link itself.
+    pub fn stat(&self, name: &CStr) -> io::Result<Stat> {
+        Ok(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Like [`Dir::stat`], with `None` for an absent name.
+    pub fn find(&self, name: &CStr) -> io::Result<Option<Stat>> {
+        match self.stat(name) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Names in this directory, in no order.
+    pub fn names(&self) -> io::Result<Vec<CString>> {
+        Ok(self.entries()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn entries(&self) -> io::Result<Vec<(CString, FileType)>> {
+        let mut entries = Vec::new();
+        let mut stream = rustix::fs::Dir::read_from(&self.0)?;
+        while let Some(entry) = stream.read() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                entries.push((name.to_owned(), entry.file_type()));
+            }
+        }
+        Ok(entries)
+    }
+
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// Removes what has that name, with all below it, in bounded memory and descriptors however deep it is. Links are
+    /// removed, not followed, and mount points are not entered (`EXDEV`). An absent name is no error.
+    pub fn remove_tree(&self, name: &CStr) -> io::Result<()> {
+        if remove_leaf(self, name)? {
+            return Ok(());
+        }
+        let mut current = self.open_dir(name)?;
+        let mut stack = vec![Level::read(&current, name)?];
+        while let Some(level) = stack.last_mut() {
+            if let Some(child) = level.directories.pop() {
+                current = current.open_dir(&child)?;
+                stack.push(Level::read(&current, &child)?);
+                continue;
+            }
+            let Some(done) = stack.pop() else { break };
+            let parent = match stack.last() {
+                Some(below) => climb(&current, below.identity)?,
+                None => self.try_clone()?,
+            };
+            rustix::fs::unlinkat(&parent, &done.name, AtFlags::REMOVEDIR)?;
+            current = parent;
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A directory on the way down of [`Dir::remove_tree`]: emptied of all but directories.
+struct Level {
+    name: CString,
+    identity: (u64, u64),
+    directories: Vec<CString>,
+}
+
+impl Level {
+    fn read(dir: &Dir, name: &CStr) -> io::Result<Self> {
+        let stat = rustix::fs::fstat(dir)?;
+        let mut directories = Vec::new();
+        for (entry, kind) in dir.entries()? {
+            if kind == FileType::Directory || !remove_leaf(dir, &entry)? {
+                directories.push(entry);
+            }
+        }
+        Ok(Self { name: name.to_owned(), identity: (stat.st_dev, stat.st_ino), directories })
+    }
+}
+
+/// Opens the parent of `dir`, which must be the directory that was left for it.
+fn climb(dir: &Dir, identity: (u64, u64)) -> io::Result<Dir> {
+    let parent = Dir(rustix::fs::openat(dir, c"..", DIR_FLAGS, Mode::empty())?);
+    let stat = rustix::fs::fstat(&parent)?;
+    if (stat.st_dev, stat.st_ino) != identity {
+        return Err(io::Error::other("a directory was moved while it was being removed"));
+    }
+    Ok(parent)
+}
+
+/// Unlinks anything but a directory; false when it is one.
+fn remove_leaf(dir: &Dir, name: &CStr) -> io::Result<bool> {
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::ISDIR) => Ok(false),
+        // POSIX allows EPERM for a directory; an immutable file has it, too.
+        Err(Errno::PERM) if is_directory(dir, name)? => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn is_directory(dir: &Dir, name: &CStr) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(dir.stat(name)?.st_mode) == FileType::Directory)
+}
+
+/// `openat2`, tried again while the kernel says that a rename raced with it.
+fn openat2(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
+    loop {
+        match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => continue,
+            done => return Ok(done?),
+        }
+    }
+}
+
+/// Reads all of `source`, but never more than `limit` bytes.
+pub fn read_limited(source: &mut dyn Read, limit: u64) -> Result<Vec<u8>, ReadError> {
+    let mut content = Vec::new();
+    source.take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit { Err(ReadError::TooLarge { limit }) } else { Ok(content) }
+}
+
+/// Removes a path of podkin's own with all below it; the parent's path is trusted, what lies below it is not.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    };
+    let name = CString::new(name.as_bytes())?;
+    match Dir::open(parent) {
+        Ok(parent) => parent.remove_tree(&name),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Bytes and inodes below a path, links not followed, mounts not entered.
+pub fn usage(path: &Path) -> io::Result<(u64, u64)> {
+    let mut totals = (0, 0);
+    let mut pending = vec![(Dir::open(path)?, Vec::<CString>::new())];
+    if let Some(first) = pending.last_mut() {
+        first.1 = count(&first.0, &mut totals)?;
+    }
+    while let Some((dir, children)) = pending.last_mut() {
+        match children.pop() {
+            None => {
+                pending.pop();
+            }
+            Some(name) => match dir.open_dir(&name) {
+                Ok(child) if pending.len() < 512 => {
+                    let grandchildren = count(&child, &mut totals)?;
+                    pending.push((child, grandchildren));
+                }
+                // Gone meanwhile, a mount point, or deeper than descriptors allow.
+                _ => {}
+            },
+        }
+    }
+    Ok(totals)
+}
+
+fn count(dir: &Dir, totals: &mut (u64, u64)) -> io::Result<Vec<CString>> {
+    let mut directories = Vec::new();
+    for (name, _) in dir.entries()? {
+        let Some(stat) = dir.find(&name)? else { continue };
+        totals.0 += stat.st_blocks as u64 * 512;
+        totals.1 += 1;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            directories.push(name);
+        }
+    }
+    Ok(directories)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("podkin-dir-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn removes_deep_trees_and_leaves_link_targets() {
+        let root = scratch("deep");
+        std::fs::create_dir(root.join("keep")).unwrap();
+        std::fs::write(root.join("keep/file"), "x").unwrap();
+        std::fs::create_dir(root.join("tree")).unwrap();
+        symlink(root.join("keep"), root.join("tree/link")).unwrap();
+        let mut dir = Dir::open(&root.join("tree")).unwrap();
+        for _ in 0..5000 {
+            dir.create_dir(c"d", 0o700).unwrap();
+            dir.create_file(c"f", 0o600).unwrap();
+            dir = dir.open_dir(c"d").unwrap();
+        }
+        remove_tree(&root.join("tree")).unwrap();
+        assert!(!root.join("tree").exists());
+        assert!(root.join("keep/file").exists());
+        remove_tree(&root.join("tree")).unwrap();
+        remove_tree(&root).unwrap();
+    }
+
+    #[test]
+    fn links_do_not_leave_the_root() {
+        let root = scratch("links");
+        std::fs::create_dir_all(root.join("in/sub")).unwrap();
+        std::fs::create_dir(root.join("tmp")).unwrap();
+        symlink("/sub", root.join("in/abs")).unwrap();
+        symlink("../tmp", root.join("in/up")).unwrap();
+        let dir = Dir::open(&root.join("in")).unwrap();
+        assert!(dir.beneath(b"abs").is_err());
+        assert!(dir.beneath(b"../tmp").is_err());
+        assert!(dir.in_root(b"abs").is_ok());
+        assert_eq!(dir.in_root(b"up").unwrap_err().kind(), io::ErrorKind::NotFound);
+        remove_tree(&root).unwrap();
+    }
+
+    #[test]
+    fn reads_only_regular_files_up_to_the_limit() {
+        let root = scratch("read");
+        std::fs::write(root.join("small"), "hello").unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, root.join("fifo"), Mode::from_raw_mode(0o600)).unwrap();
+        File::create(root.join("sparse")).unwrap().set_len(10 << 30).unwrap();
+        symlink("/dev/zero", root.join("zero")).unwrap();
+        let dir = Dir::open(&root).unwrap();
+        assert_eq!(dir.read(b"small", 10).unwrap(), b"hello");
+        assert!(matches!(dir.read(b"fifo", 10), Err(ReadError::NotRegular)));
+        assert!(matches!(dir.read(b"sparse", 10), Err(ReadError::TooLarge { .. })));
+        assert!(dir.read(b"zero", 10).is_err());
+        remove_tree(&root).unwrap();
+    }
+}
