@@ -86,6 +86,9 @@ CREATE TABLE images (
     size    INTEGER NOT NULL,
     -- JSON record::ImageRecord without a reference
     record  TEXT NOT NULL,
+    -- OCI image configuration and manifest, byte for byte
+    config   TEXT NOT NULL,
+    manifest TEXT NOT NULL,
     loaded  TEXT NOT NULL
 ) STRICT;
 
@@ -102,6 +105,8 @@ CREATE TABLE layers (
     diff_id TEXT NOT NULL,
     -- bytes, unpacked
     size    INTEGER NOT NULL,
+    -- 1 when it hides all layers below (an opaque whiteout at its root)
+    opaque  INTEGER NOT NULL DEFAULT 0,
     created TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
