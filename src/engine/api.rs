@@ -1,6 +1,5 @@
 //! The operations, by signature.
 
-use super::filter::{ContainerFilter, PodFilter};
 use super::progress::Report;
 use super::{
     ContainerView, DownReport, DownRequest, Engine, EngineError, LoadRequest, Loaded, Outcome, PlayReport, PlayRequest,
@@ -33,13 +32,13 @@ impl Engine {
         todo!()
     }
 
-    /// Containers in order of creation, oldest first.
-    pub fn containers(&mut self, filter: &ContainerFilter) -> Result<Vec<ContainerView>, EngineError> {
+    /// Every container in order of creation, oldest first.
+    pub fn containers(&mut self) -> Result<Vec<ContainerView>, EngineError> {
         todo!()
     }
 
-    /// Pods in order of creation, oldest first.
-    pub fn pods(&mut self, filter: &PodFilter) -> Result<Vec<Arc<PodView>>, EngineError> {
+    /// Every pod in order of creation, oldest first.
+    pub fn pods(&mut self) -> Result<Vec<Arc<PodView>>, EngineError> {
         todo!()
     }
 

@@ -13,7 +13,6 @@
 //! ```
 
 pub mod error;
-pub mod filter;
 pub mod input;
 pub mod progress;
 pub mod request;
