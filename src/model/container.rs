@@ -69,6 +69,17 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// As in `8080/tcp`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
 /// One entry of `envFrom`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvFrom {

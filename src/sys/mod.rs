@@ -6,6 +6,7 @@ pub mod failpoint;
 pub mod lock;
 pub mod mount;
 pub mod namespace;
+pub mod net;
 pub mod pipe;
 pub mod process;
 pub mod signal;
