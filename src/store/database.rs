@@ -52,7 +52,9 @@ pub enum StoreError {
     Damaged(#[source] rusqlite::Error),
     #[error("cannot read or write the state database")]
     Query(#[source] rusqlite::Error),
-    #[error("the state database holds a record of `{subject}` that cannot be read")]
+    #[error("the record of {subject} has version {found}, which a newer podkin wrote")]
+    NewerRecord { subject: String, found: u32 },
+    #[error("the state database holds a record of {subject} that cannot be read")]
     Record { subject: String, source: serde_json::Error },
     #[error(transparent)]
     Lock(#[from] LockError),

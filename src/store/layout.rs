@@ -113,6 +113,11 @@ impl Layout {
         self.run.join("containers").join(container_id)
     }
 
+    /// Locks of commands; see [`super::lock`].
+    pub fn lock(&self, name: &str) -> PathBuf {
+        self.run.join("locks").join(name)
+    }
+
     pub fn network_run(&self) -> PathBuf {
         self.run.join("networks")
     }

@@ -22,10 +22,19 @@
 //!
 //! Everything below `<run>` can be derived again.
 
+pub mod apps;
 pub mod atomic;
 pub mod database;
+pub mod events;
+pub mod journal;
 pub mod layout;
 pub mod lock;
+pub mod objects;
+pub mod pods;
 pub mod record;
+mod row;
 
 pub use database::{Database, StoreError};
+
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,12 @@ CREATE TABLE leases (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX leases_pod ON leases(pod);
 
+-- JSON array of the addresses given last on a network: the next one starts after them.
+CREATE TABLE last_leases (
+    network TEXT PRIMARY KEY,
+    ips     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE images (
     -- sha256 of the configuration
     id      TEXT PRIMARY KEY,
@@ -134,14 +140,12 @@ CREATE TABLE volumes (
 -- Commands under way: a row lives as long as its command may have to be undone. Its lock is <run>/locks/run-<id>.
 CREATE TABLE runs (
     id      TEXT PRIMARY KEY,
+    -- `kube play`
     command TEXT NOT NULL,
     app     TEXT NOT NULL,
-    pid     INTEGER NOT NULL,
     started TEXT NOT NULL,
     -- 'open': undo when the command is gone; 'accepted': the supervisor has the pods, leave them
-    state   TEXT NOT NULL DEFAULT 'open',
-    -- boot the run belongs to
-    boot_id TEXT NOT NULL
+    state   TEXT NOT NULL DEFAULT 'open'
 ) STRICT, WITHOUT ROWID;
 
 -- What a run made, in order.

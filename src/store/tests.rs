@@ -1,0 +1,151 @@
+//! Rows written and read back, and the constraints between them.
+
+use super::apps::{self, AppRow};
+use super::journal::{self, Made, Run};
+use super::layout::Layout;
+use super::objects::{self, Object, ObjectRow};
+use super::record::*;
+use super::{Database, StoreError, pods};
+use crate::model::{Container, ObjectKind, Pod, Secret, Volume, VolumeSource};
+
+struct Temporary(Layout);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0.root);
+    }
+}
+
+fn database(name: &str) -> (Temporary, Database) {
+    let base = std::env::temp_dir().join(format!("podkin-store-{}-{name}", std::process::id()));
+    let layout = Layout::new(&base, base.join("run"));
+    let database = Database::open(&layout).unwrap();
+    (Temporary(layout), database)
+}
+
+fn app(id: &str) -> AppRow {
+    AppRow {
+        id: id.into(),
+        name: "web".into(),
+        sources: vec![crate::model::Source {
+            name: "web.yaml".into(),
+            path: Some("/srv/web.yaml".into()),
+            text: "kind: Pod".into(),
+            documents: vec![],
+        }],
+        workloads: vec![],
+        claims: vec![],
+        created: jiff::Timestamp::UNIX_EPOCH,
+        removing: false,
+    }
+}
+
+fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
+    let claim = VolumeSource::Claim { name: "data".into(), read_only: false };
+    let pod = Pod {
+        name: name.into(),
+        containers: vec![Container { name: "c".into(), ..Container::default() }],
+        volumes: vec![Volume { name: "v".into(), source: claim }],
+        ..Pod::default()
+    };
+    PodRecord {
+        version: RECORD_VERSION,
+        id: id.into(),
+        app: "a1".into(),
+        created: jiff::Timestamp::UNIX_EPOCH,
+        spec_hash: "h".into(),
+        pod,
+        containers: vec![ContainerRecord {
+            id: format!("c{id}"),
+            name: format!("{name}-c"),
+            container: "c".into(),
+            init: false,
+            image: ImageRecord::default(),
+        }],
+        network: PodNetwork::Networks(vec![NetworkAttachment {
+            network: "podkin".into(),
+            interface: "eth0".into(),
+            ips: vec![ip.parse().unwrap()],
+            mac: None,
+            aliases: vec![],
+        }]),
+        manage_hosts: true,
+        manage_hostname: true,
+        log: LogConfig { driver: LogDriver::K8sFile, max_size: None, path: None },
+        cgroup_manager: "cgroupfs".into(),
+    }
+}
+
+#[test]
+fn applications_pods_and_what_goes_with_them() {
+    let (_base, mut database) = database("rows");
+    database
+        .write(|t| {
+            apps::put(t, &app("a1"))?;
+            pods::insert(t, &pod("aa01", "web", "10.0.0.2"))?;
+            pods::insert(t, &pod("ab02", "api", "10.0.0.3"))
+        })
+        .unwrap();
+    let c = database.connection();
+    assert_eq!(apps::get(c, "a1").unwrap(), Some(app("a1")));
+    assert_eq!(apps::from_sources(c, &["/srv/web.yaml".into(), "/else".into()]).unwrap(), ["a1"]);
+    assert_eq!(pods::by_name(c, "web").unwrap().unwrap().record, pod("aa01", "web", "10.0.0.2"));
+    assert_eq!(pods::ids_by_prefix(c, "a").unwrap(), ["aa01", "ab02"]);
+    assert_eq!(pods::ids_by_prefix(c, "aa").unwrap(), ["aa01"]);
+    assert_eq!(pods::containers_by_prefix(c, "cab").unwrap()[0].name, "api-c");
+    assert_eq!(pods::volume_users(c).unwrap()["data"], ["api", "web"]);
+    assert_eq!(pods::leases(c, "podkin").unwrap().len(), 2);
+    let clash = database.write(|t| pods::insert(t, &pod("ac03", "other", "10.0.0.3")));
+    assert!(matches!(clash, Err(StoreError::Query(_))), "an address is given once");
+    database.write(|t| pods::delete(t, "aa01")).unwrap();
+    assert_eq!(pods::leases(database.connection(), "podkin").unwrap().len(), 1);
+    database.write(|t| apps::delete(t, "a1")).unwrap();
+    assert!(pods::ids(database.connection()).unwrap().is_empty());
+}
+
+#[test]
+fn an_object_is_found_in_its_own_application_first() {
+    let (_base, mut database) = database("objects");
+    let secret = |app: &str, value: &str| ObjectRow {
+        app: app.into(),
+        id: "0".repeat(12),
+        object: Object::Secret(Secret {
+            name: "password".into(),
+            data: [("p".to_owned(), value.as_bytes().to_vec())].into(),
+            ..Secret::default()
+        }),
+    };
+    database
+        .write(|t| {
+            for id in ["a1", "a2"] {
+                apps::put(t, &app(id))?;
+                objects::put(t, &secret(id, id))?;
+            }
+            objects::put(t, &secret("a1", "changed"))
+        })
+        .unwrap();
+    let c = database.connection();
+    let found = |app: &str| objects::find(c, app, ObjectKind::Secret, "password").unwrap().unwrap();
+    assert_eq!(found("a2"), secret("a2", "a2").object);
+    assert_eq!(found("a1"), secret("a1", "changed").object);
+    assert_eq!(found("none"), secret("a1", "changed").object);
+    assert_eq!(objects::names(c).unwrap(), [(ObjectKind::Secret, "password".to_owned())]);
+    assert!(!format!("{:?}", objects::of_app(c, "a1").unwrap()).contains("changed"), "no secret in Debug");
+}
+
+#[test]
+fn a_run_lists_what_it_made_last_first() {
+    let (_base, mut database) = database("journal");
+    let run = Run { id: "r".into(), command: "kube play".into(), app: "a1".into(), accepted: false };
+    let things = [Made::App("a1".into()), Made::Volume("data".into()), Made::Pod("p".into())];
+    database.write(|t| journal::begin(t, &run, &things)).unwrap();
+    assert_eq!(journal::runs(database.connection()).unwrap(), [run]);
+    let mut reversed = things.to_vec();
+    reversed.reverse();
+    assert_eq!(journal::made(database.connection(), "r").unwrap(), reversed);
+    database.write_relaxed(|t| journal::accept(t, "r")).unwrap();
+    assert!(journal::runs(database.connection()).unwrap()[0].accepted);
+    database.write_relaxed(|t| journal::finish(t, "r")).unwrap();
+    assert!(journal::runs(database.connection()).unwrap().is_empty());
+    assert!(journal::made(database.connection(), "r").unwrap().is_empty());
+}
