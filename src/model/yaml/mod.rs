@@ -8,7 +8,8 @@
 //! - [`parse`]: events of the parser to [`Node`]s: aliases, merge keys, duplicate keys, budgets;
 //! - [`syntax`](self): what a syntax error means and what to do about it;
 //! - [`scalar`]: which value a plain scalar is, by [`Dialect`];
-//! - [`typed`]: a strict serde deserializer over a tree that goes on after an error.
+//! - [`typed()`]: a strict serde deserializer over a tree that goes on after an error;
+//! - [`schema`]: which fields a type has, at every level, for "did you mean".
 //!
 //! It never fails as a whole: whatever the bytes, it returns the documents it could read and what is wrong with the others.
 
@@ -16,12 +17,17 @@ pub mod base64;
 mod node;
 mod parse;
 pub mod scalar;
+pub mod schema;
+mod suggest;
 mod syntax;
 mod text;
+mod typed;
 
 pub use node::{Document, Entry, Key, Node, Path, PathElem, Place, Style, Value};
 pub use parse::parse;
+pub use suggest::path_text;
 pub use text::add_bytes;
+pub use typed::{TypedOptions, typed};
 
 /// Whose rules decide what a plain scalar means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -89,19 +89,25 @@ pub struct Place<'a> {
     pub key: Option<&'a Key>,
 }
 
+impl PathElem {
+    /// The field's name; `None` for an index.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Field(name) => Some(name),
+            Self::Index(_) => None,
+        }
+    }
+}
+
 impl Place<'_> {
     /// The place to mark when the field as a whole is meant: the key, or the node when it has none.
     pub fn key_span(&self) -> Span {
         self.key.map_or_else(|| self.node.head_span(), |key| key.span)
     }
 
-    /// The place to mark when the value is meant: the value of a scalar, the key of a collection.
+    /// The place to mark when the value is meant: see [`Node::mark`].
     pub fn value_span(&self) -> Span {
-        match self.node.value {
-            Value::Sequence(_) | Value::Mapping(_) if self.node.style == Style::Block => self.key_span(),
-            Value::Null if self.node.span.start == self.node.span.end => self.key_span(),
-            _ => self.node.span,
-        }
+        self.node.mark(self.key.map(|key| key.span))
     }
 }
 
@@ -174,6 +180,19 @@ impl Node {
             }
         }
         (place, path.len())
+    }
+
+    /// What to mark when this value is meant: a scalar or a bracketed collection itself; of an indented collection and of a
+    /// value that is not written, the key.
+    pub fn mark(&self, key: Option<Span>) -> Span {
+        let itself = match self.value {
+            Value::Sequence(_) | Value::Mapping(_) => self.style == Style::Flow,
+            _ => self.span.start < self.span.end && self.style != Style::BlockScalar,
+        };
+        match key {
+            Some(key) if !itself => key,
+            _ => self.head_span(),
+        }
     }
 
     /// What to mark for this node when it has no key: a scalar as a whole, of a collection its first line's key or item.
