@@ -1,0 +1,324 @@
+//! From what is wanted and what there is to what is to be done.
+
+use super::plan::{Plan, StepId};
+use super::state::{Desired, DesiredPod, Observed, ObservedPod, ObservedState};
+use super::step::{Cause, Step, StepKind};
+use super::{differ, uses};
+use crate::model::{Container, ObjectKind, Pod};
+use std::collections::{BTreeSet, HashMap};
+
+/// Pods that exist, differ, and may not be replaced: name and differing fields of each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pods exist and differ")]
+pub struct Refusal {
+    pub pods: Vec<(String, Vec<String>)>,
+}
+
+/// The plan that leads from `observed` to `desired`.
+///
+/// A pod that runs as wanted is left alone; one that exists as wanted and does not run is started; one that differs is removed
+/// and made anew when `desired.replace` allows it, and it alone.
+///
+/// # Errors
+/// Every pod that differs without that leave.
+pub fn build(desired: &Desired<'_>, observed: &Observed) -> Result<Plan, Refusal> {
+    let mut builder = Builder { desired, observed, plan: Plan::default(), steps: HashMap::new() };
+    let verdicts: Vec<_> = desired.pods.iter().map(|pod| builder.judge(pod)).collect();
+    builder.refuse(&verdicts)?;
+    builder.networks(&verdicts);
+    builder.images(&verdicts);
+    builder.objects();
+    builder.volumes(&verdicts);
+    builder.removed_pods();
+    for (pod, verdict) in desired.pods.iter().zip(&verdicts) {
+        builder.pod(pod, verdict);
+    }
+    Ok(builder.plan)
+}
+
+/// What is to become of one wanted pod.
+#[derive(Debug)]
+enum Verdict {
+    Create,
+    Start,
+    Recreate { differences: Vec<String>, running: bool },
+    Refresh,
+    Keep,
+}
+
+impl Verdict {
+    fn makes_pod(&self) -> bool {
+        matches!(self, Self::Create | Self::Recreate { .. })
+    }
+
+    fn starts_pod(&self) -> bool {
+        matches!(self, Self::Create | Self::Recreate { .. } | Self::Start)
+    }
+}
+
+struct Builder<'a> {
+    desired: &'a Desired<'a>,
+    observed: &'a Observed,
+    plan: Plan,
+    steps: HashMap<StepKind, StepId>,
+}
+
+impl Builder<'_> {
+    fn judge(&self, wanted: &DesiredPod<'_>) -> Verdict {
+        let Some(found) = self.observed.pods.iter().find(|p| p.pod.name == wanted.pod.name) else {
+            return Verdict::Create;
+        };
+        let differences = differences(found, wanted);
+        match found.state {
+            state if !differences.is_empty() => {
+                Verdict::Recreate { differences, running: state == ObservedState::Running }
+            }
+            ObservedState::Stopped if self.desired.start => Verdict::Start,
+            ObservedState::Running if self.objects_changed(wanted.pod) => Verdict::Refresh,
+            ObservedState::Stopped | ObservedState::Running | ObservedState::Completed => Verdict::Keep,
+        }
+    }
+
+    fn objects_changed(&self, pod: &Pod) -> bool {
+        uses::in_volumes(pod).iter().any(|(kind, name)| self.object_cause(*kind, name).is_some())
+    }
+
+    /// Why an object of the file is to be stored; `None` when it is stored already, or is not in the file.
+    fn object_cause(&self, kind: ObjectKind, name: &str) -> Option<Cause> {
+        let changed = |found: Option<bool>| match found {
+            None => Some(Cause::Missing),
+            Some(true) => None,
+            Some(false) => Some(Cause::Changed { differences: Vec::new() }),
+        };
+        let application = self.desired.application;
+        match kind {
+            ObjectKind::ConfigMap => {
+                let wanted = application.config_maps.iter().find(|o| o.name == name)?;
+                changed(self.observed.config_maps.get(name).map(|found| found == wanted))
+            }
+            ObjectKind::Secret => {
+                let wanted = application.secrets.iter().find(|o| o.name == name)?;
+                changed(self.observed.secrets.get(name).map(|found| found == wanted))
+            }
+        }
+    }
+
+    fn refuse(&self, verdicts: &[Verdict]) -> Result<(), Refusal> {
+        let differing = |(pod, verdict): (&DesiredPod<'_>, &Verdict)| match verdict {
+            Verdict::Recreate { differences, .. } => Some((pod.pod.name.clone(), differences.clone())),
+            _ => None,
+        };
+        let pods: Vec<_> = self.desired.pods.iter().zip(verdicts).filter_map(differing).collect();
+        if pods.is_empty() || self.desired.replace { Ok(()) } else { Err(Refusal { pods }) }
+    }
+
+    fn networks(&mut self, verdicts: &[Verdict]) {
+        for (pod, _) in self.desired.pods.iter().zip(verdicts).filter(|(_, v)| v.makes_pod()) {
+            for network in pod.networks.iter().filter(|n| !self.observed.networks.contains(*n)) {
+                self.add(StepKind::CreateNetwork { network: network.clone() }, Cause::Missing);
+            }
+        }
+    }
+
+    fn images(&mut self, verdicts: &[Verdict]) {
+        for (pod, _) in self.desired.pods.iter().zip(verdicts).filter(|(_, v)| v.makes_pod()) {
+            for image in missing_images(pod) {
+                self.add(StepKind::LoadImage { image }, Cause::Missing);
+            }
+        }
+    }
+
+    fn objects(&mut self) {
+        let application = self.desired.application;
+        let names = |kind: ObjectKind| -> Vec<String> {
+            match kind {
+                ObjectKind::ConfigMap => application.config_maps.iter().map(|o| o.name.clone()).collect(),
+                ObjectKind::Secret => application.secrets.iter().map(|o| o.name.clone()).collect(),
+            }
+        };
+        for kind in [ObjectKind::ConfigMap, ObjectKind::Secret] {
+            let wanted = names(kind);
+            for name in &wanted {
+                if let Some(cause) = self.object_cause(kind, name) {
+                    self.add(store_object(kind, name), cause);
+                }
+            }
+            let found: Vec<String> = match kind {
+                ObjectKind::ConfigMap => self.observed.config_maps.keys().cloned().collect(),
+                ObjectKind::Secret => self.observed.secrets.keys().cloned().collect(),
+            };
+            for name in found.into_iter().filter(|name| self.desired.replace && !wanted.contains(name)) {
+                self.add(StepKind::RemoveObject { kind: kind_name(kind).to_owned(), name }, Cause::NotInFile);
+            }
+        }
+    }
+
+    /// Volumes of claims in the file, and those that pods to be started refer to.
+    fn volumes(&mut self, verdicts: &[Verdict]) {
+        let application = self.desired.application;
+        let mut wanted: BTreeSet<&str> = application.claims.iter().map(|c| c.name.as_str()).collect();
+        for (pod, _) in self.desired.pods.iter().zip(verdicts).filter(|(_, v)| v.starts_pod()) {
+            wanted.extend(uses::claims(pod.pod));
+        }
+        for volume in wanted.into_iter().filter(|name| !self.observed.volumes.contains(*name)) {
+            self.add(StepKind::CreateVolume { volume: volume.to_owned() }, Cause::Missing);
+        }
+    }
+
+    fn removed_pods(&mut self) {
+        let gone: Vec<_> = self
+            .observed
+            .pods
+            .iter()
+            .filter(|found| self.desired.replace && !self.desired.pods.iter().any(|p| p.pod.name == found.pod.name))
+            .map(|found| (found.pod.name.clone(), found.state == ObservedState::Running))
+            .collect();
+        for (pod, running) in gone {
+            self.remove(&pod, running, &Cause::NotInFile);
+        }
+    }
+
+    fn remove(&mut self, pod: &str, running: bool, cause: &Cause) -> StepId {
+        let stop = running.then(|| self.add(StepKind::StopPod { pod: pod.to_owned() }, cause.clone()));
+        let remove = self.add(StepKind::RemovePod { pod: pod.to_owned() }, cause.clone());
+        if let Some(stop) = stop {
+            self.plan.wait(remove, stop, "its containers have ended");
+        }
+        remove
+    }
+
+    fn pod(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) {
+        let name = &wanted.pod.name;
+        match verdict {
+            Verdict::Keep => self.plan.unchanged.push(name.clone()),
+            Verdict::Refresh => {
+                let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, Cause::ObjectsChanged);
+                self.wait_for_objects(refresh, wanted.pod);
+            }
+            Verdict::Start => self.start(wanted, None, &Cause::Stopped),
+            Verdict::Create => {
+                let create = self.create(wanted, Cause::Missing);
+                self.start_if_wanted(wanted, create, &Cause::Missing);
+            }
+            Verdict::Recreate { differences, running } => {
+                let cause = Cause::Changed { differences: differences.clone() };
+                let removed = self.remove(name, *running, &cause);
+                let create = self.create(wanted, cause.clone());
+                self.plan.wait(create, removed, "its name is free");
+                self.start_if_wanted(wanted, create, &cause);
+            }
+        }
+    }
+
+    fn start_if_wanted(&mut self, wanted: &DesiredPod<'_>, create: StepId, cause: &Cause) {
+        if self.desired.start {
+            self.start(wanted, Some(create), cause);
+        }
+    }
+
+    fn create(&mut self, wanted: &DesiredPod<'_>, cause: Cause) -> StepId {
+        let create = self.add(StepKind::CreatePod { pod: wanted.pod.name.clone() }, cause);
+        for image in missing_images(wanted) {
+            self.wait_if_planned(create, &StepKind::LoadImage { image }, "its image is unpacked");
+        }
+        for network in &wanted.networks {
+            let network = StepKind::CreateNetwork { network: network.clone() };
+            self.wait_if_planned(create, &network, "its address is chosen");
+        }
+        self.wait_for_objects(create, wanted.pod);
+        self.wait_for_volumes(create, wanted.pod);
+        create
+    }
+
+    /// Sandbox, init containers one after another, then the regular ones side by side.
+    fn start(&mut self, wanted: &DesiredPod<'_>, create: Option<StepId>, cause: &Cause) {
+        let pod = wanted.pod.name.clone();
+        let mut last = self.add(StepKind::Sandbox { pod: pod.clone() }, cause.clone());
+        match create {
+            Some(create) => self.plan.wait(last, create, "it is recorded"),
+            None => {
+                self.wait_for_objects(last, wanted.pod);
+                self.wait_for_volumes(last, wanted.pod);
+            }
+        }
+        let mut why = "the sandbox stands";
+        for container in &wanted.pod.init_containers {
+            let step = self.add(init_step(&pod, container), cause.clone());
+            self.plan.wait(step, last, why);
+            why = if container.sidecar { "the sidecar has started" } else { "the init container succeeded" };
+            last = step;
+        }
+        for container in &wanted.pod.containers {
+            let kind = StepKind::StartContainer { pod: pod.clone(), container: container.name.clone() };
+            let step = self.add(kind, cause.clone());
+            self.plan.wait(step, last, why);
+        }
+    }
+
+    fn wait_for_objects(&mut self, step: StepId, pod: &Pod) {
+        for (kind, name) in uses::objects(pod) {
+            self.wait_if_planned(step, &store_object(kind, &name), "it refers to it");
+        }
+    }
+
+    fn wait_for_volumes(&mut self, step: StepId, pod: &Pod) {
+        for claim in uses::claims(pod) {
+            let volume = StepKind::CreateVolume { volume: claim.to_owned() };
+            self.wait_if_planned(step, &volume, "it mounts it");
+        }
+    }
+
+    fn wait_if_planned(&mut self, later: StepId, earlier: &StepKind, why: &'static str) {
+        if let Some(earlier) = self.steps.get(earlier) {
+            self.plan.wait(later, *earlier, why);
+        }
+    }
+
+    /// Adds a step, or finds the one that is there already.
+    fn add(&mut self, kind: StepKind, cause: Cause) -> StepId {
+        if let Some(step) = self.steps.get(&kind) {
+            return *step;
+        }
+        let step = self.plan.add(Step { kind: kind.clone(), cause });
+        self.steps.insert(kind, step);
+        step
+    }
+}
+
+/// Fields in which a pod is not what is wanted; empty when it is.
+fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
+    if found.spec_hash != wanted.spec_hash {
+        let fields = differ::fields(&found.pod, wanted.pod);
+        return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
+    }
+    let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.all_containers());
+    images
+        .filter(|((found, wanted), _)| wanted.as_ref().is_some_and(|wanted| wanted != *found))
+        .map(|(_, container)| format!("the image `{}` now names another one", container.image))
+        .collect()
+}
+
+fn missing_images(pod: &DesiredPod<'_>) -> Vec<String> {
+    let images = pod.pod.all_containers().zip(&pod.images).filter(|(_, id)| id.is_none());
+    images.map(|(container, _)| container.image.clone()).collect()
+}
+
+fn init_step(pod: &str, container: &Container) -> StepKind {
+    let (pod, name) = (pod.to_owned(), container.name.clone());
+    if container.sidecar {
+        StepKind::Sidecar { pod, container: name }
+    } else {
+        StepKind::InitContainer { pod, container: name }
+    }
+}
+
+fn store_object(kind: ObjectKind, name: &str) -> StepKind {
+    StepKind::StoreObject { kind: kind_name(kind).to_owned(), name: name.to_owned() }
+}
+
+fn kind_name(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::ConfigMap => "ConfigMap",
+        ObjectKind::Secret => "Secret",
+    }
+}
