@@ -1,6 +1,18 @@
 //! What can be said about a file the user wrote: a problem, where it stands, and what to do about it.
+//!
+//! Diagnostics are collected while files are read and checked, put in order by [`settle`] and shown by [`render`]. What a code
+//! means at length is told by [`explain`].
+
+mod explain;
+mod redact;
+mod render;
+
+pub use explain::{codes, explain};
+pub use render::{Format, render};
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
 
 /// Index of an input in [`Sources`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +37,20 @@ impl Sources {
 
     pub fn text(&self, id: SourceId) -> &str {
         &self.entries[id.0 as usize].1
+    }
+
+    /// Line and column where a span starts, both from 1; the column counts characters.
+    pub fn position(&self, span: Span) -> (usize, usize) {
+        let text = self.text(span.source).as_bytes();
+        let before = &text[..span.start.min(text.len())];
+        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+        // Every byte that does not continue a character starts one.
+        let characters = before[line_start..].iter().filter(|b| **b & 0xc0 != 0x80).count();
+        (before.iter().filter(|b| **b == b'\n').count() + 1, characters + 1)
+    }
+
+    fn line_of(&self, span: Span) -> usize {
+        self.position(span).0
     }
 }
 
@@ -62,7 +88,50 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        })
+    }
+}
+
+/// Puts diagnostics in the order of the files, and drops errors that only follow from another one: those that mark exactly
+/// what an earlier code already complains about, such as a range check of a value that was no number to begin with.
+pub fn settle(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut at_place: HashMap<Span, Vec<usize>> = HashMap::new();
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
+    for diagnostic in diagnostics {
+        if let Some((place, _)) = diagnostic.primary {
+            let others = at_place.entry(place).or_default();
+            let follows = others.iter().any(|i| {
+                let earlier = &kept[*i];
+                (earlier.severity == Severity::Error && earlier.code < diagnostic.code) || *earlier == diagnostic
+            });
+            if follows {
+                continue;
+            }
+            others.push(kept.len());
+        }
+        kept.push(diagnostic);
+    }
+    kept.sort_by_key(|d| d.primary.as_ref().map(|(span, _)| *span));
+    kept
+}
+
+/// Whether any of them keeps the files from being played.
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity == Severity::Error)
+}
+
 impl Diagnostic {
+    /// The file of the primary place.
+    pub fn source(&self) -> Option<SourceId> {
+        self.primary.as_ref().map(|(span, _)| span.source)
+    }
+
     /// An error, which keeps the file from being played.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(code, Severity::Error, message)

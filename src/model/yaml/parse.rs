@@ -22,6 +22,9 @@ pub fn parse(source: SourceId, text: &str, dialect: Dialect, budgets: &Budgets) 
     (reader.documents, reader.diagnostics)
 }
 
+/// The most problems reported of a file, besides those that end the reading.
+const MOST_PROBLEMS: usize = 1000;
+
 type Events<'t> = Vec<(Event<'t>, granit_parser::Span)>;
 
 struct Reader<'t> {
@@ -217,10 +220,10 @@ impl<'t> Builder<'_, 't> {
                 Some((Value::Mapping(entries), structure(style), end, tag))
             }),
             Event::Alias(anchor) => self.alias(anchor, span),
-            Event::UnresolvedAlias(name) => {
+            Event::UnresolvedAlias(_) => {
                 let span = self.place(span);
                 self.report(
-                    Diagnostic::error("K007", format!("there is no anchor `&{name}` before this alias"))
+                    Diagnostic::error("K007", "there is no anchor for this alias before it")
                         .at(span, "")
                         .hint("define the anchor first, or quote the value if it is meant to start with `*`"),
                 );
@@ -428,14 +431,14 @@ impl<'t> Builder<'_, 't> {
         // A lone `!` asks for a string, which is what becomes of an unknown tag anyway.
         if self.reader.dialect == Dialect::Kubernetes && !tag.suffix().is_empty() {
             let place = self.tag_place(span);
-            let message = format!("the tag `{}` means nothing here", tag.original());
-            self.report(Diagnostic::warning("K015", message).at(place, "ignored"));
+            self.report(Diagnostic::warning("K015", "this tag means nothing here").at(place, "ignored"));
         }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
         // What is wrong inside an anchored value was said when it was read there.
-        if self.expanding.is_none() || self.over_budget {
+        let room = self.reader.diagnostics.len() < MOST_PROBLEMS || self.over_budget;
+        if room && (self.expanding.is_none() || self.over_budget) {
             self.reader.diagnostics.push(diagnostic);
         }
     }
