@@ -1,0 +1,101 @@
+//! What of a pod's record decides about its life.
+
+use super::{BackOffRule, ProbeKind};
+use crate::model::{Container, Probe, RestartPolicy};
+use crate::store::record::PodRecord;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    pub pod: String,
+    /// In the record's order: init containers first.
+    pub containers: Vec<ContainerSpec>,
+    /// Milliseconds.
+    pub grace: u64,
+    /// Milliseconds after the pod's start.
+    pub active_deadline: Option<u64>,
+    pub back_off: BackOffRule,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerSpec {
+    pub id: String,
+    /// Name in the pod's spec.
+    pub name: String,
+    pub role: Role,
+    pub restart: RestartPolicy,
+    pub post_start: bool,
+    pub pre_stop: bool,
+    /// By [`ProbeKind`].
+    pub probes: [Option<Timing>; 3],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Runs to its end before the next starts.
+    Init,
+    /// An init container that keeps running.
+    Sidecar,
+    Regular,
+}
+
+/// A probe's figures; times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    pub initial_delay: u64,
+    pub period: u64,
+    pub success_threshold: u32,
+    pub failure_threshold: u32,
+    /// Replaces the pod's grace when this probe has the container killed.
+    pub grace: Option<u64>,
+}
+
+impl Spec {
+    pub fn of(record: &PodRecord, back_off: BackOffRule) -> Self {
+        let containers = record.containers.iter().filter_map(|c| {
+            let spec = record.pod.all_containers().find(|s| s.name == c.container)?;
+            Some(ContainerSpec {
+                id: c.id.clone(),
+                name: c.container.clone(),
+                role: match (c.init, spec.sidecar) {
+                    (false, _) => Role::Regular,
+                    (true, false) => Role::Init,
+                    (true, true) => Role::Sidecar,
+                },
+                restart: spec.restart_policy(&record.pod, c.init),
+                post_start: spec.lifecycle.post_start.is_some(),
+                pre_stop: spec.lifecycle.pre_stop.is_some(),
+                probes: ProbeKind::ALL.map(|kind| kind.of(spec).map(Timing::of)),
+            })
+        });
+        Self {
+            pod: record.id.clone(),
+            containers: containers.collect(),
+            grace: record.pod.termination_grace_seconds.saturating_mul(1_000),
+            active_deadline: record.pod.active_deadline_seconds.map(|s| s.saturating_mul(1_000)),
+            back_off,
+        }
+    }
+}
+
+impl Timing {
+    fn of(probe: &Probe) -> Self {
+        Self {
+            initial_delay: u64::from(probe.initial_delay_seconds) * 1_000,
+            period: u64::from(probe.period_seconds.max(1)) * 1_000,
+            success_threshold: probe.success_threshold.max(1),
+            failure_threshold: probe.failure_threshold.max(1),
+            grace: probe.termination_grace_seconds.map(|s| s.saturating_mul(1_000)),
+        }
+    }
+}
+
+impl ProbeKind {
+    /// The container's probe of that kind.
+    pub fn of(self, container: &Container) -> Option<&Probe> {
+        match self {
+            ProbeKind::Startup => container.startup_probe.as_ref(),
+            ProbeKind::Readiness => container.readiness_probe.as_ref(),
+            ProbeKind::Liveness => container.liveness_probe.as_ref(),
+        }
+    }
+}
