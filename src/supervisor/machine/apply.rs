@@ -98,10 +98,13 @@ impl Machine {
 
     fn start_all(&mut self, token: Token, now: Now) {
         if let Goal::Stop(stop) = &mut self.state.goal {
-            stop.after = After::Start;
-        } else {
-            self.wake(|_| true, now);
+            stop.after = stop.after.max(After::Start);
+            return self.waiters.push(Waiter { token, wanted: Wanted::Restarted });
         }
+        // A container that is through by its policy stays so.
+        let ended = |cell: &super::Cell| cell.step == Step::Ended && !cell.held;
+        let through: Vec<bool> = self.state.cells.iter().map(ended).collect();
+        self.wake(|index| !through[index], now);
         self.waiters.push(Waiter { token, wanted: Wanted::Started(self.regulars()) });
     }
 

@@ -40,12 +40,12 @@ impl Machine {
 
     /// Takes one container a step nearer to running.
     fn drive(&mut self, index: Index, now: Now, actions: &mut Vec<Action>) {
-        let sandbox = self.state.sandbox;
+        let (sandbox, can_create) = (self.state.sandbox, self.can_create());
         let cell = &mut self.state.cells[index];
         match cell.step {
             Step::Waiting => {
                 let due = cell.not_before.is_none_or(|moment| moment <= now.moment);
-                if cell.held || !due || !matches!(sandbox, Sandbox::Namespaces | Sandbox::Up) {
+                if cell.held || !due || !can_create {
                     return;
                 }
                 cell.attempt += 1;
@@ -61,6 +61,10 @@ impl Machine {
             }
             _ => {}
         }
+    }
+
+    pub(super) fn can_create(&self) -> bool {
+        matches!(self.state.sandbox, Sandbox::Namespaces | Sandbox::Up)
     }
 
     /// Whether it is this container's time: init containers one after the other, the rest once those are through.

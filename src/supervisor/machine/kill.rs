@@ -18,14 +18,11 @@ impl Machine {
             Goal::Over => {}
             Goal::Run => self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace }),
             Goal::Stop(stop) => {
-                if stop.after != After::Start || after != After::Nothing {
-                    stop.after = stop.after.max(after);
-                } else {
-                    stop.after = After::Nothing;
-                }
                 stop.grace = stop.grace.min(grace);
                 stop.deadline = stop.deadline.min(deadline);
                 if reason == StopReason::Asked {
+                    // The latest wish counts, except that a removal stands.
+                    stop.after = if stop.after == After::Remove { After::Remove } else { after };
                     stop.reason = reason;
                 }
             }
@@ -162,7 +159,7 @@ impl Machine {
 
     pub(super) fn cell_deadline(&self, index: Index, cell: &Cell) -> Option<Moment> {
         let restart = match (&self.state.goal, cell.step) {
-            (Goal::Run, Step::Waiting) if !cell.held && self.may_run(index) => cell.not_before,
+            (Goal::Run, Step::Waiting) if !cell.held && self.can_create() && self.may_run(index) => cell.not_before,
             _ => None,
         };
         let kill = cell.kill.filter(|_| cell.exit.is_none()).map(|k| k.deadline);

@@ -65,7 +65,7 @@ fn container_state(machine: &Machine, index: Index, cell: &Cell) -> ContainerSta
         (Step::Waiting, Some(ended)) if cell.held => ContainerState::Terminated(ended.clone()),
         (Step::Waiting, Some(_)) => {
             let reason = match &cell.failure {
-                Some(_) if cell.restart_count == 0 => "CreateContainerError",
+                Some(_) if !cell.again => "CreateContainerError",
                 _ => "CrashLoopBackOff",
             };
             waiting(reason, cell.failure.as_ref().map(|f| f.message.clone()))

@@ -54,7 +54,8 @@ impl Machine {
                 let down = containers.iter().all(|i| !self.state.cells[*i].step.is_live());
                 down.then(Vec::new)
             }
-            Wanted::Down | Wanted::Restarted => (self.state.goal == Goal::Over).then(|| self.pod_problems()),
+            Wanted::Down => (self.state.goal == Goal::Over).then(|| self.pod_problems()),
+            Wanted::Restarted => (self.state.goal == Goal::Over).then(|| self.over_outcome(&[])),
         }
     }
 
