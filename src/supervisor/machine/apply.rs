@@ -3,8 +3,8 @@
 use super::state::KillPhase;
 use super::waiters::{Waiter, Wanted};
 use super::{
-    Action, After, Exit, Found, Goal, Hook, Index, Input, Machine, Now, Sandbox, Signal, StartFailure, Step, StopReason,
-    Token,
+    Action, After, Exit, Found, Goal, Hook, Index, Input, Machine, Now, Sandbox, Signal, StartFailure, Step,
+    StopReason, Token,
 };
 use crate::store::record::Termination;
 use crate::supervisor::protocol::FailureKind;
@@ -61,7 +61,9 @@ impl Machine {
                     self.started(index, result, now, actions);
                 }
             }
-            Input::HookDone { index, attempt, hook, result } => self.hook_done(index, attempt, hook, result, now, actions),
+            Input::HookDone { index, attempt, hook, result } => {
+                self.hook_done(index, attempt, hook, result, now, actions)
+            }
             Input::Probed { index, attempt, probe, outcome } => {
                 if self.state.cells[index].attempt == attempt {
                     self.probed(index, probe, outcome, now, actions);
@@ -166,7 +168,8 @@ impl Machine {
                     // The process ends by itself after an exec failure; one that does not is killed.
                     actions.push(Action::Signal { index, signal: Signal::Number(SIGKILL) });
                     cell.step = Step::Running;
-                    cell.kill = Some(super::state::Kill { phase: KillPhase::Killed, deadline: now.moment.plus(10_000) });
+                    cell.kill =
+                        Some(super::state::Kill { phase: KillPhase::Killed, deadline: now.moment.plus(10_000) });
                 }
             }
             Ok(()) => {

@@ -46,8 +46,7 @@ mod tests {
     fn waits_double_up_to_five_minutes() {
         let (rule, mut back_off) = (BackOffRule::default(), BackOff::default());
         let now = Moment(1_000);
-        let waits: Vec<u64> =
-            (0..8).map(|_| back_off.after_end(rule, Some(now), now).since(now) / 1_000).collect();
+        let waits: Vec<u64> = (0..8).map(|_| back_off.after_end(rule, Some(now), now).since(now) / 1_000).collect();
         assert_eq!(waits, [0, 10, 20, 40, 80, 160, 300, 300]);
     }
 

@@ -144,7 +144,9 @@ impl Machine {
             StopReason::Asked => (FailureKind::Other, "stopped while it was starting".to_owned()),
             StopReason::Finished => return None,
             StopReason::Sandbox(failure) => return Some(failure.clone()),
-            StopReason::ActiveDeadline => (FailureKind::Other, "the active deadline passed while it was starting".to_owned()),
+            StopReason::ActiveDeadline => {
+                (FailureKind::Other, "the active deadline passed while it was starting".to_owned())
+            }
             StopReason::InitFailed { index } => return Some(self.init_failure(*index)),
         };
         Some(StartFailure { kind, message })

@@ -1,7 +1,9 @@
 //! Taking a container down: preStop hook, its turn, the stop signal, SIGKILL, the cgroup.
 
 use super::state::{Kill, KillPhase};
-use super::{Action, After, Cell, Exit, Goal, Hook, Index, Machine, Moment, Now, Role, Sandbox, Signal, Step, Stop, StopReason};
+use super::{
+    Action, After, Cell, Exit, Goal, Hook, Index, Machine, Moment, Now, Role, Sandbox, Signal, Step, Stop, StopReason,
+};
 
 /// Left for the stop signal when a hook or a sidecar's turn used the grace up, as the kubelet does.
 const LEAST_GRACE: u64 = 2_000;

@@ -107,7 +107,8 @@ impl Machine {
                 counter.in_flight = true;
                 // A late tick must not be made up for by a burst.
                 let planned = counter.next.map(|next| next.plus(timing.period));
-                counter.next = planned.map(|next| if next <= now.moment { now.moment.plus(timing.period) } else { next });
+                counter.next =
+                    planned.map(|next| if next <= now.moment { now.moment.plus(timing.period) } else { next });
                 actions.push(Action::Probe { index, attempt: cell.attempt, probe: kind });
             }
         }

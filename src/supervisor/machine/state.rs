@@ -97,7 +97,9 @@ pub enum StopReason {
     /// No container is left that runs or will run.
     Finished,
     /// An init container failed for good.
-    InitFailed { index: Index },
+    InitFailed {
+        index: Index,
+    },
     /// Namespaces, volumes or network could not be made.
     Sandbox(StartFailure),
     ActiveDeadline,
