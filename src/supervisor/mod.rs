@@ -3,6 +3,7 @@
 //! Started by the command that needs it as `podkin supervisor ...` (hidden), and gone when its last pod is.
 
 pub mod client;
+pub mod logs;
 mod machine;
 pub mod protocol;
 
