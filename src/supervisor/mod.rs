@@ -6,6 +6,7 @@ pub mod client;
 pub mod logs;
 mod machine;
 pub mod protocol;
+mod volume;
 
 /// Exit code of a supervisor that found another one living.
 pub const EXIT_BUSY: i32 = 75;
