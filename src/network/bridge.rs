@@ -13,16 +13,18 @@ use netavark::network::netlink_route::{CreateLinkOptions, LinkID, NetlinkRoute};
 use netavark::network::types::PerNetworkOptions;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoKind, InfoPortData, InfoPortKind, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridgePort, InfoKind, InfoPortData, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Loopback in a fresh namespace.
 const LOOPBACK: u32 = 1;
+const USABLE_WITHIN: Duration = Duration::from_millis(100);
 /// `NLM_F_ACK` of netlink(7).
 const ACK: u16 = 4;
 
@@ -63,12 +65,35 @@ impl Links {
         request: &SetupRequest,
         index: usize,
     ) -> Result<(), NetworkError> {
-        // 4 + 8 + at most 3 characters of 15.
-        let host_link = format!("pkv{:08x}{index}", self.inode as u32);
+        let host_link = self.host_link(index);
         self.prepare(definition)?;
         self.connect(definition, attachment, request, index, &host_link)
             .and_then(|()| set_hairpin(&mut self.host.netlink, &host_link))
             .map_err(failed(format!("connect pod `{}` to network `{}`", request.pod_name, definition.name())))
+    }
+
+    /// Waits until packets pass: the kernel makes a link and its bridge usable a moment after they were set up, and what is sent
+    /// before is lost and sent again a second later.
+    ///
+    /// Returns after a short while in any case: the rest is a slow start and no failure.
+    pub fn wait_until_usable(&mut self, definitions: &[Definition]) -> Result<(), NetworkError> {
+        let links = (0..definitions.len()).map(|index| self.host_link(index));
+        let names: Vec<String> = links.chain(definitions.iter().map(|d| d.bridge().to_owned())).collect();
+        let deadline = Instant::now() + USABLE_WITHIN;
+        for name in &names {
+            while !is_up(&mut self.host.netlink, name).map_err(failed("look at the pod's links"))? {
+                if Instant::now() > deadline {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        Ok(())
+    }
+
+    /// Name of the host's end of a pair: 3 + 8 + at most 3 characters of 15.
+    fn host_link(&self, index: usize) -> String {
+        format!("pkv{:08x}{index}", self.inode as u32)
     }
 
     /// What the pod's link is to inherit at its birth: later would leave a moment in which the kernel believes what it hears.
@@ -138,13 +163,13 @@ impl Links {
     }
 }
 
-/// Removes a bridge, with whatever is still connected to it; one that does not exist is a success.
-pub(super) fn remove_bridge(definition: &Definition) -> Result<(), NetworkError> {
-    let remove = || -> Result<(), NetavarkError> {
+/// Removes a bridge, whatever is still connected to it; answers whether it existed.
+pub(super) fn remove_bridge(definition: &Definition) -> Result<bool, NetworkError> {
+    let remove = || -> Result<bool, NetavarkError> {
         let mut host = Socket::<NetlinkRoute>::new()?;
         match host.del_link(LinkID::Name(definition.bridge().to_owned())) {
-            Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
-            result => result,
+            Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(false),
+            result => result.map(|()| true),
         }
     };
     remove().map_err(failed(format!("remove the bridge of network `{}`", definition.name())))
@@ -231,8 +256,13 @@ fn set_hairpin(host: &mut Socket<NetlinkRoute>, link: &str) -> Result<(), Netava
     message.header.index = index;
     let port = InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)]);
     let info = vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(port)];
-    message.attributes.push(netlink_packet_route::link::LinkAttribute::LinkInfo(info));
+    message.attributes.push(LinkAttribute::LinkInfo(info));
     host.make_netlink_request(RouteNetlinkMessage::NewLink(message), ACK).map(|_| ())
+}
+
+fn is_up(host: &mut Socket<NetlinkRoute>, name: &str) -> Result<bool, NetavarkError> {
+    let link = host.get_link(LinkID::Name(name.to_owned()))?;
+    Ok(link.attributes.contains(&LinkAttribute::OperState(State::Up)))
 }
 
 fn find(host: &mut Socket<NetlinkRoute>, name: &str) -> Result<Option<LinkMessage>, NetavarkError> {

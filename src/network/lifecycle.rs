@@ -1,6 +1,7 @@
 //! Setting up and tearing down the network of one pod.
 
 use super::bridge::{self, Links};
+use super::firewall::{Firewall, PodRules};
 use super::registry::NetworkLock;
 use super::{Definition, NetworkError, NetworkStatus, Networks, SetupRequest};
 use crate::sys::failpoint;
@@ -30,7 +31,10 @@ impl Networks {
             // The first error is the one to tell; what could not be undone stays registered for the next teardown.
             let _ = self.clear(&lock, &request.pod_id);
         }
-        result
+        drop(lock);
+        let status = result?;
+        links.wait_until_usable(&definitions)?;
+        Ok(status)
     }
 
     /// Takes the pod's rules and names away. Its links go with its namespace, which the caller unpins; bridges stay (see
@@ -52,14 +56,17 @@ impl Networks {
         let used = self.all_registered()?;
         let is_used = |name: &str| used.iter().flat_map(|r| &r.attachments).any(|a| a.network == name);
         let idle: Vec<_> = self.list()?.into_iter().filter(|definition| !is_used(definition.name())).collect();
+        let mut count = 0;
         for definition in &idle {
-            bridge::remove_bridge(definition)?;
+            count += usize::from(self.take_away(&lock, definition)?);
         }
-        drop(lock);
-        Ok(idle.len())
+        if used.is_empty() {
+            self.firewall()?.remove_table()?;
+        }
+        Ok(count)
     }
 
-    pub(super) fn remove_bridge(&self, _lock: &NetworkLock, definition: &Definition) -> Result<(), NetworkError> {
+    pub(super) fn remove_bridge(&self, lock: &NetworkLock, definition: &Definition) -> Result<(), NetworkError> {
         let user = self
             .all_registered()?
             .into_iter()
@@ -67,7 +74,63 @@ impl Networks {
         if let Some(request) = user {
             return Err(NetworkError::InUse { network: definition.name().to_owned(), pod: request.pod_name });
         }
-        bridge::remove_bridge(definition)
+        self.take_away(lock, definition).map(|_| ())
+    }
+
+    /// Adds the rules of every pod that is set up: for when somebody has flushed the machine's rules.
+    pub fn reload(&self) -> Result<(), NetworkError> {
+        let lock = self.lock()?;
+        let requests = self.all_registered()?;
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let mut firewall = self.firewall()?;
+        firewall.remove_table()?;
+        self.add_rules(&lock, &mut firewall, &requests)
+    }
+
+    fn take_away(&self, _lock: &NetworkLock, definition: &Definition) -> Result<bool, NetworkError> {
+        let existed = bridge::remove_bridge(definition)?;
+        self.firewall()?.remove_network(definition)?;
+        Ok(existed)
+    }
+
+    fn firewall(&self) -> Result<Firewall, NetworkError> {
+        Firewall::open(&self.hash(""))
+    }
+
+    /// Adds the rules of one pod; of all when the table is gone, which is when the first pod comes or when somebody flushed it.
+    fn protect(&self, lock: &NetworkLock, request: &SetupRequest) -> Result<(), NetworkError> {
+        let mut firewall = self.firewall()?;
+        let alone = std::slice::from_ref(request);
+        let result = match firewall.exists()? {
+            true => self.add_rules(lock, &mut firewall, alone),
+            false => self.add_rules(lock, &mut firewall, &self.all_registered()?),
+        };
+        result.map_err(|error| self.name_holder(&mut firewall, request, error))
+    }
+
+    fn add_rules(
+        &self,
+        _lock: &NetworkLock,
+        firewall: &mut Firewall,
+        requests: &[SetupRequest],
+    ) -> Result<(), NetworkError> {
+        let definitions: Result<Vec<_>, _> = requests.iter().map(|request| self.definitions_of(request)).collect();
+        let definitions = definitions?;
+        let rules: Result<Vec<_>, _> = requests.iter().zip(&definitions).map(|(r, d)| rules_of(r, d)).collect();
+        firewall.add(&rules?)
+    }
+
+    /// Says which pod has the port that this one cannot have.
+    fn name_holder(&self, firewall: &mut Firewall, request: &SetupRequest, error: NetworkError) -> NetworkError {
+        let NetworkError::PortInUse { port, protocol, address, .. } = error else { return error };
+        let asked = request.ports.iter().find(|p| p.host_port == port && p.protocol == protocol);
+        let holder = asked.and_then(|port| firewall.holder(port));
+        let pods = self.all_registered().unwrap_or_default();
+        let has = |pod: &SetupRequest| pod.attachments.iter().flat_map(|a| &a.ips).any(|ip| Some(*ip) == holder);
+        let by = pods.into_iter().find(has).map(|pod| pod.pod_name);
+        NetworkError::PortInUse { port, protocol, address, by }
     }
 
     fn definitions_of(&self, request: &SetupRequest) -> Result<Vec<Definition>, NetworkError> {
@@ -76,7 +139,7 @@ impl Networks {
 
     fn make(
         &self,
-        _lock: &NetworkLock,
+        lock: &NetworkLock,
         links: &mut Links,
         request: &SetupRequest,
         definitions: &[Definition],
@@ -91,12 +154,32 @@ impl Networks {
             status.add(definition, attachment, &request.pod_id);
         }
         point("network.links")?;
+        self.protect(lock, request)?;
+        point("network.rules")?;
         Ok(status)
     }
 
     /// Undoes a setup, whole or in part.
     fn clear(&self, lock: &NetworkLock, pod_id: &str) -> Result<(), NetworkError> {
+        let Some(request) = self.registered(pod_id)? else { return Ok(()) };
+        let addresses = request.attachments.iter().flat_map(|a| &a.ips).copied().collect();
+        let rules = PodRules { addresses, ports: &request.ports, networks: Vec::new() };
+        self.firewall()?.remove(&rules)?;
         self.unregister(lock, pod_id)
+    }
+}
+
+/// # Errors
+/// When ports are to be published and every network is internal.
+fn rules_of<'a>(request: &'a SetupRequest, definitions: &'a [Definition]) -> Result<PodRules<'a>, NetworkError> {
+    let open = request.attachments.iter().zip(definitions).filter(|(_, definition)| !definition.internal());
+    let addresses: Vec<_> = open.flat_map(|(attachment, _)| &attachment.ips).copied().collect();
+    match request.attachments.first() {
+        Some(attachment) if addresses.is_empty() && !request.ports.is_empty() => Err(NetworkError::InvalidOption {
+            option: attachment.network.clone(),
+            reason: "ports cannot be published from an internal network".into(),
+        }),
+        _ => Ok(PodRules { networks: definitions.iter().collect(), addresses, ports: &request.ports }),
     }
 }
 

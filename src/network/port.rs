@@ -40,7 +40,7 @@ impl PublishedPort {
         addresses && self.host_port == other.host_port && self.protocol == other.protocol
     }
 
-    fn in_use(&self) -> NetworkError {
+    pub(super) fn in_use(&self) -> NetworkError {
         let (port, protocol, address) = (self.host_port, self.protocol, self.bound_address());
         NetworkError::PortInUse { port, protocol, address, by: None }
     }
