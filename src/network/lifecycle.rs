@@ -34,6 +34,7 @@ impl Networks {
         drop(lock);
         let status = result?;
         links.wait_until_usable(&definitions)?;
+        self.wait_for_names(request, &definitions)?;
         Ok(status)
     }
 
@@ -149,6 +150,9 @@ impl Networks {
             links.ensure_bridge(definition)?;
         }
         point("network.bridge")?;
+        // Early, so that a server starts while the rest is being made.
+        self.publish_names(lock, request, definitions)?;
+        point("network.names")?;
         for (index, (attachment, definition)) in request.attachments.iter().zip(definitions).enumerate() {
             links.attach(definition, attachment, request, index)?;
             status.add(definition, attachment, &request.pod_id);
@@ -164,7 +168,9 @@ impl Networks {
         let Some(request) = self.registered(pod_id)? else { return Ok(()) };
         let addresses = request.attachments.iter().flat_map(|a| &a.ips).copied().collect();
         let rules = PodRules { addresses, ports: &request.ports, networks: Vec::new() };
-        self.firewall()?.remove(&rules)?;
+        let rules = self.firewall()?.remove(&rules);
+        let names = self.withdraw_names(lock, &request);
+        rules.and(names)?;
         self.unregister(lock, pod_id)
     }
 }

@@ -19,6 +19,7 @@
 pub mod address;
 mod bridge;
 pub mod definition;
+pub mod dns;
 mod error;
 mod file;
 mod firewall;

@@ -27,6 +27,11 @@ pub fn resolv_conf(dns: &DnsConfig, status: &NetworkStatus, host: &str) -> Strin
     file.text()
 }
 
+/// The servers a `resolv.conf` names; those with a zone (`fe80::1%eth0`) are left out.
+pub(super) fn nameservers(text: &str) -> Vec<IpAddr> {
+    File::parse(text).nameservers.iter().filter_map(|server| server.parse().ok()).collect()
+}
+
 #[derive(Debug, Default)]
 struct File {
     nameservers: Vec<String>,

@@ -6,6 +6,7 @@
 mod isolation;
 mod lifecycle;
 mod machine;
+mod names;
 mod ports;
 mod speed;
 
@@ -16,9 +17,14 @@ use std::time::Instant;
 type Case = (&'static str, fn());
 
 fn main() {
+    // Setup runs its own program again to be the name server, which is this one here.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|command| command == podkin::network::dns::COMMAND) {
+        podkin::network::dns::run(arguments);
+    }
     let filters: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let chosen = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
-    let cases = [ports::CASES, isolation::CASES, lifecycle::CASES, speed::CASES].concat();
+    let cases = [ports::CASES, isolation::CASES, lifecycle::CASES, names::CASES, speed::CASES].concat();
     let mut failed = 0;
     for (name, body) in cases.into_iter().filter(|(name, _)| chosen(name)) {
         let begin = Instant::now();
