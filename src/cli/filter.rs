@@ -35,6 +35,11 @@ impl Filters {
         Ok(Self { entries })
     }
 
+    /// The pairs as they were given.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        self.entries.clone()
+    }
+
     pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(k, _)| k == key)
     }

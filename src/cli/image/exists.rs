@@ -1,0 +1,18 @@
+//! `image exists`.
+
+use super::super::complete;
+use super::super::context::Globals;
+use super::super::error::CommandError;
+use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
+
+/// Say by exit code whether an image exists: 0 yes, 1 no
+#[derive(Debug, Args)]
+pub struct ExistsArgs {
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
+    pub name: String,
+}
+
+pub fn run(_globals: &Globals, _args: &ExistsArgs) -> Result<(), CommandError> {
+    Err(super::super::error::CommandError::engine("not available yet"))
+}

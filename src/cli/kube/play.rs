@@ -1,0 +1,377 @@
+//! `kube play`: files to running pods.
+
+use super::super::context::{Globals, explain};
+use super::super::error::{CommandError, Exit};
+use super::super::output::{Output, notice};
+use super::super::progress::ProgressView;
+use super::super::signal::Caught;
+use super::{input, options};
+use crate::engine::{DownRequest, Engine, LoadRequest, PlayReport, PlayRequest, PodOutcome, Removed, Validation};
+use crate::graph::Format;
+use crate::model::Application;
+use clap::{ArgAction, Args, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Create and start what Kubernetes YAML asks for
+///
+/// Reads every file, checks all of it, and only then creates what is missing: a second run over an unchanged file changes
+/// nothing. When a run fails or is interrupted, what it had made is taken back.
+#[derive(Debug, Args)]
+pub struct PlayArgs {
+    /// Files, URLs, or `-` for standard input
+    #[arg(required = true, value_name = "FILE|URL|-", value_hint = clap::ValueHint::FilePath)]
+    pub inputs: Vec<String>,
+
+    /// Recreate pods that changed; without it, a changed pod is an error
+    #[arg(long)]
+    pub replace: bool,
+    /// Take down instead, as `kube down` does
+    #[arg(long)]
+    pub down: bool,
+    /// With --down: also remove volumes
+    #[arg(long, requires = "down")]
+    pub force: bool,
+    /// Start the pods; `--start=false` only creates them
+    #[arg(long, action = ArgAction::Set, default_value_t = true, default_missing_value = "true", num_args = 0..=1,
+          require_equals = true, value_name = "BOOL", hide_possible_values = true)]
+    pub start: bool,
+    /// Stay until the pods have ended or a signal comes, then take everything down, volumes too
+    #[arg(short, long, conflicts_with_all = ["down", "dry_run"])]
+    pub wait: bool,
+    /// Print what would be done and change nothing
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text", value_name = "FORMAT")]
+    pub dry_run: Option<DryRun>,
+    /// What to do about unknown fields and kinds
+    #[arg(long, value_enum, default_value_t = Validate::Strict)]
+    pub validate: Validate,
+    /// Publish a container port, as [[IP:]HOST:]CONTAINER[/PROTOCOL]
+    #[arg(long, value_delimiter = ',', value_name = "PORT")]
+    pub publish: Vec<String>,
+    /// Publish every containerPort under its own number
+    #[arg(long)]
+    pub publish_all: bool,
+    /// Read more ConfigMaps from a file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub configmap: Vec<PathBuf>,
+    /// Annotate the pods, as key=value
+    #[arg(long, value_delimiter = ',', value_name = "KEY=VALUE")]
+    pub annotation: Vec<String>,
+    /// Log driver: k8s-file, json-file, none or passthrough
+    #[arg(long, value_name = "DRIVER")]
+    pub log_driver: Option<String>,
+    /// Log option, as path=FILE or max-size=SIZE
+    #[arg(long, value_delimiter = ',', value_name = "KEY=VALUE")]
+    pub log_opt: Vec<String>,
+    /// Network to join, or `host`, `none`
+    #[arg(long, alias = "net", value_name = "NETWORK")]
+    pub network: Vec<String>,
+    /// Address of the n-th pod
+    #[arg(long, value_delimiter = ',', value_name = "IP")]
+    pub ip: Vec<IpAddr>,
+    /// MAC address of the n-th pod
+    #[arg(long, value_delimiter = ',', value_name = "MAC")]
+    pub mac_address: Vec<String>,
+    /// Do not manage /etc/hosts
+    #[arg(long)]
+    pub no_hosts: bool,
+    /// Do not manage /etc/hostname
+    #[arg(long)]
+    pub no_hostname: bool,
+    /// Name containers as the YAML does, without the pod's name before
+    #[arg(long)]
+    pub no_pod_prefix: bool,
+    /// Directory of `Localhost` seccomp profiles
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/kubelet/seccomp")]
+    pub seccomp_profile_root: PathBuf,
+    /// Keep what was made when the play fails
+    #[arg(long)]
+    pub keep_on_error: bool,
+    /// Number of steps carried out side by side
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub parallel: Option<u16>,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    #[command(flatten)]
+    pub refused: Refused,
+}
+
+/// Form of the plan that `--dry-run` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    Text,
+    Json,
+    Dot,
+    Mermaid,
+}
+
+/// What to do about fields and kinds that are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Validate {
+    /// They are errors
+    Strict,
+    /// They are reported and ignored
+    Warn,
+    /// They are ignored
+    Ignore,
+}
+
+/// Flags that podman has and podkin does not obey: refused with the reason.
+#[derive(Debug, Args)]
+pub struct Refused {
+    #[arg(long, hide = true)]
+    authfile: Option<String>,
+    #[arg(long, hide = true)]
+    build: bool,
+    #[arg(long, hide = true)]
+    cert_dir: Option<String>,
+    #[arg(long, hide = true)]
+    context_dir: Option<String>,
+    #[arg(long, hide = true)]
+    creds: Option<String>,
+    #[arg(long, hide = true)]
+    service_container: bool,
+    #[arg(long, hide = true)]
+    service_exit_code_propagation: Option<String>,
+    #[arg(long, hide = true)]
+    signature_policy: Option<String>,
+    #[arg(long, hide = true)]
+    tls_verify: bool,
+    #[arg(long, hide = true)]
+    userns: Option<String>,
+    /// Accepted for old scripts: listings of ids are never truncated here
+    #[arg(long, hide = true)]
+    no_trunc: bool,
+}
+
+/// A flag that podman has and podkin does not.
+#[derive(Debug, thiserror::Error)]
+#[error("`--{flag}` is not supported: {reason}")]
+pub struct RefusedFlag {
+    flag: &'static str,
+    reason: &'static str,
+}
+
+impl Refused {
+    /// The first refused flag that was given.
+    pub fn check(&self) -> Result<(), RefusedFlag> {
+        let Refused {
+            authfile,
+            build,
+            cert_dir,
+            context_dir,
+            creds,
+            service_container,
+            service_exit_code_propagation,
+            signature_policy,
+            tls_verify: _,
+            userns,
+            no_trunc: _,
+        } = self;
+        let registry =
+            "images are taken from the local store, no registry is asked; use `podkin load` or `podkin import`";
+        let building = "images are not built; build them with another tool and use `podkin load`";
+        let service = "every application has a supervisor of its own, no service container is needed";
+        let given = [
+            ("authfile", authfile.is_some(), registry),
+            ("cert-dir", cert_dir.is_some(), registry),
+            ("creds", creds.is_some(), registry),
+            ("signature-policy", signature_policy.is_some(), registry),
+            ("build", *build, building),
+            ("context-dir", context_dir.is_some(), building),
+            ("service-container", *service_container, service),
+            ("service-exit-code-propagation", service_exit_code_propagation.is_some(), service),
+            (
+                "userns",
+                userns.as_deref().is_some_and(|mode| mode != "host"),
+                "pods run in the host's user namespace; only `--userns=host` is possible",
+            ),
+        ];
+        match given.into_iter().find(|(_, given, _)| *given) {
+            Some((flag, _, reason)) => Err(RefusedFlag { flag, reason }),
+            None => Ok(()),
+        }
+    }
+}
+
+pub fn run(globals: &Globals, args: &PlayArgs) -> Result<(), CommandError> {
+    args.refused.check().map_err(CommandError::invalid)?;
+    if args.down {
+        return super::down::take_down(globals, &args.inputs, args.force, args.quiet);
+    }
+    let mut engine = globals.engine()?;
+    let application = input::load(&mut engine, &load_request(args)?)?;
+    let request = play_request(args, application)?;
+    if let Some(format) = args.dry_run {
+        return print_plan(&mut engine, &request, format);
+    }
+    let mut view = ProgressView::new(args.quiet);
+    let result = engine.play(&request, &mut |progress| view.show(progress));
+    view.finish();
+    let report = result.map_err(|error| explain(&mut engine, error))?;
+    print_report(args, &report)?;
+    if args.wait {
+        return wait_and_remove(&mut engine, &request, &report);
+    }
+    if report.failures.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::all(report.failures.into_iter().map(Into::into).collect()))
+}
+
+fn load_request(args: &PlayArgs) -> Result<LoadRequest, CommandError> {
+    Ok(LoadRequest {
+        inputs: input::inputs(&args.inputs)?,
+        config_maps: args.configmap.clone(),
+        annotations: args
+            .annotation
+            .iter()
+            .map(|text| options::key_value("--annotation", text))
+            .collect::<Result<_, _>>()?,
+        publish: args.publish.clone(),
+        publish_all: args.publish_all,
+        validation: match args.validate {
+            Validate::Strict => Validation::Strict,
+            Validate::Warn => Validation::Warn,
+            Validate::Ignore => Validation::Ignore,
+        },
+    })
+}
+
+fn play_request(args: &PlayArgs, application: Application) -> Result<PlayRequest, CommandError> {
+    Ok(PlayRequest {
+        application,
+        replace: args.replace,
+        start: args.start,
+        networks: args.network.iter().map(|text| options::network(text)).collect::<Result<_, _>>()?,
+        ips: args.ip.clone(),
+        macs: args.mac_address.clone(),
+        no_hosts: args.no_hosts,
+        no_hostname: args.no_hostname,
+        no_pod_prefix: args.no_pod_prefix,
+        log: options::log(args.log_driver.as_deref(), &args.log_opt)?,
+        keep_on_error: args.keep_on_error,
+        parallel: args.parallel.map_or(0, usize::from),
+    })
+}
+
+fn print_plan(engine: &mut Engine, request: &PlayRequest, format: DryRun) -> Result<(), CommandError> {
+    let plan = engine.plan(request).map_err(|error| explain(engine, error))?;
+    let format = match format {
+        DryRun::Text => Format::Text,
+        DryRun::Json => Format::Json,
+        DryRun::Dot => Format::Dot,
+        DryRun::Mermaid => Format::Mermaid,
+    };
+    let mut out = Output::new();
+    out.text(plan.render(format))?;
+    out.finish()
+}
+
+/// Prints what podman prints: with --replace what was taken away, then volumes, secrets, and each pod with its containers.
+fn print_report(args: &PlayArgs, report: &PlayReport) -> Result<(), CommandError> {
+    let mut out = Output::new();
+    if args.replace {
+        print_removed(&mut out, &report.removed)?;
+    }
+    print_block(&mut out, "Volumes:", &report.volumes)?;
+    print_block(&mut out, "Secrets:", report.secrets.iter().map(|(_, id)| id))?;
+    for pod in &report.pods {
+        out.line(format!("Pod:\n{}", pod.id))?;
+        let heading = if pod.containers.len() == 1 { "Container:" } else { "Containers:" };
+        print_block(&mut out, heading, pod.containers.iter().map(|(_, id)| id))?;
+        out.line("")?;
+    }
+    out.finish()?;
+    if !args.quiet {
+        say_outcome(report);
+    }
+    Ok(())
+}
+
+/// One line on standard error about each pod that was not simply left alone, or one about all when nothing changed.
+fn say_outcome(report: &PlayReport) {
+    if report.is_unchanged() {
+        let pods = report.pods.len();
+        notice(format!(
+            "unchanged: {} {} as the input has {}",
+            pods,
+            plural(pods, "pod is", "pods are"),
+            plural(pods, "it", "them")
+        ));
+        return;
+    }
+    for pod in &report.pods {
+        let verb = match pod.outcome {
+            PodOutcome::Created => "created",
+            PodOutcome::Started => "started",
+            PodOutcome::Replaced => "replaced",
+            PodOutcome::Refreshed => "refreshed",
+            PodOutcome::Unchanged => "unchanged",
+        };
+        notice(format!("pod {}: {verb}", pod.name));
+    }
+}
+
+fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
+}
+
+/// A heading and lines below it; nothing when there are no lines.
+fn print_block<T: AsRef<str>>(
+    out: &mut Output,
+    heading: &str,
+    lines: impl IntoIterator<Item = T>,
+) -> Result<(), CommandError> {
+    let mut lines = lines.into_iter().peekable();
+    if lines.peek().is_none() {
+        return Ok(());
+    }
+    out.line(heading)?;
+    lines.try_for_each(|line| out.line(line))
+}
+
+/// The four blocks of `kube down`; their headings are always there.
+pub fn print_removed(out: &mut Output, removed: &Removed) -> Result<(), CommandError> {
+    let Removed { stopped, pods, secrets, volumes } = removed;
+    let blocks = [
+        ("Pods stopped:", stopped),
+        ("Pods removed:", pods),
+        ("Secrets removed:", secrets),
+        ("Volumes removed:", volumes),
+    ];
+    for (heading, lines) in blocks {
+        out.line(heading)?;
+        lines.iter().try_for_each(|line| out.line(line))?;
+    }
+    Ok(())
+}
+
+/// Stays until every pod has ended or a signal came, then takes everything down, volumes too.
+fn wait_and_remove(engine: &mut Engine, request: &PlayRequest, report: &PlayReport) -> Result<(), CommandError> {
+    let caught = Caught::termination().map_err(CommandError::engine)?;
+    let signal = loop {
+        if let Some(signal) = caught.wait(std::time::Duration::from_millis(200)).map_err(CommandError::engine)? {
+            break Some(signal);
+        }
+        let alive = |pod: &crate::engine::PlayedPod| engine.pod(&pod.id).is_ok_and(|pod| pod.is_running());
+        if !report.pods.iter().any(alive) {
+            break None;
+        }
+    };
+    let down = DownRequest { application: request.application.clone(), force: true, grace_seconds: None };
+    let mut view = ProgressView::new(false);
+    let result = engine.down(&down, &mut |progress| view.show(progress));
+    view.finish();
+    let report = result.map_err(|error| explain(engine, error))?;
+    let mut out = Output::new();
+    print_removed(&mut out, &report.removed)?;
+    out.finish()?;
+    match (report.failures.is_empty(), signal) {
+        (true, None) => Ok(()),
+        (true, Some(signal)) => Err(CommandError::silent(Exit::Program(128 + signal as u8))),
+        (false, _) => Err(CommandError::all(report.failures.into_iter().map(Into::into).collect())),
+    }
+}
