@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod logs;
+mod lower;
 mod machine;
 pub mod protocol;
 mod volume;

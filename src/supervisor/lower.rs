@@ -1,0 +1,420 @@
+//! From a pod's record to what the runtime needs of one container; pure.
+
+use super::volume;
+use crate::model::container::{EffectiveSecurity, Propagation, SeccompProfile};
+use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
+use crate::model::{Container, HostPathType, Pod, VolumeMount, VolumeSource};
+use crate::runtime::config::{
+    CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process,
+    Rootfs, Seccomp, UserSpec,
+};
+use crate::store::layout::Layout;
+use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Capabilities of a container that asks for none (podman's set).
+const DEFAULT_CAPABILITIES: [&str; 11] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+const ALL_CAPABILITIES: [&str; 41] = [
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
+
+/// Where profiles of type `Localhost` are, as for the kubelet and podman.
+const SECCOMP_ROOT: &str = "/var/lib/kubelet/seccomp";
+/// Processes and threads of a container that sets no limit (podman's).
+const DEFAULT_PIDS: i64 = 2048;
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const TERMINATION_LOG: &str = "/dev/termination-log";
+/// Scheduler shares of one core, and the least the kernel takes.
+const SHARES_PER_CORE: u64 = 1024;
+const MIN_SHARES: u64 = 2;
+/// Least quota the kernel takes, in microseconds per 100 ms.
+const MIN_QUOTA: i64 = 1_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LowerError {
+    #[error("container `{0}` is not in the pod's record")]
+    Unknown(String),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    #[error("no command: neither the container nor its image `{image}` says what to run")]
+    NoCommand { image: String },
+    #[error("volume `{0}` is not declared")]
+    UnknownVolume(String),
+}
+
+/// What lowering looks up.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    pub layout: &'a Layout,
+    pub record: &'a PodRecord,
+    pub objects: &'a PodObjects,
+    pub facts: &'a PodFacts,
+}
+
+/// Lowers one container of the pod.
+pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<ContainerConfig, LowerError> {
+    let Source { layout, record, objects, facts } = source;
+    let pod = &record.pod;
+    let spec = find(pod, &container.container)?;
+    let objects = Objects { config_maps: &objects.config_maps, secrets: &objects.secrets };
+    let env = environment::resolve(spec, pod, &container.image.config.env, objects, facts)?;
+    let security = spec.effective_security(pod);
+    let hostname = hostname(pod, facts);
+    let directory = layout.container(&container.id);
+    Ok(ContainerConfig {
+        id: container.id.clone(),
+        run_dir: layout.container_run(&container.id),
+        rootfs: Rootfs {
+            layers: container.image.layers.iter().map(|chain| layout.layer_diff(chain)).collect(),
+            init: directory.join("init"),
+            upper: directory.join("upper"),
+            work: directory.join("work"),
+        },
+        process: process(spec, container, pod, &env, &security, &hostname, facts)?,
+        namespaces: namespaces(layout, record),
+        hostname,
+        mounts: mounts(layout, record, container, spec, &env)?,
+        devices: devices(pod, spec),
+        sysctls: pod.security.sysctls.clone(),
+        resources: resources(spec),
+        cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
+        readonly_rootfs: security.read_only_root_filesystem,
+        privileged: security.privileged,
+        unmasked_proc: security.unmasked_proc,
+    })
+}
+
+/// The pod's cgroup, relative to the cgroup root.
+pub fn pod_cgroup(pod_id: &str) -> String {
+    format!("podkin/{pod_id}")
+}
+
+/// The container of that name in the pod's spec.
+pub fn find<'a>(pod: &'a Pod, name: &str) -> Result<&'a Container, LowerError> {
+    pod.all_containers().find(|c| c.name == name).ok_or_else(|| LowerError::Unknown(name.to_owned()))
+}
+
+/// The host name its containers see.
+pub fn hostname(pod: &Pod, facts: &PodFacts) -> String {
+    match &pod.hostname {
+        _ if pod.host_network => facts.node_name.clone(),
+        Some(name) => name.clone(),
+        // The kernel's limit; Kubernetes cuts there, too, and leaves no dash or dot at the end.
+        None => pod.name.chars().take(63).collect::<String>().trim_end_matches(['-', '.']).to_owned(),
+    }
+}
+
+/// The signal that asks the container to stop: its own, its image's, SIGTERM.
+pub fn stop_signal(spec: &Container, container: &ContainerRecord) -> i32 {
+    const SIGTERM: i32 = 15;
+    let named = [spec.lifecycle.stop_signal.as_deref(), container.image.config.stop_signal.as_deref()];
+    named.into_iter().flatten().find_map(signal_number).unwrap_or(SIGTERM)
+}
+
+/// `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`.
+pub fn signal_number(name: &str) -> Option<i32> {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+        "WINCH", "IO", "PWR", "SYS",
+    ];
+    const RTMIN: i32 = 34;
+    const RTMAX: i32 = 64;
+    let upper = name.trim().to_ascii_uppercase();
+    if let Ok(number) = upper.parse::<i32>() {
+        return (1..=RTMAX).contains(&number).then_some(number);
+    }
+    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(position) = NAMES.iter().position(|n| *n == short) {
+        return Some(position as i32 + 1);
+    }
+    let (base, offset) = match (short.strip_prefix("RTMIN"), short.strip_prefix("RTMAX")) {
+        (Some(offset), _) => (RTMIN, offset),
+        (None, Some(offset)) => (RTMAX, offset),
+        (None, None) => return None,
+    };
+    let offset = if offset.is_empty() { 0 } else { offset.parse().ok()? };
+    Some(base + offset).filter(|n| (RTMIN..=RTMAX).contains(n))
+}
+
+fn process(
+    spec: &Container,
+    container: &ContainerRecord,
+    pod: &Pod,
+    env: &Environment,
+    security: &EffectiveSecurity,
+    hostname: &str,
+    facts: &PodFacts,
+) -> Result<Process, LowerError> {
+    let image = &container.image.config;
+    let args = env.command_line(spec, &image.entrypoint, &image.cmd);
+    if args.is_empty() {
+        return Err(LowerError::NoCommand { image: container.image.reference.clone() });
+    }
+    let mut additional_gids = security.supplemental_groups.clone();
+    additional_gids.extend(security.fs_group);
+    Ok(Process {
+        args,
+        env: variables(env, hostname, spec.tty),
+        cwd: working_dir(spec.working_dir.as_deref(), &image.working_dir),
+        user: UserSpec {
+            spec: image.user.clone(),
+            uid: security.run_as_user,
+            gid: security.run_as_group,
+            additional_gids,
+            must_not_be_root: security.run_as_non_root,
+        },
+        terminal: spec.tty,
+        capabilities: capabilities(security),
+        no_new_privileges: security.no_new_privileges,
+        seccomp: match &security.seccomp {
+            SeccompProfile::RuntimeDefault => Seccomp::Default,
+            SeccompProfile::Unconfined => Seccomp::Unconfined,
+            SeccompProfile::Localhost(path) => Seccomp::Profile(Path::new(SECCOMP_ROOT).join(path)),
+        },
+        rlimits: spec.ulimits.iter().map(|l| (l.name.clone(), l.soft, l.hard)).collect(),
+        oom_score_adj: Some(oom_score_adj(pod, spec, facts.host.memory)),
+    })
+}
+
+/// The environment with what every container has unless it says otherwise.
+fn variables(env: &Environment, hostname: &str, tty: bool) -> Vec<(String, String)> {
+    let terminal = tty.then_some(("TERM", "xterm"));
+    let defaults =
+        [Some(("PATH", DEFAULT_PATH)), terminal, Some(("HOSTNAME", hostname)), Some(("container", "podkin"))];
+    let missing = defaults.into_iter().flatten().filter(|(name, _)| !env.variables.iter().any(|(n, _)| n == name));
+    let defaults = missing.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    defaults.chain(env.variables.iter().cloned()).collect()
+}
+
+fn working_dir(own: Option<&str>, image: &str) -> String {
+    match own.filter(|d| !d.is_empty()).unwrap_or(image) {
+        "" => "/".to_owned(),
+        absolute if absolute.starts_with('/') => absolute.to_owned(),
+        relative => format!("/{relative}"),
+    }
+}
+
+fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
+    let all = || ALL_CAPABILITIES.iter().map(|c| (*c).to_owned());
+    if security.privileged {
+        return all().collect();
+    }
+    let wanted = &security.capabilities;
+    let is_all = |name: &String| name == "ALL";
+    let mut set: BTreeSet<String> = match wanted.drop.iter().any(is_all) {
+        true => BTreeSet::new(),
+        false => DEFAULT_CAPABILITIES.iter().map(|c| (*c).to_owned()).collect(),
+    };
+    if wanted.add.iter().any(is_all) {
+        set.extend(all());
+    }
+    set.retain(|name| !wanted.drop.contains(name));
+    set.extend(wanted.add.iter().filter(|name| !is_all(name)).cloned());
+    set
+}
+
+/// By quality of service class and requested memory, as the kubelet does (Kubernetes, "Node out of memory behavior").
+fn oom_score_adj(pod: &Pod, spec: &Container, machine_memory: u64) -> i32 {
+    const GUARANTEED: i32 = -997;
+    const BEST_EFFORT: i32 = 1000;
+    let is_set = |c: &Container| {
+        let r = c.resources;
+        [r.cpu_request_milli, r.cpu_limit_milli, r.memory_request, r.memory_limit].iter().any(Option::is_some)
+    };
+    let is_guaranteed = |c: &Container| {
+        let r = c.resources;
+        r.cpu_limit_milli.is_some()
+            && r.memory_limit.is_some()
+            && r.cpu_request_milli.is_none_or(|request| Some(request) == r.cpu_limit_milli)
+            && r.memory_request.is_none_or(|request| Some(request) == r.memory_limit)
+    };
+    if pod.all_containers().all(is_guaranteed) {
+        return GUARANTEED;
+    }
+    if !pod.all_containers().any(is_set) {
+        return BEST_EFFORT;
+    }
+    let request = spec.resources.memory_request.or(spec.resources.memory_limit).unwrap_or(0);
+    let part = u128::from(request) * 1000 / u128::from(machine_memory.max(1));
+    (1000 - i32::try_from(part).unwrap_or(1000)).clamp(1000 + GUARANTEED, BEST_EFFORT - 1)
+}
+
+fn resources(spec: &Container) -> CgroupResources {
+    let r = spec.resources;
+    let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    CgroupResources {
+        cpu_shares: r.cpu_request_milli.map(|milli| (milli * SHARES_PER_CORE / 1000).max(MIN_SHARES)),
+        cpu_quota_us: r.cpu_limit_milli.filter(|m| *m > 0).map(|milli| bytes(milli * 100).max(MIN_QUOTA)),
+        memory_limit: r.memory_limit.filter(|m| *m > 0).map(bytes),
+        memory_reservation: r.memory_request.filter(|m| *m > 0).map(bytes),
+        pids_limit: match r.pids_limit {
+            Some(limit) if limit <= 0 => None,
+            Some(limit) => Some(limit),
+            None => Some(DEFAULT_PIDS),
+        },
+    }
+}
+
+fn namespaces(layout: &Layout, record: &PodRecord) -> Namespaces {
+    let pod = &record.pod;
+    let pin = |host: bool, kind: &str| (!host).then(|| layout.pod_namespace(&record.id, kind));
+    Namespaces {
+        network: pin(pod.host_network, "net"),
+        ipc: pin(pod.host_ipc, "ipc"),
+        uts: pin(pod.host_network, "uts"),
+        pid: match (pod.host_pid, pod.share_process_namespace) {
+            (true, _) => PidNamespace::Host,
+            (false, true) => PidNamespace::Join(layout.pod_namespace(&record.id, "pid")),
+            (false, false) => PidNamespace::Private,
+        },
+    }
+}
+
+/// The pod's shared memory, one file system for all its containers.
+pub fn shared_memory(layout: &Layout, pod_id: &str) -> PathBuf {
+    layout.pod_run(pod_id).join("shm")
+}
+
+/// The file whose end the container leaves as its termination message.
+pub fn termination_file(layout: &Layout, container_id: &str) -> PathBuf {
+    layout.container_run(container_id).join("termination-log")
+}
+
+fn mounts(
+    layout: &Layout,
+    record: &PodRecord,
+    container: &ContainerRecord,
+    spec: &Container,
+    env: &Environment,
+) -> Result<Vec<Mount>, LowerError> {
+    let mut mounts = managed_files(layout, record, container, spec);
+    for mount in &spec.mounts {
+        let lowered = volume_mount(layout, record, mount, env)?;
+        mounts.retain(|m| m.target != lowered.target);
+        mounts.push(lowered);
+    }
+    // A mount must come after the one it lies in; the sort is stable, so equals keep the user's order.
+    mounts.sort_by_key(|m| m.target.trim_end_matches('/').matches('/').count());
+    Ok(mounts)
+}
+
+/// What podkin puts into every container.
+fn managed_files(layout: &Layout, record: &PodRecord, container: &ContainerRecord, spec: &Container) -> Vec<Mount> {
+    let run = layout.pod_run(&record.id);
+    let shm = if record.pod.host_ipc { "/dev/shm".into() } else { shared_memory(layout, &record.id) };
+    let message = spec.termination_message_path.as_deref().unwrap_or(TERMINATION_LOG);
+    let mut mounts = vec![
+        bind("/dev/shm", shm, false),
+        bind("/etc/resolv.conf", run.join("resolv.conf"), false),
+        bind(message, termination_file(layout, &container.id), false),
+    ];
+    if record.manage_hosts {
+        mounts.push(bind("/etc/hosts", run.join("hosts"), false));
+    }
+    if record.manage_hostname {
+        mounts.push(bind("/etc/hostname", run.join("hostname"), false));
+    }
+    mounts
+}
+
+fn bind(target: &str, source: PathBuf, read_only: bool) -> Mount {
+    Mount {
+        target: target.to_owned(),
+        kind: MountKind::Bind { source, sub_path: None },
+        read_only,
+        recursive_read_only: false,
+        propagation: MountPropagation::Private,
+    }
+}
+
+fn volume_mount(
+    layout: &Layout,
+    record: &PodRecord,
+    mount: &VolumeMount,
+    env: &Environment,
+) -> Result<Mount, LowerError> {
+    let unknown = || LowerError::UnknownVolume(mount.volume.clone());
+    let volume = record.pod.volume(&mount.volume).ok_or_else(unknown)?;
+    Ok(Mount {
+        target: mount.path.clone(),
+        kind: MountKind::Bind {
+            source: volume::source_path(layout, &record.id, volume),
+            sub_path: env.sub_path(mount)?,
+        },
+        read_only: mount.read_only || volume::is_read_only(volume),
+        recursive_read_only: mount.recursive_read_only,
+        propagation: match mount.propagation {
+            Propagation::None => MountPropagation::Private,
+            Propagation::HostToContainer => MountPropagation::HostToContainer,
+            Propagation::Bidirectional => MountPropagation::Bidirectional,
+        },
+    })
+}
+
+/// Device nodes mounted by `hostPath` are also allowed to be used.
+fn devices(pod: &Pod, spec: &Container) -> Vec<Device> {
+    let device = |mount: &VolumeMount| match &pod.volume(&mount.volume)?.source {
+        VolumeSource::HostPath { path, kind: HostPathType::CharDevice | HostPathType::BlockDevice } => {
+            Some(Device { host: path.into(), container: mount.path.clone() })
+        }
+        _ => None,
+    };
+    spec.mounts.iter().filter_map(device).collect()
+}
+
+#[cfg(test)]
+mod tests;
