@@ -10,3 +10,4 @@ pub mod net;
 pub mod pipe;
 pub mod process;
 pub mod signal;
+pub mod tty;

@@ -1,8 +1,14 @@
 //! `logs`.
 
 use super::super::complete;
-use super::super::context::Globals;
-use super::super::error::CommandError;
+use super::super::context::{Globals, explain};
+use super::super::error::{CommandError, Exit};
+use super::super::listing::short_id;
+use super::super::output::Style;
+use super::super::units::parse_time;
+use super::log_view::{Source, show};
+use crate::engine::{ContainerView, Engine};
+use crate::supervisor::{client, logs};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -44,10 +50,84 @@ pub struct ShowArgs {
     pub color: bool,
 }
 
-pub fn run(_globals: &Globals, _args: &LogsArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+pub fn run(globals: &Globals, args: &LogsArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    let names = super::select(&mut engine, &args.names, false, args.latest, |_| true)?;
+    let found: Result<Vec<_>, _> = names.iter().map(|name| engine.container(name)).collect();
+    let containers = found.map_err(|error| explain(&mut engine, error))?;
+    let several = containers.len() > 1;
+    let label = |container: &ContainerView| match (args.show.names, several) {
+        (true, _) => Some(container.name().to_owned()),
+        (false, true) => Some(short_id(container.id()).to_owned()),
+        (false, false) => None,
+    };
+    show_containers(&engine, &containers, &args.show, label)
 }
 
-pub fn attach(_engine: &mut crate::engine::Engine, _names: &[String]) -> Result<(), CommandError> {
-    Err(CommandError::engine("not available yet"))
+/// Shows the logs of these containers; `label` gives what stands before the lines of each.
+pub fn show_containers(
+    engine: &Engine,
+    containers: &[ContainerView],
+    args: &ShowArgs,
+    label: impl Fn(&ContainerView) -> Option<String>,
+) -> Result<(), CommandError> {
+    let options = args.options()?;
+    let style = if args.color { Style::coloured() } else { Style::stdout() };
+    if options.follow {
+        ensure_supervisors(engine, containers)?;
+    }
+    let open = |container: &ContainerView| {
+        let reader = logs::open(engine.layout(), container.pod.id(), container.id(), options)?;
+        Ok(Source::new(reader, label(container).as_deref(), style))
+    };
+    let sources: Result<Vec<_>, logs::LogError> = containers.iter().map(open).collect();
+    show(sources.map_err(CommandError::engine)?, args.timestamps)
+}
+
+/// Sees to it that somebody moves what running containers write to their logs.
+fn ensure_supervisors(engine: &Engine, containers: &[ContainerView]) -> Result<(), CommandError> {
+    let mut apps: Vec<&str> = containers.iter().filter(|c| c.pod.is_running()).map(|c| c.pod.app.id.as_str()).collect();
+    apps.sort_unstable();
+    apps.dedup();
+    for app in apps {
+        client::ensure(engine.layout(), app, &client::Launch::default()).map_err(CommandError::engine)?;
+    }
+    Ok(())
+}
+
+impl ShowArgs {
+    fn options(&self) -> Result<logs::Options, CommandError> {
+        let now = jiff::Timestamp::now();
+        let time = |text: &Option<String>| match text {
+            Some(text) => parse_time(text, now).map(Some).map_err(CommandError::invalid),
+            None => Ok(None),
+        };
+        Ok(logs::Options {
+            since: time(&self.since)?,
+            until: time(&self.until)?,
+            tail: usize::try_from(self.tail).ok(),
+            follow: self.follow,
+        })
+    }
+}
+
+/// Shows what containers write until they end; with one container, ends as it ended.
+pub fn attach(engine: &mut Engine, names: &[String]) -> Result<(), CommandError> {
+    let found: Result<Vec<_>, _> = names.iter().map(|name| engine.container(name)).collect();
+    let containers = found.map_err(|error| explain(engine, error))?;
+    let since = containers.iter().filter_map(ContainerView::started_at).min();
+    let options = logs::Options { since, follow: true, ..logs::Options::default() };
+    let label = |container: &ContainerView| (containers.len() > 1).then(|| container.name().to_owned());
+    let open = |container: &ContainerView| {
+        let reader = logs::open(engine.layout(), container.pod.id(), container.id(), options)?;
+        Ok(Source::new(reader, label(container).as_deref(), Style::stdout()))
+    };
+    let sources: Result<Vec<_>, logs::LogError> = containers.iter().map(open).collect();
+    show(sources.map_err(CommandError::engine)?, false)?;
+    let [one] = names else { return Ok(()) };
+    let ended = engine.container(one).map_err(|error| explain(engine, error))?;
+    match ended.exit_code() {
+        Some(0) | None => Ok(()),
+        Some(code) => Err(CommandError::silent(Exit::Program(code as u8))),
+    }
 }

@@ -1,13 +1,16 @@
 //! Containers: listing, inspecting, starting and stopping, logs, exec.
 
+mod detach;
 pub mod exec;
 pub mod exists;
 pub mod inspect;
 pub mod kill;
+mod log_view;
 pub mod logs;
 pub mod ps;
 pub mod restart;
 pub mod rm;
+mod session;
 pub mod start;
 pub mod stop;
 pub mod wait;

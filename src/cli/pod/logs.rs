@@ -1,9 +1,11 @@
 //! `pod logs`.
 
 use super::super::complete;
-use super::super::container::logs::ShowArgs;
-use super::super::context::Globals;
+use super::super::container::logs::{ShowArgs, show_containers};
+use super::super::context::{Globals, explain};
 use super::super::error::CommandError;
+use super::super::suggest;
+use crate::engine::ContainerView;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -22,6 +24,36 @@ pub struct LogsArgs {
     pub show: ShowArgs,
 }
 
-pub fn run(_globals: &Globals, _args: &LogsArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+/// The pod has no such container.
+#[derive(Debug, thiserror::Error)]
+#[error("pod `{pod}` has no container `{name}`")]
+struct NoSuchContainer {
+    pod: String,
+    name: String,
+}
+
+pub fn run(globals: &Globals, args: &LogsArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    let pod = match &args.name {
+        Some(name) => engine.pod(name).map_err(|error| explain(&mut engine, error))?,
+        None => super::latest(&mut engine)?,
+    };
+    let mut containers: Vec<ContainerView> = pod.containers().collect();
+    let is = |container: &ContainerView, wanted: &str| {
+        container.name() == wanted || container.record().container == wanted || container.id().starts_with(wanted)
+    };
+    for wanted in &args.container {
+        if !containers.iter().any(|container| is(container, wanted)) {
+            let meant = suggest::closest(wanted, containers.iter().map(|c| c.record().container.as_str()));
+            let hint = meant.map(|name| format!("did you mean `{name}`?"));
+            let error = NoSuchContainer { pod: pod.name().to_owned(), name: wanted.clone() };
+            return Err(CommandError::engine(error).maybe_hint(hint));
+        }
+    }
+    if !args.container.is_empty() {
+        containers.retain(|container| args.container.iter().any(|wanted| is(container, wanted)));
+    }
+    let one = containers.len() == 1 && !args.show.names;
+    let label = |container: &ContainerView| (!one).then(|| container.name().to_owned());
+    show_containers(&engine, &containers, &args.show, label)
 }
