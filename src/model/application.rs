@@ -2,6 +2,7 @@
 
 use super::{ClaimTemplate, ConfigMap, Pod, Secret};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Everything one set of input files asks for, lowered and validated.
 ///
@@ -20,8 +21,8 @@ pub struct Application {
     pub claims: Vec<ClaimTemplate>,
 }
 
-/// One input file as it was read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One input file as it was read. Its `Debug` does not show the text, which may hold Secrets.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Path as the user typed it, a URL, or `-` for standard input.
     pub name: String,
@@ -31,6 +32,12 @@ pub struct Source {
     pub text: String,
     /// Each object of the file in order: kind, name, and the byte range of its document in `text`.
     pub documents: Vec<DocumentRange>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("documents", &self.documents).finish_non_exhaustive()
+    }
 }
 
 /// Where one object stands in its source.

@@ -31,6 +31,17 @@ impl Sources {
         SourceId(self.entries.len() as u32 - 1)
     }
 
+    /// Covers a secret: what is shown of the text from now on has `*` there. Places keep their lines and columns.
+    pub fn mask(&mut self, span: Span) {
+        let Some((_, text)) = self.entries.get_mut(span.source.0 as usize) else { return };
+        if let Some(secret) = text.get(span.start..span.end) {
+            // As many bytes as before, so that places behind stay where they are.
+            let star = |c: char| if c.is_whitespace() { c.to_string() } else { "*".repeat(c.len_utf8()) };
+            let covered: String = secret.chars().map(star).collect();
+            text.replace_range(span.start..span.end, &covered);
+        }
+    }
+
     pub fn name(&self, id: SourceId) -> &str {
         &self.entries[id.0 as usize].0
     }

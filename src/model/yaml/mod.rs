@@ -9,25 +9,30 @@
 //! - [`syntax`](self): what a syntax error means and what to do about it;
 //! - [`scalar`]: which value a plain scalar is, by [`Dialect`];
 //! - [`typed()`]: a strict serde deserializer over a tree that goes on after an error;
-//! - [`schema`]: which fields a type has, at every level, for "did you mean".
+//! - [`schema`]: which fields a type has, at every level, for "did you mean";
+//! - [`write()`]: values to text, with quotes where Kubernetes' readers need them.
 //!
 //! It never fails as a whole: whatever the bytes, it returns the documents it could read and what is wrong with the others.
 
 pub mod base64;
 mod node;
 mod parse;
+#[cfg(test)]
+mod properties;
 pub mod scalar;
 pub mod schema;
 mod suggest;
 mod syntax;
 mod text;
 mod typed;
+mod write;
 
 pub use node::{Document, Entry, Key, Node, Path, PathElem, Place, Style, Value};
 pub use parse::parse;
 pub use suggest::path_text;
 pub use text::add_bytes;
 pub use typed::{TypedOptions, typed};
+pub use write::write;
 
 /// Whose rules decide what a plain scalar means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

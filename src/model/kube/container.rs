@@ -1,0 +1,204 @@
+//! Containers of a pod (Kubernetes API, `Container` v1 core).
+
+use super::port::{self, DraftPort};
+use super::references::Variables;
+use super::spot::Spot;
+use super::{codes, env, form, mount, probe, quantity, security};
+use crate::model::diagnostic::Diagnostic;
+use crate::model::environment::references;
+use crate::model::{Container, EnvFrom, EnvVar, PullPolicy, RestartPolicy};
+use k8s_openapi::api::core::v1 as core;
+
+/// What a container needs to know of its pod.
+pub(super) struct Around<'a> {
+    pub volumes: &'a [String],
+    pub containers: &'a [String],
+    pub host_network: bool,
+    pub restart_policy: RestartPolicy,
+    pub grace_seconds: u64,
+}
+
+/// Lowers one container. Its ports are given apart, as options may still change them.
+pub(super) fn lower(
+    at: &Spot<'_>,
+    container: core::Container,
+    init: bool,
+    around: &Around<'_>,
+) -> (Container, Vec<DraftPort>) {
+    let core::Container {
+        args,
+        command,
+        env,
+        env_from,
+        image,
+        image_pull_policy,
+        lifecycle,
+        liveness_probe,
+        name,
+        ports,
+        readiness_probe,
+        resize_policy,
+        resources,
+        restart_policy,
+        restart_policy_rules,
+        security_context,
+        startup_probe,
+        stdin,
+        stdin_once,
+        termination_message_path,
+        termination_message_policy,
+        tty,
+        volume_devices,
+        volume_mounts,
+        working_dir,
+    } = container;
+    check_name(at, &name);
+    let image = image.unwrap_or_default();
+    check_image(at, &image);
+    let device_hint = "use a `hostPath` volume of type BlockDevice";
+    at.field("resizePolicy").no_effect(resize_policy.is_some(), "resources are not changed in place");
+    at.field("stdinOnce").no_effect(stdin_once == Some(true), "standard input stays open");
+    at.field("volumeDevices").unsupported(volume_devices.is_some(), "claims are directories", device_hint);
+    let rules_hint = "use `restartPolicy` of the pod";
+    at.field("restartPolicyRules").unsupported(
+        restart_policy_rules.is_some(),
+        "exit codes are not told apart",
+        rules_hint,
+    );
+    let sidecar = restart(&at.field("restartPolicy"), restart_policy, init, around.restart_policy);
+    if init && !sidecar {
+        let probes =
+            [liveness_probe.is_some(), readiness_probe.is_some(), startup_probe.is_some(), lifecycle.is_some()];
+        let fields = ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
+        for field in fields.iter().zip(probes).filter(|(_, present)| *present).map(|(field, _)| *field) {
+            let message = format!("an init container runs to its end and cannot have `{field}`");
+            let hint = "set `restartPolicy: Always` to make it a sidecar";
+            at.field(field).on_key(Diagnostic::error(codes::CONFLICT, message).hint(hint), "");
+        }
+    }
+    let ports = port::lower_all(&at.field("ports"), ports.unwrap_or_default(), around.host_network);
+    let probe = |field: &str, probe: Option<core::Probe>, kind| probe::probe(&at.field(field), probe?, kind, &ports);
+    let security = security_context.map(|c| security::container(&at.field("securityContext"), c)).unwrap_or_default();
+    let env_from = env::env_from(&at.field("envFrom"), env_from.unwrap_or_default());
+    let env = env::env(&at.field("env"), env.unwrap_or_default(), &env_from, around.containers);
+    let (command, args) = (command.unwrap_or_default(), args.unwrap_or_default());
+    check_words(&at.field("command"), &command, &env, &env_from);
+    check_words(&at.field("args"), &args, &env, &env_from);
+    let mounts_at = at.field("volumeMounts");
+    let mounts = mount::lower_all(&mounts_at, volume_mounts.unwrap_or_default(), around.volumes, security.privileged);
+    check_expressions(&mounts_at, &mounts, &env, &env_from);
+    let lifecycle_at = at.field("lifecycle");
+    let lifecycle = lifecycle.map(|l| probe::lifecycle(&lifecycle_at, l, around.grace_seconds, &ports));
+    let lowered = Container {
+        image,
+        pull_policy: pull_policy(&at.field("imagePullPolicy"), image_pull_policy),
+        working_dir: working_dir.filter(|d| !d.is_empty()).inspect(|dir| check_dir(&at.field("workingDir"), dir)),
+        resources: resources.map(|r| quantity::resources(&at.field("resources"), r)).unwrap_or_default(),
+        startup_probe: probe("startupProbe", startup_probe, probe::Kind::Startup),
+        readiness_probe: probe("readinessProbe", readiness_probe, probe::Kind::Readiness),
+        liveness_probe: probe("livenessProbe", liveness_probe, probe::Kind::Liveness),
+        lifecycle: lifecycle.unwrap_or_default(),
+        stdin: stdin.unwrap_or_default(),
+        tty: tty.unwrap_or_default(),
+        termination_message_path: termination_message_path.filter(|p| !p.is_empty()),
+        termination_message_from_logs: message_policy(
+            &at.field("terminationMessagePolicy"),
+            termination_message_policy,
+        ),
+        // Set when options have been applied.
+        ports: Vec::new(),
+        ulimits: Vec::new(),
+        name,
+        command,
+        args,
+        env_from,
+        env,
+        mounts,
+        security,
+        sidecar,
+    };
+    (lowered, ports)
+}
+
+fn check_name(at: &Spot<'_>, name: &str) {
+    if name.is_empty() {
+        at.missing("name");
+    } else {
+        at.field("name").check("container name", name, form::dns_label);
+    }
+}
+
+fn check_image(at: &Spot<'_>, image: &str) {
+    if image.is_empty() {
+        at.missing("image");
+    } else if image.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        at.field("image").wrong(codes::FORM, "an image name must not contain blanks");
+    }
+}
+
+fn check_dir(at: &Spot<'_>, dir: &str) {
+    if !dir.starts_with('/') {
+        at.wrong(codes::FORM, format!("working directory `{}` must be absolute", super::spot::shown(dir)));
+    }
+}
+
+/// Whether the container is a sidecar.
+fn restart(at: &Spot<'_>, policy: Option<String>, init: bool, of_pod: RestartPolicy) -> bool {
+    let policies =
+        [("Always", RestartPolicy::Always), ("OnFailure", RestartPolicy::OnFailure), ("Never", RestartPolicy::Never)];
+    let Some(policy) = policy.and_then(|p| at.one_of("restart policy", &p, &policies)) else { return false };
+    match (init, policy) {
+        (true, RestartPolicy::Always) => return true,
+        (false, policy) if policy == of_pod => {}
+        (true, _) => at.unsupported(true, "an init container follows its pod or is `Always`", "remove it"),
+        (false, _) => {
+            at.unsupported(true, "containers follow the pod's policy", "set `restartPolicy` of the pod");
+        }
+    }
+    false
+}
+
+fn pull_policy(at: &Spot<'_>, policy: Option<String>) -> Option<PullPolicy> {
+    let policies =
+        [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
+    policy.filter(|p| !p.is_empty()).and_then(|p| at.one_of("pull policy", &p, &policies))
+}
+
+fn message_policy(at: &Spot<'_>, policy: Option<String>) -> bool {
+    let policies = [("File", false), ("FallbackToLogsOnError", true)];
+    policy.and_then(|p| at.one_of("policy", &p, &policies)).unwrap_or_default()
+}
+
+/// Notes variables in command or args that look like variables; `$(date)` is more likely meant for a shell.
+fn check_words(at: &Spot<'_>, words: &[String], env: &[EnvVar], from: &[EnvFrom]) {
+    let is_name = |name: &&str| {
+        name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    for (i, word) in words.iter().enumerate() {
+        note_variables(&at.index(i), references(word).filter(is_name), env, from, false);
+    }
+}
+
+fn check_expressions(at: &Spot<'_>, mounts: &[crate::model::VolumeMount], env: &[EnvVar], from: &[EnvFrom]) {
+    for (i, mount) in mounts.iter().enumerate() {
+        if let Some(expression) = &mount.sub_path_expr {
+            let at = at.index(i);
+            note_variables(&at.field("subPathExpr"), references(expression), env, from, true);
+        }
+    }
+}
+
+fn note_variables<'n>(
+    at: &Spot<'_>,
+    names: impl Iterator<Item = &'n str>,
+    env: &[EnvVar],
+    from: &[EnvFrom],
+    must: bool,
+) {
+    let names: Vec<_> = names.map(str::to_owned).collect();
+    if !names.is_empty() {
+        let defined = env.iter().map(|v| v.name.clone()).collect();
+        at.session.use_variables(Variables { names, defined, from: from.to_vec(), must, mark: at.mark() });
+    }
+}

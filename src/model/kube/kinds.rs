@@ -1,0 +1,132 @@
+//! Which kinds there are, and what is said about those that are not played.
+
+use super::spot::nearest;
+
+/// Kinds that are played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Pod,
+    Deployment,
+    ConfigMap,
+    Secret,
+    PersistentVolumeClaim,
+}
+
+impl Kind {
+    const ALL: [(&'static str, Kind, &'static str); 5] = [
+        ("Pod", Kind::Pod, "v1"),
+        ("Deployment", Kind::Deployment, "apps/v1"),
+        ("ConfigMap", Kind::ConfigMap, "v1"),
+        ("Secret", Kind::Secret, "v1"),
+        ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, "v1"),
+    ];
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(n, _, _)| *n == name).map(|(_, kind, _)| *kind)
+    }
+
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].0
+    }
+
+    pub fn api_version(self) -> &'static str {
+        Self::ALL[self as usize].2
+    }
+}
+
+/// Kinds of Kubernetes that are known and not played, with what to do instead.
+const OTHERS: [(&str, &str); 42] = [
+    ("Service", "publish ports with `hostPort`; pods reach each other by pod name"),
+    ("Ingress", "publish ports with `hostPort`"),
+    ("IngressClass", ""),
+    ("NetworkPolicy", ""),
+    ("Gateway", "publish ports with `hostPort`"),
+    ("HTTPRoute", ""),
+    ("Endpoints", ""),
+    ("EndpointSlice", ""),
+    ("StatefulSet", "on one machine a Deployment with a PersistentVolumeClaim does"),
+    ("DaemonSet", "on one machine a Pod or Deployment does the same"),
+    ("ReplicaSet", "use a Deployment"),
+    ("ReplicationController", "use a Deployment"),
+    ("Job", "use a Pod with `restartPolicy: OnFailure`"),
+    ("CronJob", ""),
+    ("PodTemplate", ""),
+    ("Namespace", "names are unique on the machine; leave it out"),
+    ("Node", ""),
+    ("Event", ""),
+    ("Binding", ""),
+    ("Lease", ""),
+    ("ServiceAccount", "containers get no token of an API server; leave it out"),
+    ("Role", "there is no API server whose access it would rule; leave it out"),
+    ("RoleBinding", "there is no API server whose access it would rule; leave it out"),
+    ("ClusterRole", "there is no API server whose access it would rule; leave it out"),
+    ("ClusterRoleBinding", "there is no API server whose access it would rule; leave it out"),
+    ("PersistentVolume", "a PersistentVolumeClaim makes a volume on demand"),
+    ("StorageClass", "a PersistentVolumeClaim makes a volume on demand"),
+    ("VolumeAttachment", ""),
+    ("CSIDriver", ""),
+    ("CSINode", ""),
+    ("HorizontalPodAutoscaler", "set `replicas` of the Deployment"),
+    ("VerticalPodAutoscaler", ""),
+    ("PodDisruptionBudget", ""),
+    ("PodSecurityPolicy", ""),
+    ("PriorityClass", ""),
+    ("RuntimeClass", ""),
+    ("LimitRange", "set `resources` of each container"),
+    ("ResourceQuota", "set `resources` of each container"),
+    ("CustomResourceDefinition", ""),
+    ("MutatingWebhookConfiguration", ""),
+    ("ValidatingWebhookConfiguration", ""),
+    ("APIService", ""),
+];
+
+/// What to say about a kind that is not played.
+pub(super) struct Stranger {
+    pub message: String,
+    /// Stands below the marker.
+    pub label: String,
+    pub hint: String,
+}
+
+/// Words the finding for a kind that [`Kind::parse`] does not know.
+pub(super) fn stranger(kind: &str) -> Stranger {
+    let played: Vec<_> = Kind::ALL.iter().map(|(name, _, _)| *name).chain(["List"]).collect();
+    let played_list = format!("played kinds: {}", played.join(", "));
+    let known = OTHERS.iter().find(|(name, _)| *name == kind);
+    let single = kind.strip_suffix("List").filter(|k| Kind::parse(k).is_some());
+    let message = format!("kind `{}` is not supported yet", super::spot::shown(kind));
+    match (known, single) {
+        (Some((_, "")), _) => Stranger { message, label: String::new(), hint: played_list },
+        (Some((_, hint)), _) => Stranger { message, label: String::new(), hint: (*hint).to_owned() },
+        (None, Some(_)) => {
+            Stranger { message, label: "write `List`, each item with its own `kind`".into(), hint: played_list }
+        }
+        (None, None) => {
+            let all = played.iter().copied().chain(OTHERS.iter().map(|(name, _)| *name));
+            let label = nearest(kind, all).map(|k| format!("did you mean `{k}`?")).unwrap_or_default();
+            Stranger { message, label, hint: played_list }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum() {
+        for (name, kind, version) in Kind::ALL {
+            assert_eq!((Kind::parse(name), kind.name(), kind.api_version()), (Some(kind), name, version));
+        }
+    }
+
+    #[test]
+    fn strangers_are_told_what_to_do() {
+        assert_eq!(stranger("Podd").label, "did you mean `Pod`?");
+        assert_eq!(stranger("Servce").label, "did you mean `Service`?");
+        assert_eq!(stranger("Service").label, "");
+        assert!(stranger("Service").hint.contains("hostPort"));
+        assert!(stranger("PodList").label.contains("List"));
+        assert!(stranger("Widget").hint.contains("Deployment"));
+    }
+}

@@ -1,0 +1,112 @@
+//! Quantities in objects, and `resources` of a container (Kubernetes, "Resource Management for Pods and Containers").
+
+use super::codes;
+use super::spot::{Spot, did_you_mean, list};
+use crate::model::Resources;
+use crate::model::diagnostic::Diagnostic;
+use crate::model::quantity::Quantity;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
+use std::collections::BTreeMap;
+
+/// Reads a quantity that must not be negative.
+pub(super) fn parse(at: &Spot<'_>, text: &Text) -> Option<Quantity> {
+    match text.0.parse::<Quantity>() {
+        Ok(quantity) if quantity.is_negative() => {
+            at.wrong(codes::QUANTITY, format!("`{}` must not be negative", text.0));
+            None
+        }
+        Ok(quantity) => Some(quantity),
+        Err(reason) => {
+            let error = Diagnostic::error(codes::QUANTITY, format!("`{}` is no quantity", super::spot::shown(&text.0)));
+            at.on_value(error.hint(hint_for(&text.0).unwrap_or_else(|| reason.to_string())), "");
+            None
+        }
+    }
+}
+
+/// The suffix that was probably meant.
+fn hint_for(text: &str) -> Option<String> {
+    let (number, suffix) = text.split_at(text.find(|c: char| c.is_alphabetic())?);
+    let number = number.trim();
+    let meant = match suffix.to_ascii_lowercase().as_str() {
+        "b" => "",
+        "k" | "kb" => "k",
+        "m" | "mb" => "M",
+        "g" | "gb" => "G",
+        "t" | "tb" => "T",
+        "ki" | "kib" => "Ki",
+        "mi" | "mib" => "Mi",
+        "gi" | "gib" => "Gi",
+        "ti" | "tib" => "Ti",
+        _ => return None,
+    };
+    format!("{number}{meant}").parse::<Quantity>().ok().map(|_| format!("write `{number}{meant}`"))
+}
+
+const NAMES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+
+/// Memory below this cannot hold a process.
+const LEAST_MEMORY: i64 = 4 << 20;
+
+pub(super) fn resources(at: &Spot<'_>, resources: core::ResourceRequirements) -> Resources {
+    let core::ResourceRequirements { claims, limits, requests } = resources;
+    let hint = "remove it";
+    at.field("claims").unsupported(claims.is_some(), "there is no dynamic resource allocation", hint);
+    let limits = amounts(&at.field("limits"), limits.unwrap_or_default());
+    let mut requests = amounts(&at.field("requests"), requests.unwrap_or_default());
+    for (name, limit) in &limits {
+        let request = requests.entry(name.clone()).or_insert(*limit);
+        if *request > *limit {
+            let (at, limit_at) = (at.field("requests"), at.field("limits"));
+            let limit_mark = limit_at.field(name).mark();
+            let error = Diagnostic::error(codes::QUANTITY, format!("the {name} request is above the {name} limit"));
+            at.field(name).on_value(error.also(limit_mark.span, "the limit"), "");
+        }
+    }
+    check_memory(&at.field("limits"), limits.get("memory").copied());
+    let get = |of: &BTreeMap<String, Quantity>, name: &str| of.get(name).filter(|q| !q.is_zero()).copied();
+    let bytes = |q: Quantity| q.units() as u64;
+    let milli = |q: Quantity| q.milli() as u64;
+    Resources {
+        cpu_request_milli: get(&requests, "cpu").map(milli),
+        cpu_limit_milli: get(&limits, "cpu").map(milli),
+        memory_request: get(&requests, "memory").map(bytes),
+        memory_limit: get(&limits, "memory").map(bytes),
+        ephemeral_storage_request: get(&requests, "ephemeral-storage").map(bytes),
+        ephemeral_storage_limit: get(&limits, "ephemeral-storage").map(bytes),
+        pids_limit: None,
+    }
+}
+
+fn amounts(at: &Spot<'_>, amounts: BTreeMap<String, Text>) -> BTreeMap<String, Quantity> {
+    let mut read = BTreeMap::new();
+    for (name, text) in amounts {
+        let at = at.field(&name);
+        if NAMES.contains(&name.as_str()) {
+            read.extend(parse(&at, &text).map(|q| (name.clone(), q)));
+        } else if name.starts_with("hugepages-") {
+            at.unsupported(true, "huge pages are not handed out", "remove it");
+        } else if name.contains('/') {
+            at.unsupported(true, "there are no device plugins", "mount the device with a `hostPath` volume");
+        } else {
+            let error = Diagnostic::error(codes::VALUE, format!("`{}` is no resource", super::spot::shown(&name)));
+            let label = did_you_mean(&name, NAMES.into_iter()).unwrap_or_default();
+            at.on_key(error.hint(format!("possible: {}", list(&NAMES))), label);
+        }
+    }
+    read
+}
+
+fn check_memory(at: &Spot<'_>, limit: Option<Quantity>) {
+    let Some(limit) = limit else { return };
+    let at = at.field("memory");
+    let hint = "write a number of bytes with a suffix, as in `128Mi`";
+    if !limit.is_whole() {
+        let warning = Diagnostic::warning(codes::SUSPICIOUS, "a memory limit of thousandths of a byte");
+        at.on_value(warning.hint(hint), "`m` is a thousandth; did you mean `M` or `Mi`?");
+    } else if limit.units() < LEAST_MEMORY && !limit.is_zero() {
+        let message = format!("no program starts with {} bytes of memory", limit.units());
+        at.on_value(Diagnostic::warning(codes::SUSPICIOUS, message).hint(hint), "");
+    }
+}

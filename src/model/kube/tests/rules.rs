@@ -1,0 +1,244 @@
+//! One rule each: what is written, and what is found.
+
+use super::*;
+
+#[test]
+fn rules_of_containers() {
+    let table = [
+        ("image: ''", &["K006"][..]),
+        ("workingDir: app", &["K114", "8:19", "absolute"]),
+        ("imagePullPolicy: always", &["K115", "did you mean `Always`?", "IfNotPresent"]),
+        ("terminationMessagePolicy: Log", &["K115", "FallbackToLogsOnError"]),
+        ("volumeDevices: [{name: d, devicePath: /dev/x}]", &["error[K302]", "spec.containers[0].volumeDevices"]),
+        ("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]", &["info[K301]"]),
+        ("stdinOnce: true", &["info[K301]"]),
+        ("restartPolicy: Never", &["K302", "of the pod"]),
+        ("volumeMounts: [{name: data, mountPath: /data}]", &["K203", "8:29", "below `spec.volumes`"]),
+        ("ports: [{containerPort: 70000}]", &["K115", "1 to 65535, not 70000"]),
+        ("ports: [{containerPort: -1}]", &["K115"]),
+        ("ports: [{protocol: TCP}]", &["K113", "containerPort"]),
+        ("ports: [{containerPort: 80, protocol: tcp}]", &["K115", "did you mean `TCP`?"]),
+        ("ports: [{containerPort: 80, hostIP: localhost}]", &["K114", "no IP address"]),
+        ("ports: [{containerPort: 80, name: much-too-long-name}]", &["K114", "15 characters"]),
+        ("ports: [{containerPort: 80, name: a}, {containerPort: 81, name: a}]", &["K116", "two ports are named `a`"]),
+        ("ports: [{containerPort: 80, hostPort: 1}, {containerPort: 81, hostPort: 1}]", &["K204", "twice by pod `p`"]),
+        ("ports: [{containerPort: 80}, {containerPort: 80}]", &["warning[K119]", "listed twice"]),
+        ("env: [{name: A=B, value: x}]", &["K114", "without `=`"]),
+        ("env: [{name: A, value: x}, {name: A, value: z}]", &["warning[K119]", "set twice"]),
+        ("env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", &["K118", "exclude"]),
+        ("env: [{name: A, valueFrom: {}}]", &["K118", "exactly one"]),
+        (
+            "env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.nam}}}]",
+            &["K115", "did you mean `metadata.name`?"],
+        ),
+        ("env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.labels}}}]", &["K115", "['key']"]),
+        ("env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpus}}}]", &["did you mean `limits.cpu`?"]),
+        (
+            "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 2}}}]",
+            &["K115", "possible: `1m`, `1`"],
+        ),
+        (
+            "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, containerName: d}}}]",
+            &["K208", "no container `d`"],
+        ),
+        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K302", "fileKeyRef"]),
+        ("env: [{name: A, value: $(B)}]", &["warning[K207]", "`B` is not defined", "$$(B)"]),
+        ("args: [$(PORTT)]\nenv: [{name: PORT, value: x}]", &["warning[K207]", "did you mean `PORT`?"]),
+        ("envFrom: [{prefix: a_}]", &["K118", "either"]),
+        ("resources: {limits: {cpus: 1}}", &["K115", "did you mean `cpu`?"]),
+        ("resources: {limits: {nvidia.com/gpu: 1}}", &["K302", "device plugins"]),
+        ("resources: {limits: {hugepages-2Mi: 4Mi}}", &["K302", "huge pages"]),
+        ("resources: {limits: {memory: 64Mi}, requests: {memory: 65Mi}}", &["K117", "above the memory limit"]),
+        ("resources: {limits: {memory: -1}}", &["K117", "negative"]),
+        ("resources: {limits: {memory: 128m}}", &["warning[K119]", "`Mi`"]),
+        ("resources: {limits: {memory: 128}}", &["warning[K119]", "128 bytes"]),
+        ("resources: {claims: [{name: c}]}", &["K302", "claims"]),
+        ("lifecycle: {stopSignal: TERM}", &["K115", "did you mean `SIGTERM`?"]),
+        ("lifecycle: {preStop: {}}", &["K118", "what to do"]),
+        ("lifecycle: {preStop: {sleep: {seconds: 31}}}", &["K115", "0 to 30"]),
+        ("lifecycle: {preStop: {tcpSocket: {port: 1}}}", &["K302", "tcpSocket"]),
+    ];
+    finds_each(table.map(|(fields, parts)| (with_container(fields), parts)));
+}
+
+#[test]
+fn rules_of_probes() {
+    let table = [
+        ("livenessProbe: {}", &["K118", "what to do"][..]),
+        ("livenessProbe: {grpc: {port: 1}}", &["K302", "grpc"]),
+        ("livenessProbe: {exec: {}}", &["K113", "command"]),
+        ("livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
+        ("livenessProbe: {tcpSocket: {port: 0}}", &["K115"]),
+        ("livenessProbe: {tcpSocket: {port: '80'}}", &["K114", "remove the quotes"]),
+        ("livenessProbe: {tcpSocket: {port: http}}", &["K208", "no port named `http`"]),
+        ("ports: [{name: web, containerPort: 80}]\nlivenessProbe: {tcpSocket: {port: wev}}", &["did you mean `web`?"]),
+        ("livenessProbe: {tcpSocket: {port: 1}, periodSeconds: -1}", &["K115", "at least 1, not -1", "periodSeconds"]),
+        ("livenessProbe: {tcpSocket: {port: 1}, initialDelaySeconds: -1}", &["K115", "at least 0"]),
+        ("livenessProbe: {tcpSocket: {port: 1}, successThreshold: 2}", &["K115", "must be 1"]),
+        ("startupProbe: {tcpSocket: {port: 1}, successThreshold: 2}", &["K115", "must be 1"]),
+        ("readinessProbe: {tcpSocket: {port: 1}, terminationGracePeriodSeconds: 2}", &["K118"]),
+        ("livenessProbe: {tcpSocket: {port: 1}, terminationGracePeriodSeconds: 0}", &["K115", "at least 1"]),
+        ("livenessProbe: {httpGet: {port: 1, scheme: https}}", &["K115", "did you mean `HTTPS`?"]),
+        ("livenessProbe: {httpGet: {port: 1, path: a b}}", &["K114", "blanks"]),
+        ("livenessProbe: {httpGet: {port: 1, httpHeaders: [{name: 'a:', value: b}]}}", &["K114", "header name"]),
+    ];
+    finds_each(table.map(|(probe, parts)| (with_container(probe), parts)));
+    let zeroes = "livenessProbe: {tcpSocket: {port: 1}, periodSeconds: 0, timeoutSeconds: 0, failureThreshold: 0}";
+    let pod = application(&with_container(zeroes)).pods.remove(0);
+    let probe = pod.containers[0].liveness_probe.as_ref().expect("a probe");
+    let numbers = [probe.initial_delay_seconds, probe.period_seconds, probe.timeout_seconds, probe.failure_threshold];
+    assert_eq!(numbers, [0, 10, 1, 3]);
+}
+
+#[test]
+fn rules_of_mounts() {
+    let table = [
+        ("name: v, mountPath: data", &["K114", "absolute"][..]),
+        ("name: v, mountPath: ''", &["K113", "mountPath"]),
+        ("name: v, mountPath: '/a:ro'", &["K114", "`readOnly: true`"]),
+        ("name: v, mountPath: /a/../b", &["K114", "`..`"]),
+        ("name: v, mountPath: /", &["K304"]),
+        ("name: v, mountPath: /proc/sys", &["K304"]),
+        ("name: w, mountPath: /a", &["K203", "declared volumes: `v`"]),
+        ("name: v, mountPath: /a, subPath: ../b", &["K114", "`..`"]),
+        ("name: v, mountPath: /a, subPath: /b", &["K114", "relative"]),
+        ("name: v, mountPath: /a, subPath: b, subPathExpr: c", &["K118", "exclude"]),
+        ("name: v, mountPath: /a, subPathExpr: $(NO)", &["error[K207]", "`NO` is not defined"]),
+        ("name: v, mountPath: /a, mountPropagation: Bidirectional", &["K118", "privileged"]),
+        ("name: v, mountPath: /a, mountPropagation: Shared", &["K115", "HostToContainer"]),
+        ("name: v, mountPath: /a, recursiveReadOnly: Enabled", &["K118", "readOnly"]),
+        ("name: v, mountPath: /a}, {name: v, mountPath: /a/", &["K116", "mounted at `/a`"]),
+    ];
+    finds_each(table.map(|(mount, parts)| {
+        (
+            (&format!("{}  volumes: [{{name: v}}]\n", with_container(&format!("volumeMounts: [{{{mount}}}]"))))
+                .to_string(),
+            parts,
+        )
+    }));
+}
+
+#[test]
+fn rules_of_volumes() {
+    let table = [
+        ("emptyDir: {}, hostPath: {path: /a}", &["K118", "2 sources"][..]),
+        ("emptyDir: {medium: memory}", &["K115", "did you mean `Memory`?"]),
+        ("emptyDir: {medium: HugePages-2Mi}", &["K302"]),
+        ("emptyDir: {sizeLimit: 1GB}", &["K107", "1G"]),
+        ("hostPath: {}", &["K113", "path"]),
+        ("hostPath: {path: /a/../b}", &["K114", "`..`"]),
+        ("hostPath: {path: /a, type: Dir}", &["K115", "DirectoryOrCreate"]),
+        ("nfs: {server: s, path: /}", &["error[K302]", "`nfs`", "hostPath"]),
+        ("csi: {driver: d}", &["K302"]),
+        ("image: {reference: r}", &["K302", "not mounted yet"]),
+        ("persistentVolumeClaim: {claimName: A}", &["K114"]),
+        ("configMap: {name: none}", &["K201", "ConfigMap `none` does not exist", "optional: true"]),
+        ("configMap: {name: none, optional: true, defaultMode: 644}", &["K115", "write `0644`"]),
+        ("configMap: {name: none, optional: true, items: [{key: a, path: ../a}]}", &["K114"]),
+        ("configMap: {name: none, optional: true, items: [{key: a, path: b}, {key: c, path: b}]}", &["K116"]),
+        ("secret: {}", &["K113", "secretName"]),
+        ("downwardAPI: {items: [{path: a}]}", &["K118", "either"]),
+        ("downwardAPI: {items: [{path: a, resourceFieldRef: {resource: limits.cpu}}]}", &["K113", "containerName"]),
+        ("projected: {sources: [{}]}", &["K118", "not 0"]),
+        ("projected: {sources: [{serviceAccountToken: {path: token}}]}", &["K302", "API server"]),
+    ];
+    finds_each(
+        table.map(|(volume, parts)| ((&with_spec(&format!("volumes: [{{name: v, {volume}}}]"))).to_string(), parts)),
+    );
+    finds(&with_spec("volumes: [{name: v}, {name: v}]"), &["K116", "declared twice", "5:"][..2]);
+    finds(&with_spec("volumes: [{name: V_1}]"), &["K114", "lower-case"]);
+}
+
+#[test]
+fn rules_of_pods() {
+    let table = [
+        ("restartPolicy: always", &["K115", "6:18", "did you mean `Always`?"][..]),
+        ("terminationGracePeriodSeconds: -1", &["K115", "at least 0"]),
+        ("activeDeadlineSeconds: 0", &["K115", "at least 1"]),
+        ("hostUsers: false", &["error[K302]", "user ids"]),
+        ("runtimeClassName: gvisor", &["error[K302]"]),
+        ("nodeSelector: {a: b}", &["info[K301]", "one machine"]),
+        ("tolerations: [{key: a}]", &["info[K301]"]),
+        ("affinity: {}", &["info[K301]"]),
+        ("priorityClassName: high", &["info[K301]"]),
+        ("imagePullSecrets: [{name: a}]", &["info[K301]"]),
+        ("schedulingGates: [{name: a}]", &["K302"]),
+        ("ephemeralContainers: [{name: a, image: b}]", &["K302", "podkin exec"]),
+        ("os: {name: windows}", &["K302", "Linux"]),
+        ("hostPID: true\nshareProcessNamespace: true", &["K118", "exclude"]),
+        ("hostname: a.b", &["K114"]),
+        ("hostAliases: [{ip: none, hostnames: [a]}]", &["K114", "no IP address"]),
+        ("hostAliases: [{ip: 127.0.0.1, hostnames: [A]}]", &["K114", "host name"]),
+        ("dnsPolicy: Cluster", &["K115", "ClusterFirst"]),
+        ("dnsPolicy: None", &["K113", "name server"]),
+        ("dnsConfig: {nameservers: [a]}", &["K114", "no IP address"]),
+        ("dnsConfig: {nameservers: [1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4]}", &["K115", "at most 3"]),
+        ("dnsConfig: {searches: [-a]}", &["K114"]),
+        ("dnsConfig: {options: [{value: a}]}", &["K113", "name"]),
+        ("initContainers: [{name: c, image: i}]", &["K116", "two containers are named `c`"]),
+        ("initContainers: [{name: i, image: i, livenessProbe: {tcpSocket: {port: 1}}}]", &["K118", "sidecar"]),
+        ("initContainers: [{name: i, image: i, lifecycle: {preStop: {sleep: {seconds: 1}}}}]", &["K118", "lifecycle"]),
+    ];
+    finds_each(table.map(|(fields, parts)| (with_spec(fields), parts)));
+}
+
+#[test]
+fn rules_of_security_contexts() {
+    let table = [
+        ("runAsUser: -1", &["K115", "0 to 2147483647"][..]),
+        ("runAsUser: 4294967296", &["K115"]),
+        ("runAsUser: 0, runAsNonRoot: true", &["K118", "contradicts"]),
+        ("seLinuxOptions: {level: s0}", &["error[K302]"]),
+        ("windowsOptions: {}", &["error[K302]"]),
+        ("appArmorProfile: {type: Localhost, localhostProfile: a}", &["K302"]),
+        ("appArmorProfile: {type: RuntimeDefault}", &["info[K301]"]),
+        ("seccompProfile: {type: Localhost}", &["K113", "localhostProfile"]),
+        ("seccompProfile: {type: Localhost, localhostProfile: ../a}", &["K114"]),
+        ("seccompProfile: {type: RuntimeDefault, localhostProfile: a}", &["K118"]),
+        ("seccompProfile: {type: runtime/default}", &["K115", "RuntimeDefault"]),
+    ];
+    let context = |fields: &str| format!("securityContext: {{{fields}}}");
+    finds_each(table.map(|(fields, parts)| (with_container(&context(fields)), parts)));
+    finds_each(table.map(|(fields, parts)| (with_spec(&context(fields)), parts)));
+    let table = [
+        ("capabilities: {add: [NET_ADMINN]}", &["K115", "did you mean `NET_ADMIN`?"][..]),
+        ("allowPrivilegeEscalation: false, privileged: true", &["K118"]),
+        ("allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", &["K118"]),
+        ("procMount: unmasked", &["K115", "did you mean `Unmasked`?"]),
+    ];
+    finds_each(table.map(|(fields, parts)| (with_container(&context(fields)), parts)));
+    let table = [
+        ("sysctls: [{name: kernel.msgmax, value: '1'}]", &["K304", "safe:"][..]),
+        ("sysctls: [{name: net.ipv4.tcp_syncookie, value: '1'}]", &["K304", "did you mean `net.ipv4.tcp_syncookies`?"]),
+        ("sysctls: [{name: net.ipv4.tcp_syncookies, value: \"1\\n\"}]", &["K114", "numbers"]),
+        ("sysctls: [{name: net.ipv4.tcp_syncookies, value: '1+kernel.x=1'}]", &["K114"]),
+        ("supplementalGroupsPolicy: Strict", &["K302"]),
+        ("fsGroupChangePolicy: Never", &["K115", "OnRootMismatch"]),
+        ("supplementalGroups: [-5]", &["K115", "supplementalGroups[0]"]),
+    ];
+    finds_each(table.map(|(fields, parts)| (with_spec(&context(fields)), parts)));
+    let text =
+        with_spec("hostNetwork: true\nsecurityContext: {sysctls: [{name: net/ipv4/tcp_syncookies, value: '1'}]}");
+    finds(&text, &["K118", "hostNetwork"]);
+}
+
+#[test]
+fn rules_of_annotations() {
+    let with =
+        |annotation: &str| with_spec("").replace("{name: p}", &format!("{{name: p, annotations: {{{annotation}}}}}"));
+    let table = [
+        ("io.podman.annotations.pids-limit/d: '5'", &["K208", "no container `d`"][..]),
+        ("io.podman.annotations.pids-limit/c: many", &["K115"]),
+        ("io.podman.annotations.ulimit: nofiles=5", &["K115", "did you mean `nofile`?"]),
+        ("io.podman.annotations.ulimit: nofile=5:4", &["K114"]),
+        ("io.podman.annotations.userns: auto", &["warning[K303]"]),
+        ("seccomp.security.alpha.kubernetes.io/pod: unconfined", &["warning[K303]", "seccompProfile"]),
+        ("a/b/c: x", &["K114", "annotation key"]),
+    ];
+    finds_each(table.map(|(annotation, parts)| (with(annotation), parts)));
+    let text = "io.podman.annotations.pids-limit/c: '5', io.podman.annotations.ulimit: 'nofile=5:-1,core=0'";
+    let pod = application(&with(text)).pods.remove(0);
+    assert_eq!(pod.containers[0].resources.pids_limit, Some(5));
+    let limits: Vec<_> = pod.containers[0].ulimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
+    assert_eq!(limits, [("nofile", 5, u64::MAX), ("core", 0, 0)]);
+}
