@@ -1,6 +1,7 @@
 //! Networks as such: `<root>/networks/<name>.json`, in netavark's own form (the one podman writes), plus a version.
 
 use super::address::Range;
+use super::firewall::SharedFirewall;
 use super::{Cause, DEFAULT_NETWORK, NetworkError, file, subnet};
 use ipnet::IpNet;
 use netavark::network::types;
@@ -14,11 +15,12 @@ use std::path::{Path, PathBuf};
 /// Version of the definition files.
 const VERSION: u32 = 1;
 
-/// The networks of one root. Cheap: two paths.
+/// The networks of one root: two paths, and once rules were changed a socket, which clones share.
 #[derive(Debug, Clone)]
 pub struct Networks {
     definitions: PathBuf,
     pub(super) run: PathBuf,
+    pub(super) firewall: SharedFirewall,
 }
 
 /// One network.
@@ -52,7 +54,7 @@ struct Stored {
 impl Networks {
     /// `definitions` is `<root>/networks`, `run` is `<run>/networks`; both are made when first needed.
     pub fn new(definitions: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
-        Self { definitions: definitions.into(), run: run.into() }
+        Self { definitions: definitions.into(), run: run.into(), firewall: SharedFirewall::default() }
     }
 
     /// The definition of that name.

@@ -14,6 +14,7 @@ use super::{Definition, NetworkError, PublishedPort};
 use crate::model::container::Protocol;
 use std::io;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 
 /// Comment of the table: another one means that its rules are of another podkin and have to be replaced.
 const VERSION: &str = "podkin rules 1";
@@ -84,6 +85,43 @@ pub(super) struct PodRules<'a> {
     pub ports: &'a [PublishedPort],
 }
 
+/// The firewall of a process, opened at the first use and kept: closing a netlink socket makes the kernel wait (five to fifteen
+/// milliseconds) until everything deleted before is really gone.
+#[derive(Clone, Default)]
+pub(super) struct SharedFirewall {
+    /// With the process that opened it: a forked child must not read its parent's answers.
+    opened: Arc<Mutex<Option<(u32, Firewall)>>>,
+}
+
+impl SharedFirewall {
+    /// Runs `body` on the firewall of the root with that hash.
+    pub fn with<T>(
+        &self,
+        hash: &str,
+        body: impl FnOnce(&mut Firewall) -> Result<T, NetworkError>,
+    ) -> Result<T, NetworkError> {
+        let own = std::process::id();
+        // A panic of another user leaves unread answers at worst; a fresh socket has none.
+        let mut opened = self.opened.lock().unwrap_or_else(|poisoned| {
+            let mut guard = poisoned.into_inner();
+            *guard = None;
+            guard
+        });
+        let firewall = match opened.take() {
+            Some((process, firewall)) if process == own => firewall,
+            _ => Firewall::open(hash)?,
+        };
+        let (_, firewall) = opened.insert((own, firewall));
+        body(firewall)
+    }
+}
+
+impl std::fmt::Debug for SharedFirewall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedFirewall")
+    }
+}
+
 /// The table of one root, in the network namespace it was opened in.
 pub(super) struct Firewall {
     socket: Socket,
@@ -91,7 +129,7 @@ pub(super) struct Firewall {
 }
 
 impl Firewall {
-    pub fn open(hash: &str) -> Result<Self, NetworkError> {
+    fn open(hash: &str) -> Result<Self, NetworkError> {
         let socket = Socket::open().map_err(NetworkError::while_("open nftables"))?;
         Ok(Self { socket, table: format!("podkin_{hash}") })
     }

@@ -62,7 +62,7 @@ impl Networks {
             count += usize::from(self.take_away(&lock, definition)?);
         }
         if used.is_empty() {
-            self.firewall()?.remove_table()?;
+            self.with_firewall(Firewall::remove_table)?;
         }
         Ok(count)
     }
@@ -85,30 +85,32 @@ impl Networks {
         if requests.is_empty() {
             return Ok(());
         }
-        let mut firewall = self.firewall()?;
-        firewall.remove_table()?;
-        self.add_rules(&lock, &mut firewall, &requests)
+        self.with_firewall(|firewall| {
+            firewall.remove_table()?;
+            self.add_rules(&lock, firewall, &requests)
+        })
     }
 
     fn take_away(&self, _lock: &NetworkLock, definition: &Definition) -> Result<bool, NetworkError> {
         let existed = bridge::remove_bridge(definition)?;
-        self.firewall()?.remove_network(definition)?;
+        self.with_firewall(|firewall| firewall.remove_network(definition))?;
         Ok(existed)
     }
 
-    fn firewall(&self) -> Result<Firewall, NetworkError> {
-        Firewall::open(&self.hash(""))
+    fn with_firewall<T>(&self, body: impl FnOnce(&mut Firewall) -> Result<T, NetworkError>) -> Result<T, NetworkError> {
+        self.firewall.with(&self.hash(""), body)
     }
 
     /// Adds the rules of one pod; of all when the table is gone, which is when the first pod comes or when somebody flushed it.
     fn protect(&self, lock: &NetworkLock, request: &SetupRequest) -> Result<(), NetworkError> {
-        let mut firewall = self.firewall()?;
         let alone = std::slice::from_ref(request);
-        let result = match firewall.exists()? {
-            true => self.add_rules(lock, &mut firewall, alone),
-            false => self.add_rules(lock, &mut firewall, &self.all_registered()?),
-        };
-        result.map_err(|error| self.name_holder(&mut firewall, request, error))
+        self.with_firewall(|firewall| {
+            let result = match firewall.exists()? {
+                true => self.add_rules(lock, firewall, alone),
+                false => self.add_rules(lock, firewall, &self.all_registered()?),
+            };
+            result.map_err(|error| self.name_holder(firewall, request, error))
+        })
     }
 
     fn add_rules(
@@ -168,7 +170,7 @@ impl Networks {
         let Some(request) = self.registered(pod_id)? else { return Ok(()) };
         let addresses = request.attachments.iter().flat_map(|a| &a.ips).copied().collect();
         let rules = PodRules { addresses, ports: &request.ports, networks: Vec::new() };
-        let rules = self.firewall()?.remove(&rules);
+        let rules = self.with_firewall(|firewall| firewall.remove(&rules));
         let names = self.withdraw_names(lock, &request);
         rules.and(names)?;
         self.unregister(lock, pod_id)

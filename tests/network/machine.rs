@@ -32,7 +32,6 @@ pub struct Machine {
 
 pub struct Pod {
     pub id: String,
-    pub name: String,
     pub path: PathBuf,
     pub netns: File,
     pub request: SetupRequest,
@@ -73,7 +72,7 @@ impl Machine {
         let request = SetupRequest { pod_id: id.clone(), pod_name: name.into(), attachments, ports: ports.to_vec() };
         let path = self.dir.join(format!("pod-{name}"));
         let netns = new_netns(&path);
-        Pod { id, name: name.into(), path, netns, request }
+        Pod { id, path, netns, request }
     }
 
     fn attachment(&self, network: &str, index: usize, pod: &str) -> Attachment {
@@ -105,7 +104,15 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // The namespaces go with the process; on the disk there are files only.
+        // The namespaces go with the process; a name server is another one, and would keep them.
+        let run = self.dir.join("run/networks");
+        for entry in std::fs::read_dir(run.join("pods")).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let _ = self.networks.teardown(name.to_string_lossy().trim_end_matches(".json"));
+        }
+        while podkin::sys::lock::FileLock::is_held(&run.join("names.lock")).unwrap_or(false) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
