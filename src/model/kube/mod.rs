@@ -35,7 +35,7 @@ mod volume;
 mod workload;
 
 use super::application::Source;
-use super::diagnostic::{Diagnostic, Severity, Sources, Span};
+use super::diagnostic::{Diagnostic, Severity, Sources, Span, has_errors, settle};
 use super::yaml::{TypedOptions, typed};
 use super::{Application, ObjectKind};
 use document::Object;
@@ -308,9 +308,8 @@ impl<'a> Loader<'a> {
         self.application.name = self.name_application();
         self.check_empty();
         self.secrets.iter().for_each(|span| self.sources.mask(*span));
-        let mut diagnostics = self.session.diagnostics.take();
-        diagnostics.sort_by_key(|d| d.primary.as_ref().map(|(span, _)| (span.source, span.start)));
-        let failed = diagnostics.iter().any(|d| d.severity == Severity::Error);
+        let diagnostics = settle(self.session.diagnostics.take());
+        let failed = has_errors(&diagnostics);
         Loaded { application: (!failed).then_some(self.application), diagnostics, sources: self.sources }
     }
 

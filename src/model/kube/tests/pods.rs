@@ -76,7 +76,7 @@ spec:
 
 fn deployment(spec: &str, pod: &str) -> String {
     format!(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, labels: {{x: y}}}}\nspec:\n  selector: {{matchLabels: {{app: web}}}}\n{}  template:\n    metadata: {{labels: {{app: web, tier: front}}}}\n    spec:\n      containers: [{{name: c, image: i{pod}}}]\n",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, labels: {{x: z}}}}\nspec:\n  selector: {{matchLabels: {{app: web}}}}\n{}  template:\n    metadata: {{labels: {{app: web, tier: front}}}}\n    spec:\n      containers: [{{name: c, image: i{pod}}}]\n",
         indent(spec, 2)
     )
 }

@@ -1,0 +1,65 @@
+//! Files that people really write: each loads, or is told what is wrong with it, with a place for everything that is said.
+
+use podkin::model::diagnostic::Severity;
+use podkin::model::kube::{Input, Known, LoadOptions, Loaded, load};
+use std::path::{Path, PathBuf};
+
+/// Where the corpus may lie; it is no part of the repository.
+fn corpus() -> Option<PathBuf> {
+    let named = std::env::var_os("PODKIN_CORPUS").map(PathBuf::from);
+    named.into_iter().chain(["corpus".into(), "../shared/corpus".into()]).map(|p| p.join("kube")).find(|p| p.is_dir())
+}
+
+fn files(directory: &Path) -> Vec<Input> {
+    let entries = std::fs::read_dir(directory).expect("the corpus is readable");
+    let mut paths: Vec<_> =
+        entries.map(|e| e.expect("an entry").path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("text");
+        Input { name: path.file_name().expect("a name").to_string_lossy().into_owned(), path: Some(path), text }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn load_one(input: &Input) -> Loaded {
+    load(std::slice::from_ref(input), &LoadOptions::default(), &Known::default())
+}
+
+#[test]
+fn every_file_loads_or_is_told_why_not() {
+    let Some(directory) = corpus() else {
+        eprintln!("SKIPPED: there is no corpus; set PODKIN_CORPUS to the directory that holds `kube/`");
+        return;
+    };
+    let inputs = files(&directory);
+    assert!(inputs.len() >= 40, "the corpus has only {} files", inputs.len());
+    let mut loaded_files = 0;
+    for input in &inputs {
+        let loaded = load_one(input);
+        let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        assert_eq!(loaded.application.is_none(), errors > 0, "{}", input.name);
+        loaded_files += usize::from(errors == 0);
+        for diagnostic in &loaded.diagnostics {
+            let name = format!("{}: {diagnostic:?}", input.name);
+            let (span, _) = diagnostic.primary.as_ref().unwrap_or_else(|| panic!("no place: {name}"));
+            assert!(loaded.sources.text(span.source).get(span.start..span.end).is_some(), "wrong place: {name}");
+            assert!(!diagnostic.message.is_empty() && !diagnostic.message.ends_with('.'), "{name}");
+            let at_start = diagnostic.code == "K110" || span.start > 0;
+            assert!(at_start, "the place says nothing: {name}");
+        }
+        for kind in unsupported_kinds(&input.text) {
+            let named = loaded.diagnostics.iter().any(|d| d.code == "K111" && d.message.contains(&format!("`{kind}`")));
+            assert!(named, "{}: kind {kind} is not named", input.name);
+        }
+    }
+    assert!(loaded_files > 0, "not one file loads");
+}
+
+/// Kinds of the documents that are not played, by a look at the lines.
+fn unsupported_kinds(text: &str) -> Vec<String> {
+    let played = ["Pod", "Deployment", "ConfigMap", "Secret", "PersistentVolumeClaim", "List"];
+    let kinds =
+        text.lines().filter_map(|line| line.strip_prefix("kind:")).map(|k| k.trim().trim_matches('"').to_owned());
+    kinds.filter(|kind| !played.contains(&kind.as_str())).collect()
+}
