@@ -86,6 +86,11 @@ impl Dir {
 
     /// Reads a regular file below, links resolved inside; never blocks on a FIFO or a device.
     pub fn read(&self, path: &[u8], limit: u64) -> Result<Vec<u8>, ReadError> {
+        read_limited(&mut self.open_regular(path)?, limit)
+    }
+
+    /// Opens a regular file below for reading, links resolved inside.
+    pub fn open_regular(&self, path: &[u8]) -> Result<File, ReadError> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         // O_PATH first: opening a device can have effects of its own.
@@ -99,7 +104,7 @@ impl Dir {
         if (again.st_dev, again.st_ino) != (stat.st_dev, stat.st_ino) {
             return Err(ReadError::NotRegular);
         }
-        read_limited(&mut File::from(file), limit)
+        Ok(File::from(file))
     }
 
     pub fn symlink(&self, target: &CStr, name: &CStr) -> io::Result<()> {
@@ -243,6 +248,12 @@ pub fn read_limited(source: &mut dyn Read, limit: u64) -> Result<Vec<u8>, ReadEr
     let mut content = Vec::new();
     source.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit { Err(ReadError::TooLarge { limit }) } else { Ok(content) }
+}
+
+/// Opens a file without a name on the file system of `directory`, for reading and writing.
+pub fn unnamed_file(directory: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600))?))
 }
 
 /// Removes a path of podkin's own with all below it; the parent's path is trusted, what lies below it is not.

@@ -1,0 +1,63 @@
+//! What can go wrong with images.
+
+use super::archive::ArchiveError;
+use super::changes::ChangeError;
+use super::config::DocumentError;
+use super::layer::LayerError;
+use super::reference::ReferenceError;
+use crate::store::StoreError;
+use crate::store::lock::LockError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why an operation on images failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("cannot read `{what}`")]
+    Archive { what: String, source: ArchiveError },
+    #[error("cannot unpack layer {number} of `{image}`")]
+    Layer { image: String, number: usize, source: LayerError },
+    #[error("no space left on the file system of `{}`; `podkin image prune` frees what no image needs", path.display())]
+    DiskFull { path: PathBuf },
+    #[error("cannot write `{}`", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot change the image")]
+    Change(#[from] ChangeError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    #[error("no image `{0}` on this machine")]
+    NotFound(String),
+    #[error("`{text}` is the beginning of the ids of {count} images")]
+    Ambiguous { text: String, count: usize },
+    #[error("image `{image}` is used by {}", containers.join(", "))]
+    InUse { image: String, containers: Vec<String> },
+    #[error("image `{image}` has several names: {}", names.join(", "))]
+    SeveralNames { image: String, names: Vec<String> },
+    #[error("a name with a digest cannot be given: `{0}`")]
+    DigestName(String),
+    #[error("image `{0}` was removed while it was being read")]
+    Vanished(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{0}")]
+    Failpoint(String),
+}
+
+impl From<rusqlite::Error> for ImageError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Turns a failed write below `path` into an error that says so, or that the disk is full.
+pub(super) fn write_error(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> ImageError {
+    let path = path.into();
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ImageError::DiskFull { path },
+        _ => ImageError::Write { path, source },
+    }
+}

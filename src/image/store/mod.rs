@@ -1,0 +1,212 @@
+//! The images of this machine: rows in the database, layers as directories.
+//!
+//! ```text
+//! <root>/layers/<chain>/diff      a layer; visible once its row is there
+//! <root>/layers/.tmp-<chain>      one being unpacked, or being removed; whoever holds the lock may delete it
+//! <root>/layers/.lock-<chain>     held while a layer is made or removed; gone when nobody does
+//! ```
+//!
+//! A layer is unpacked and synced, renamed, and then recorded; it is unrecorded, renamed, and then deleted. So a row always has
+//! its directory, and a directory without a row is garbage that [`ImageStore::sweep`] or the next load takes away.
+
+mod add;
+mod check;
+mod inspect;
+mod remove;
+#[cfg(test)]
+mod tests;
+
+pub(super) use add::NewImage;
+pub use add::{ImportOptions, Loaded};
+pub use check::{Problem, ProblemKind};
+pub use inspect::{ImageInspect, ImageSummary, inspect_history};
+pub use remove::Removed;
+
+use super::error::ImageError;
+use super::layer::Limits;
+use super::reference::{Reference, local_candidates};
+use crate::store::record::ImageRecord;
+use crate::store::{Database, StoreError, layout::Layout};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::PathBuf;
+
+/// The images below one root.
+pub struct ImageStore<'a> {
+    layout: &'a Layout,
+    database: &'a mut Database,
+    limits: Limits,
+}
+
+/// An image found by what a user typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// The stored name that matched; `None` when it was found by id or digest.
+    pub name: Option<String>,
+}
+
+impl<'a> ImageStore<'a> {
+    pub fn new(layout: &'a Layout, database: &'a mut Database) -> Self {
+        Self { layout, database, limits: Limits::default() }
+    }
+
+    /// Replaces the limits on what a layer may unpack to.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Finds an image: by name (as typed, below `localhost/`, below `docker.io/`), by name and digest, by digest, or by the beginning
+    /// of its id.
+    ///
+    /// # Errors
+    /// [`ImageError::Ambiguous`] for the beginning of several ids; a name that is none is an error, too.
+    pub fn resolve(&self, text: &str) -> Result<Option<Found>, ImageError> {
+        let connection = self.database.connection();
+        if let Some(found) = by_name(connection, text)? {
+            return Ok(Some(found));
+        }
+        by_id(connection, text)
+    }
+
+    /// Like [`ImageStore::resolve`], with an absent image as an error.
+    pub fn find(&self, text: &str) -> Result<Found, ImageError> {
+        self.resolve(text)?.ok_or_else(|| ImageError::NotFound(text.to_owned()))
+    }
+
+    /// What a container of this image needs: layers and configuration, under the full name that was found.
+    pub fn to_record(&self, text: &str) -> Result<ImageRecord, ImageError> {
+        let found = self.find(text)?;
+        let mut record = read_record(self.database.connection(), &found.id)?;
+        record.reference = match found.name {
+            Some(name) => name,
+            None => names_of(self.database.connection(), &found.id)?.into_iter().next().unwrap_or(found.id),
+        };
+        Ok(record)
+    }
+
+    /// Gives an image another name; one that had it loses it.
+    pub fn tag(&mut self, image: &str, name: &str) -> Result<(), ImageError> {
+        let found = self.find(image)?;
+        let name = new_name(name)?;
+        self.database.write(|transaction| set_name(transaction, &name, &found.id))
+    }
+
+    /// Takes one name, or all when `names` is empty, away from an image, which stays.
+    pub fn untag(&mut self, image: &str, names: &[String]) -> Result<Vec<String>, ImageError> {
+        let found = self.find(image)?;
+        let all = names_of(self.database.connection(), &found.id)?;
+        let mut taken = Vec::new();
+        for name in names {
+            let candidates = local_candidates(name)?;
+            let known = candidates.iter().filter_map(Reference::tagged).find(|name| all.contains(name));
+            taken.push(known.ok_or_else(|| ImageError::NotFound(name.clone()))?);
+        }
+        let taken = if names.is_empty() { all } else { taken };
+        self.database.write(|transaction| {
+            for name in &taken {
+                transaction.execute("DELETE FROM image_names WHERE name = ?", [name])?;
+            }
+            Ok::<_, ImageError>(())
+        })?;
+        Ok(taken)
+    }
+
+    fn layer_dir(&self, chain: &str) -> PathBuf {
+        self.layout.layers().join(chain)
+    }
+
+    fn temporary_dir(&self, chain: &str) -> PathBuf {
+        self.layout.layers().join(format!(".tmp-{chain}"))
+    }
+
+    fn layer_lock(&self, chain: &str) -> PathBuf {
+        self.layout.layers().join(format!(".lock-{chain}"))
+    }
+
+    fn has_layer(&self, chain: &str) -> Result<bool, ImageError> {
+        let query = "SELECT 1 FROM layers WHERE chain = ?";
+        Ok(self.database.connection().query_row(query, [chain], |_| Ok(())).optional()?.is_some())
+    }
+}
+
+/// A name under which an image can be stored: full, with a tag, without a digest.
+fn new_name(text: &str) -> Result<String, ImageError> {
+    let reference = Reference::parse_local(text)?;
+    if reference.digest.is_some() {
+        return Err(ImageError::DigestName(text.to_owned()));
+    }
+    Ok(reference.to_string())
+}
+
+fn set_name(connection: &Connection, name: &str, image: &str) -> Result<(), ImageError> {
+    let query = "INSERT INTO image_names (name, image) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image";
+    connection.execute(query, [name, image])?;
+    Ok(())
+}
+
+fn names_of(connection: &Connection, id: &str) -> Result<Vec<String>, ImageError> {
+    let mut statement = connection.prepare_cached("SELECT name FROM image_names WHERE image = ? ORDER BY name")?;
+    let names = statement.query_map([id], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+fn read_record(connection: &Connection, id: &str) -> Result<ImageRecord, ImageError> {
+    let json: String = connection.query_row("SELECT record FROM images WHERE id = ?", [id], |row| row.get(0))?;
+    let unreadable = |source| StoreError::Record { subject: format!("image {id}"), source };
+    Ok(serde_json::from_str(&json).map_err(unreadable)?)
+}
+
+fn by_name(connection: &Connection, text: &str) -> Result<Option<Found>, ImageError> {
+    let candidates = match local_candidates(text) {
+        Ok(candidates) => candidates,
+        // An id or a digest may be no name.
+        Err(_) if is_id_like(text) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    for candidate in candidates {
+        let found = match &candidate.digest {
+            None => by_full_name(connection, &candidate.to_string())?,
+            Some(digest) => by_digest(connection, &candidate.name(), &digest.to_string())?,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+fn by_full_name(connection: &Connection, name: &str) -> Result<Option<Found>, ImageError> {
+    let mut statement = connection.prepare_cached("SELECT image FROM image_names WHERE name = ?")?;
+    let id: Option<String> = statement.query_row([name], |row| row.get(0)).optional()?;
+    Ok(id.map(|id| Found { id, name: Some(name.to_owned()) }))
+}
+
+/// An image with that manifest digest, known by some tag of that repository.
+fn by_digest(connection: &Connection, repository: &str, digest: &str) -> Result<Option<Found>, ImageError> {
+    let query = "SELECT images.id FROM images JOIN image_names ON image_names.image = images.id
+                 WHERE images.digest = ?1 AND substr(image_names.name, 1, length(?2) + 1) = ?2 || ':'";
+    let id: Option<String> = connection.query_row(query, [digest, repository], |row| row.get(0)).optional()?;
+    Ok(id.map(|id| Found { id, name: Some(format!("{repository}@{digest}")) }))
+}
+
+fn is_id_like(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    !hex.is_empty() && hex.len() <= 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn by_id(connection: &Connection, text: &str) -> Result<Option<Found>, ImageError> {
+    if !is_id_like(text) {
+        return Ok(None);
+    }
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let query = "SELECT id FROM images WHERE (id >= ?1 AND id < ?1 || 'g') OR digest = 'sha256:' || ?1 LIMIT 10";
+    let mut statement = connection.prepare(query)?;
+    let ids: Vec<String> = statement.query_map(params![hex], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    match ids.as_slice() {
+        [] => Ok(None),
+        [id] => Ok(Some(Found { id: id.clone(), name: None })),
+        several => Err(ImageError::Ambiguous { text: text.to_owned(), count: several.len() }),
+    }
+}

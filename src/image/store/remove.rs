@@ -1,0 +1,130 @@
+//! Images out: names, then the image, then layers nobody needs, each step safe to be interrupted.
+
+use super::super::error::{ImageError, write_error};
+use super::{ImageStore, names_of};
+use crate::store::lock::FileLock;
+use crate::sys::dir;
+use crate::sys::failpoint;
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeSet;
+
+/// What a removal took away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Full names.
+    pub untagged: Vec<String>,
+    /// Image ids.
+    pub deleted: Vec<String>,
+}
+
+impl ImageStore<'_> {
+    /// Removes a name; the image goes with its last one. By id, an image goes with its only name.
+    ///
+    /// `force` takes all names. Even then an image that containers use stays, without a name, until `prune` after their end.
+    ///
+    /// # Errors
+    /// [`ImageError::InUse`] when containers use the image and it is the last name; [`ImageError::SeveralNames`] by id without `force`.
+    pub fn remove(&mut self, text: &str, force: bool) -> Result<Removed, ImageError> {
+        let found = self.find(text)?;
+        let removed = self.database.write(|transaction| {
+            let names = names_of(transaction, &found.id)?;
+            let by_name = found.name.as_ref().filter(|name| names.contains(name));
+            let untagged = match by_name {
+                Some(name) if !force || names.len() > 1 => vec![name.clone()],
+                None if names.len() > 1 && !force => {
+                    return Err(ImageError::SeveralNames { image: text.to_owned(), names });
+                }
+                _ => names.clone(),
+            };
+            let last = untagged.len() == names.len();
+            let users = users(transaction, &found.id)?;
+            if last && !users.is_empty() && !force {
+                return Err(ImageError::InUse { image: text.to_owned(), containers: users });
+            }
+            for name in &untagged {
+                transaction.execute("DELETE FROM image_names WHERE name = ?", [name])?;
+            }
+            let mut deleted = Vec::new();
+            if last && users.is_empty() {
+                transaction.execute("DELETE FROM images WHERE id = ?", [&found.id])?;
+                deleted.push(found.id.clone());
+            }
+            Ok::<_, ImageError>(Removed { untagged, deleted })
+        })?;
+        failpoint::reach("image.removed").map_err(ImageError::Failpoint)?;
+        self.sweep()?;
+        Ok(removed)
+    }
+
+    /// Removes images without a name, or with `all` every image, that no container uses.
+    pub fn prune(&mut self, all: bool) -> Result<Removed, ImageError> {
+        let removed = self.database.write(|transaction| {
+            let unused = "NOT EXISTS (SELECT 1 FROM containers WHERE containers.image = images.id)";
+            let unnamed = "NOT EXISTS (SELECT 1 FROM image_names WHERE image_names.image = images.id)";
+            let query = format!("SELECT id FROM images WHERE {unused} AND (?1 OR {unnamed}) ORDER BY id");
+            let mut statement = transaction.prepare(&query)?;
+            let ids: Vec<String> = statement.query_map([all], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut removed = Removed::default();
+            for id in ids {
+                removed.untagged.extend(names_of(transaction, &id)?);
+                transaction.execute("DELETE FROM images WHERE id = ?", [&id])?;
+                removed.deleted.push(id);
+            }
+            Ok::<_, ImageError>(removed)
+        })?;
+        self.sweep()?;
+        Ok(removed)
+    }
+
+    /// Finishes what was interrupted: unrecords layers of no image, and deletes directories without a row.
+    pub fn sweep(&mut self) -> Result<(), ImageError> {
+        let path = self.layout.layers();
+        let entries = match std::fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(write_error(&path)(e)),
+        };
+        let unused = "SELECT 1 FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers) LIMIT 1";
+        if self.database.connection().query_row(unused, [], |_| Ok(())).optional()?.is_some() {
+            self.database.write(|transaction| {
+                let query = "DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)";
+                transaction.execute(query, []).map_err(ImageError::from)
+            })?;
+        }
+        let mut chains = BTreeSet::new();
+        for entry in entries {
+            let name = entry.map_err(write_error(&path))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            // A lock file that its holder did not live to remove is taken and removed like one of a layer.
+            let chain = name.strip_prefix(".tmp-").or_else(|| name.strip_prefix(".lock-")).unwrap_or(name);
+            if chain != name || !self.has_layer(chain)? {
+                chains.insert(chain.to_owned());
+            }
+        }
+        for chain in chains {
+            self.discard(&chain)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a layer's directories, unless another command works on it right now.
+    fn discard(&self, chain: &str) -> Result<(), ImageError> {
+        let Some(lock) = FileLock::try_acquire(&self.layer_lock(chain))? else { return Ok(()) };
+        let _lock = lock.removing();
+        let (standing, temporary) = (self.layer_dir(chain), self.temporary_dir(chain));
+        dir::remove_tree(&temporary).map_err(write_error(&temporary))?;
+        if self.has_layer(chain)? || !standing.exists() {
+            return Ok(());
+        }
+        // Renamed first: what is half deleted can never be taken for a layer.
+        std::fs::rename(&standing, &temporary).map_err(write_error(&temporary))?;
+        dir::remove_tree(&temporary).map_err(write_error(&temporary))
+    }
+}
+
+/// Names of the containers made from an image.
+fn users(connection: &Connection, id: &str) -> Result<Vec<String>, ImageError> {
+    let mut statement = connection.prepare("SELECT name FROM containers WHERE image = ? ORDER BY name")?;
+    let names = statement.query_map([id], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
