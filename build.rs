@@ -51,8 +51,23 @@ fn compile(target: &str, out: &Path) -> Vec<u8> {
 }
 
 /// Names under which the program acts as the tool of that name.
-const TOOLS: [&str; 15] = [
-    "cat", "echo", "env", "false", "hostname", "id", "ls", "mkdir", "printenv", "pwd", "readlink", "rm", "sleep", "touch", "true",
+const TOOLS: [&str; 16] = [
+    "cat",
+    "echo",
+    "env",
+    "false",
+    "hostname",
+    "id",
+    "ls",
+    "mkdir",
+    "podkin-demo",
+    "printenv",
+    "pwd",
+    "readlink",
+    "rm",
+    "sleep",
+    "touch",
+    "true",
 ];
 
 const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\n\
@@ -111,7 +126,7 @@ impl Tar {
 
 fn config(architecture: &str, diff_id: &str) -> String {
     format!(
-        r#"{{"created":"2026-01-01T00:00:00Z","architecture":"{architecture}","os":"linux","config":{{"ExposedPorts":{{"8080/tcp":{{}}}},"Env":["PATH=/bin"],"Entrypoint":["/podkin-demo"],"Cmd":["serve"],"WorkingDir":"/","Labels":{{"org.opencontainers.image.title":"podkin-demo","org.opencontainers.image.description":"A web page about the pod it runs in, and small tools"}}}},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff_id}"]}},"history":[{{"created":"2026-01-01T00:00:00Z","created_by":"podkin build script"}}]}}"#
+        r#"{{"created":"2026-01-01T00:00:00Z","architecture":"{architecture}","os":"linux","config":{{"ExposedPorts":{{"8080/tcp":{{}}}},"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Entrypoint":["/podkin-demo"],"Cmd":["serve"],"WorkingDir":"/","Labels":{{"org.opencontainers.image.title":"podkin-demo","org.opencontainers.image.description":"A web page about the pod it runs in, and small tools"}}}},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff_id}"]}},"history":[{{"created":"2026-01-01T00:00:00Z","created_by":"podkin build script"}}]}}"#
     )
 }
 

@@ -4,7 +4,9 @@ use super::config::ContainerDefaults;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    #[error("`{0}` is no instruction that `--change` takes: use CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR")]
+    #[error(
+        "`{0}` is no instruction that `--change` takes: use CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR"
+    )]
     Instruction(String),
     #[error("`{0}` lacks its value")]
     NoValue(String),

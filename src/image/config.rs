@@ -348,10 +348,19 @@ mod tests {
             digest: Digest::of(format!("{os}{architecture}{variant:?}").as_bytes()),
             size: 1,
             annotations: BTreeMap::new(),
-            platform: Some(Platform { architecture: architecture.into(), os: os.into(), variant: variant.map(Into::into) }),
+            platform: Some(Platform {
+                architecture: architecture.into(),
+                os: os.into(),
+                variant: variant.map(Into::into),
+            }),
         };
         let host = host_architecture();
-        let all = [of("unknown", "unknown", None), of("windows", host, None), of("linux", host, Some("v9")), of("linux", host, None)];
+        let all = [
+            of("unknown", "unknown", None),
+            of("windows", host, None),
+            of("linux", host, Some("v9")),
+            of("linux", host, None),
+        ];
         assert_eq!(choose_platform(&all), Some(&all[3]));
         assert_eq!(choose_platform(&all[..2]), None);
     }

@@ -19,24 +19,21 @@ impl ImageStore<'_> {
     pub fn ensure_demo(&mut self) -> Result<bool, ImageError> {
         let present = self.resolve(DEMO_IMAGE)?.is_some_and(|found| found.id == ID);
         // It is not synced, as it can be made again: a program cut short says that the power went before the disk had it.
-        let program = self.demo_program();
+        let program = self.layer_directory(&DIFF_ID["sha256:".len()..]).join("podkin-demo");
         if present && std::fs::metadata(&program).is_ok_and(|file| file.len() == PROGRAM_SIZE) {
             return Ok(false);
         }
         self.prepare()?;
         if present {
-            self.forget_demo()?;
+            self.forget(ID)?;
         }
         let mut open = |_: usize| {
-            let expected = Expected { blob: None, diff_id: Some(DIFF_ID.parse().map_err(super::config::DocumentError::from)?) };
+            let expected =
+                Expected { blob: None, diff_id: Some(DIFF_ID.parse().map_err(super::config::DocumentError::from)?) };
             Ok((Box::new(LAYER) as Box<dyn Read + Send>, expected))
         };
-        let image = NewImage {
-            names: vec![DEMO_IMAGE.to_owned()],
-            config: CONFIG.as_bytes(),
-            manifest: None,
-            durable: false,
-        };
+        let image =
+            NewImage { names: vec![DEMO_IMAGE.to_owned()], config: CONFIG.as_bytes(), manifest: None, durable: false };
         self.add(image, &mut open)?;
         Ok(true)
     }

@@ -25,11 +25,15 @@ pub enum ReferenceError {
     Empty,
     #[error("image name `{0}` has an upper-case letter: repository names are lower-case")]
     UpperCase(String),
-    #[error("image name `{0}` is malformed: components are lower-case letters and digits, joined by `.`, `_`, `__` or `-`")]
+    #[error(
+        "image name `{0}` is malformed: components are lower-case letters and digits, joined by `.`, `_`, `__` or `-`"
+    )]
     Malformed(String),
     #[error("image name `{0}` has the malformed host `{1}`")]
     Host(String, String),
-    #[error("image name `{0}` has the malformed tag `{1}`: up to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`")]
+    #[error(
+        "image name `{0}` has the malformed tag `{1}`: up to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
+    )]
     Tag(String, String),
     #[error("image name `{0}` is longer than 255 characters")]
     TooLong(String),
@@ -223,8 +227,32 @@ mod tests {
     fn malformed_names_are_refused() {
         let long = "a/".repeat(140);
         let bad = [
-            "", ":", "a:", "/a", "a/", "a//b", "a..b", "-a", "a-", "a___b", "Nginx", "a b", "a:b:c", "a:-x", "../etc", "a/../b",
-            "a@sha256:12", "a@md5:00", "a@sha256:../../x", "host_x.y/a", "-h.x/a", "x.y:port/a", "x.y:99999/a", "a:.x", "é", &long,
+            "",
+            ":",
+            "a:",
+            "/a",
+            "a/",
+            "a//b",
+            "a..b",
+            "-a",
+            "a-",
+            "a___b",
+            "Nginx",
+            "a b",
+            "a:b:c",
+            "a:-x",
+            "../etc",
+            "a/../b",
+            "a@sha256:12",
+            "a@md5:00",
+            "a@sha256:../../x",
+            "host_x.y/a",
+            "-h.x/a",
+            "x.y:port/a",
+            "x.y:99999/a",
+            "a:.x",
+            "é",
+            &long,
         ];
         for text in bad {
             assert!(Reference::parse(text).is_err(), "{text} -> {:?}", Reference::parse(text));

@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn pax_records_are_taken_apart_strictly() {
         let mut extended = Extended::default();
-        extended.apply(b"16 path=a/b c=d\n20 mtime=1.000000005\n").unwrap();
+        extended.apply(b"16 path=a/b c=d\n21 mtime=1.000000005\n").unwrap();
         assert_eq!(extended.path.as_deref(), Some(&b"a/b c=d"[..]));
         assert_eq!(extended.mtime, Some((1, 5)));
         for bad in [&b"9 path=a\n"[..], b"99 path=a\n", b"x path=a\n", b"+9 path=\n", b"10 path=a\0\n", b"7 path\n"] {

@@ -360,7 +360,8 @@ fn checked(regions: Vec<(u64, u64)>, size: u64, stored: u64) -> Result<Sparse, T
     let mut end = 0u64;
     let mut total = 0u64;
     for (offset, length) in &regions {
-        let stop = offset.checked_add(*length).filter(|stop| *stop <= size && *offset >= end).ok_or(TarError::Sparse)?;
+        let stop =
+            offset.checked_add(*length).filter(|stop| *stop <= size && *offset >= end).ok_or(TarError::Sparse)?;
         end = stop;
         total += length;
     }

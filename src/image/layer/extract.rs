@@ -232,9 +232,8 @@ impl Tree {
             if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
                 return Err(EntryError::OverlayAttribute(name.escape_ascii().to_string()));
             }
-            let keep = name == b"security.capability"
-                || name.starts_with(b"user.")
-                || name.starts_with(b"system.posix_acl_");
+            let keep =
+                name == b"security.capability" || name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_");
             if keep {
                 kept.push((CString::new(name.as_slice()).map_err(|_| EntryError::Name)?, value.as_slice()));
             }
@@ -284,7 +283,8 @@ fn make_leaf(
         .map_err(io::Error::from)?;
     if entry.kind != EntryKind::Symlink {
         // Just made, in a directory nobody else uses: it is no link.
-        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode), AtFlags::empty()).map_err(io::Error::from)?;
+        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode), AtFlags::empty())
+            .map_err(io::Error::from)?;
     }
     Ok(rustix::fs::utimensat(parent, name, &times(entry), flags).map_err(io::Error::from)?)
 }
@@ -391,4 +391,3 @@ fn blocked(path: &[u8], error: io::Error) -> EntryError {
         _ => error.into(),
     }
 }
-

@@ -136,7 +136,11 @@ impl ImageStore<'_> {
     }
 
     /// Adds one image: makes the layers that are missing, then the rows.
-    pub(in crate::image) fn add(&mut self, image: NewImage<'_>, open: &mut OpenLayer<'_>) -> Result<Loaded, ImageError> {
+    pub(in crate::image) fn add(
+        &mut self,
+        image: NewImage<'_>,
+        open: &mut OpenLayer<'_>,
+    ) -> Result<Loaded, ImageError> {
         let document = ConfigDocument::parse(image.config)?;
         let label = image.names.first().cloned().unwrap_or_else(|| Digest::of(image.config).hex()[..12].to_owned());
         for _ in 0..ATTEMPTS {
@@ -173,8 +177,7 @@ impl ImageStore<'_> {
                 if !self.has_layer(&chain)? {
                     let unreadable = |source| ImageError::Archive { what: label.to_owned(), source };
                     let (source, expected) = open(number).map_err(unreadable)?;
-                    let unpacked =
-                        self.unpack_layer(&chain, below.as_deref(), source, &expected, number + 1, label)?;
+                    let unpacked = self.unpack_layer(&chain, below.as_deref(), source, &expected, number + 1, label)?;
                     made.push(Made { chain: chain.clone(), unpacked, _lock: lock });
                 }
             }

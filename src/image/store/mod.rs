@@ -113,6 +113,11 @@ impl<'a> ImageStore<'a> {
         Ok(taken)
     }
 
+    /// The files of a layer.
+    pub(in crate::image) fn layer_directory(&self, chain: &str) -> PathBuf {
+        self.layout.layer_diff(chain)
+    }
+
     fn layer_dir(&self, chain: &str) -> PathBuf {
         self.layout.layers().join(chain)
     }
@@ -141,7 +146,8 @@ fn new_name(text: &str) -> Result<String, ImageError> {
 }
 
 fn set_name(connection: &Connection, name: &str, image: &str) -> Result<(), ImageError> {
-    let query = "INSERT INTO image_names (name, image) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image";
+    let query =
+        "INSERT INTO image_names (name, image) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image";
     connection.execute(query, [name, image])?;
     Ok(())
 }

@@ -76,6 +76,14 @@ impl ImageStore<'_> {
         Ok(removed)
     }
 
+    /// Drops an image that proved unusable, whoever uses it.
+    pub(in crate::image) fn forget(&mut self, id: &str) -> Result<(), ImageError> {
+        self.database.write(|transaction| {
+            transaction.execute("DELETE FROM images WHERE id = ?", [id]).map_err(ImageError::from)
+        })?;
+        self.sweep()
+    }
+
     /// Finishes what was interrupted: unrecords layers of no image, and deletes directories without a row.
     pub fn sweep(&mut self) -> Result<(), ImageError> {
         let path = self.layout.layers();

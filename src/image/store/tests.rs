@@ -1,0 +1,205 @@
+use super::super::archive::writer::{ImageToWrite, LayerFile, header, write_docker_archive};
+use super::super::config::{ConfigDocument, host_architecture};
+use super::super::demo::{DEMO_IMAGE, ID};
+use super::super::error::ImageError;
+use super::super::{ImageStore, Input};
+use super::{ImportOptions, ProblemKind};
+use crate::store::{Database, layout::Layout};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A root of its own, removed at the end.
+struct Root {
+    layout: Layout,
+    database: Database,
+}
+
+impl Root {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("podkin-images-{}-{number}", std::process::id()));
+        let layout = Layout::new(path.join("root"), path.join("run"));
+        Self { database: Database::open(&layout).unwrap(), layout }
+    }
+
+    fn images(&mut self) -> ImageStore<'_> {
+        ImageStore::new(&self.layout, &mut self.database)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.layout.root.parent().unwrap().join(name)
+    }
+
+    /// Names in the directory of layers, without those of locks.
+    fn layers(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.layout.layers()).unwrap();
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// An archive of one image with a layer for each list of files.
+    fn archive(&self, name: &str, names: &[&str], layers: &[&[(&str, &str)]]) -> PathBuf {
+        let build = |files: &&[(&str, &str)]| {
+            LayerFile::build(&self.layout.root, |builder| {
+                for (path, content) in *files {
+                    let mut header = header(tar::EntryType::Regular, content.len() as u64, 0o644);
+                    builder.append_data(&mut header, path, content.as_bytes())?;
+                }
+                Ok(())
+            })
+        };
+        let config = ConfigDocument {
+            architecture: host_architecture().into(),
+            os: "linux".into(),
+            created: Some("2026-01-02T03:04:05Z".into()),
+            ..ConfigDocument::default()
+        };
+        let image = ImageToWrite {
+            names: names.iter().map(|n| n.to_string()).collect(),
+            config,
+            layers: layers.iter().map(|l| build(l).unwrap()).collect(),
+        };
+        let path = self.path(name);
+        write_docker_archive(std::fs::File::create(&path).unwrap(), vec![image]).unwrap();
+        path
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let _ = crate::sys::dir::remove_tree(self.layout.root.parent().unwrap());
+    }
+}
+
+#[test]
+fn the_demo_image_is_loaded_once() {
+    let mut root = Root::new();
+    assert!(root.images().ensure_demo().unwrap());
+    assert!(!root.images().ensure_demo().unwrap());
+    let record = root.images().to_record("podkin-demo").unwrap();
+    assert_eq!((record.reference.as_str(), record.id.as_str()), (DEMO_IMAGE, ID));
+    assert_eq!(record.config.entrypoint, ["/podkin-demo"]);
+    let diff = root.layout.layer_diff(&record.layers[0]);
+    let output = std::process::Command::new(diff.join("podkin-demo")).args(["echo", "works"]).output().unwrap();
+    assert_eq!(output.stdout, b"works\n");
+    // Cut short by a power failure.
+    std::fs::write(diff.join("podkin-demo"), "").unwrap();
+    assert!(root.images().ensure_demo().unwrap());
+    assert!(!root.images().ensure_demo().unwrap());
+}
+
+#[test]
+fn names_ids_and_digests_find_an_image() {
+    let mut root = Root::new();
+    let archive =
+        root.archive("a.tar", &["docker.io/library/web:1", "quay.io/x/web:2"], &[&[("a", "1")], &[("b", "2")]]);
+    let loaded = root.images().load(Input::Path(&archive), "a.tar").unwrap();
+    let id = loaded[0].id.clone();
+    let images = root.images();
+    let digest = images.inspect(&id).unwrap().digest;
+    for text in [
+        "web:1",
+        "docker.io/library/web:1",
+        "quay.io/x/web:2",
+        &id,
+        &id[..8],
+        &format!("sha256:{id}"),
+        &digest,
+        &format!("quay.io/x/web@{digest}"),
+    ] {
+        assert_eq!(images.find(text).unwrap().id, id, "{text}");
+    }
+    for text in ["web", "web:2", "quay.io/x/web:1", "localhost/web:1", "ffffffffff"] {
+        assert!(images.resolve(text).unwrap().is_none(), "{text}");
+    }
+    assert!(images.resolve("Web:1").is_err());
+    assert_eq!(images.to_record(&id[..12]).unwrap().layers.len(), 2);
+}
+
+#[test]
+fn layers_are_shared_and_freed_with_the_last_image() {
+    let mut root = Root::new();
+    let one = root.archive("one.tar", &["localhost/one:1"], &[&[("base", "x")], &[("one", "1")]]);
+    let two = root.archive("two.tar", &["localhost/two:1"], &[&[("base", "x")], &[("two", "2")]]);
+    for path in [&one, &two, &one] {
+        root.images().load(Input::Path(path), "archive").unwrap();
+    }
+    assert_eq!(root.layers().len(), 3);
+    root.images().tag("one:1", "other").unwrap();
+    assert_eq!(root.images().remove("one:1", false).unwrap().deleted.len(), 0);
+    assert_eq!(root.images().remove("localhost/other", false).unwrap().deleted.len(), 1);
+    assert_eq!(root.layers().len(), 2);
+    root.images().tag("two:1", "two:2").unwrap();
+    let id = root.images().find("two:1").unwrap().id;
+    assert!(matches!(root.images().remove(&id, false), Err(ImageError::SeveralNames { .. })));
+    assert_eq!(root.images().remove(&id, true).unwrap().untagged.len(), 2);
+    assert!(root.layers().is_empty());
+}
+
+#[test]
+fn what_was_interrupted_is_finished() {
+    let mut root = Root::new();
+    let archive = root.archive("a.tar", &["localhost/a:1"], &[&[("a", "1")]]);
+    root.images().load(Input::Path(&archive), "a.tar").unwrap();
+    let half = root.layout.layers().join(format!(".tmp-{}", "ab".repeat(32)));
+    let extra = root.layout.layers().join("cd".repeat(32));
+    for path in [&half, &extra] {
+        std::fs::create_dir_all(path.join("diff/x")).unwrap();
+    }
+    let kinds: Vec<_> = root.images().check(false).unwrap().into_iter().map(|p| p.kind).collect();
+    assert!(kinds.contains(&ProblemKind::HalfLayer) && kinds.contains(&ProblemKind::ExtraLayer) && kinds.len() == 2);
+    root.images().sweep().unwrap();
+    assert!(!half.exists() && !extra.exists());
+    assert!(root.images().check(false).unwrap().is_empty());
+    // A layer that is gone takes its image with it.
+    let chain = root.images().to_record("a:1").unwrap().layers[0].clone();
+    crate::sys::dir::remove_tree(&root.layout.layers().join(&chain)).unwrap();
+    let problems = root.images().check(true).unwrap();
+    assert_eq!(
+        (problems[0].kind, problems[0].images.as_slice(), problems[0].repaired),
+        (ProblemKind::MissingLayer, &["localhost/a:1".to_owned()][..], true)
+    );
+    assert!(root.images().list().unwrap().is_empty());
+}
+
+#[test]
+fn a_tar_of_files_becomes_an_image() {
+    let mut root = Root::new();
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_data(&mut header(tar::EntryType::Regular, 2, 0o755), "run", &b"ok"[..]).unwrap();
+    let tar = builder.into_inner().unwrap();
+    let options = ImportOptions {
+        name: Some("mine:3".into()),
+        changes: vec!["CMD [\"/run\"]".into(), "ENV A=b".into()],
+        message: Some("from nothing".into()),
+        origin: "-".into(),
+        ..ImportOptions::default()
+    };
+    let packed = zstd::encode_all(&tar[..], 3).unwrap();
+    let first = root.images().import(&packed[..], &options).unwrap();
+    assert_eq!(first.names, ["localhost/mine:3"]);
+    let record = root.images().to_record("mine:3").unwrap();
+    assert_eq!((record.config.cmd, record.config.env), (vec!["/run".to_owned()], vec!["A=b".to_owned()]));
+    // The same files again share the layer.
+    root.images().import(&tar[..], &ImportOptions { name: Some("other".into()), ..options.clone() }).unwrap();
+    assert_eq!(root.layers().len(), 1);
+    assert_eq!(root.images().inspect("mine:3").unwrap().comment, "from nothing");
+    assert!(root.images().import(&tar[..], &ImportOptions { changes: vec!["RUN x".into()], ..options }).is_err());
+}
+
+#[test]
+fn many_commands_unpack_a_layer_once() {
+    let root = Root::new();
+    let archive = root.archive("a.tar", &["localhost/a:1"], &[&[("a", "1")], &[("b", "2")]]);
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let load = || {
+            let mut database = Database::open(&root.layout).unwrap();
+            let mut images = ImageStore::new(&root.layout, &mut database);
+            images.load(Input::Path(&archive), "a.tar").unwrap().remove(0).id
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]));
+    assert_eq!(root.layers().len(), 2);
+}
