@@ -1,6 +1,9 @@
 //! Why an operation of the engine was refused or failed.
 
+use crate::image::ImageError;
+use crate::network::NetworkError;
 use crate::store::StoreError;
+use crate::supervisor::client::ClientError;
 use std::io;
 use std::path::PathBuf;
 
@@ -43,22 +46,29 @@ pub enum EngineError {
     NameTaken { what: &'static str, name: String, owner: Option<String> },
     #[error("no such image{}: {}", plural(images), quoted(images))]
     MissingImages { images: Vec<String> },
-    #[error("port {port} is already published by pod `{pod}`")]
-    PortTaken { port: String, pod: String },
-    #[error("no address is free in network `{network}`")]
-    NoAddress { network: String },
-    #[error("cannot use address {ip} in network `{network}`: {reason}")]
-    BadAddress { network: String, ip: String, reason: String },
     #[error("invalid value `{value}` for `{flag}`: {reason}")]
     BadOption { flag: &'static str, value: String, reason: String },
     #[error("{what} `{name}` is {state}")]
     WrongState { what: &'static str, name: String, state: String },
+    #[error("container `{container}` is part of pod `{pod}`")]
+    PartOfPod { container: String, pod: String },
     #[error("{what} `{name}` is in use by {}", by.join(", "))]
     InUse { what: &'static str, name: String, by: Vec<String> },
     #[error("cannot {attempt} {subject}: {message}")]
     Supervisor { attempt: &'static str, subject: String, message: String, kind: ErrorKind },
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the status of pod `{pod}` has version {found}, which a newer podkin wrote")]
+    NewerStatus { pod: String, found: u32 },
     #[error("interrupted")]
     Interrupted,
+    /// At least two.
+    #[error("{}", failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several { failures: Vec<EngineError> },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
     #[error("cannot {attempt} `{}`", path.display())]
     File { attempt: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -69,7 +79,21 @@ pub enum EngineError {
     Failpoint(String),
 }
 
+impl From<rusqlite::Error> for EngineError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl EngineError {
+    /// One error that stands for all of these.
+    pub(super) fn several(mut failures: Vec<EngineError>) -> Self {
+        match failures.len() {
+            1 => failures.remove(0),
+            _ => Self::Several { failures },
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::MissingImages { .. } => ErrorKind::NotFound,
@@ -77,14 +101,18 @@ impl EngineError {
             | Self::TwoApplications { .. }
             | Self::PodsDiffer { .. }
             | Self::NameTaken { .. }
-            | Self::PortTaken { .. }
-            | Self::NoAddress { .. }
             | Self::WrongState { .. }
+            | Self::PartOfPod { .. }
             | Self::InUse { .. } => ErrorKind::Conflict,
-            Self::BadAddress { .. } | Self::BadOption { .. } => ErrorKind::Failed,
+            Self::BadOption { .. } => ErrorKind::Input,
             Self::Supervisor { kind, .. } => *kind,
             Self::Interrupted => ErrorKind::Interrupted,
+            Self::Several { failures } => failures.first().map_or(ErrorKind::Failed, Self::kind),
             Self::Store(_)
+            | Self::Client(_)
+            | Self::Network(_)
+            | Self::Image(_)
+            | Self::NewerStatus { .. }
             | Self::Read { .. }
             | Self::Fetch { .. }
             | Self::File { .. }
@@ -107,6 +135,8 @@ impl EngineError {
                 "load the image with `podkin load -i ARCHIVE` or `podkin import`; `podkin images` lists what is here"
                     .to_owned(),
             ),
+            Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),
+            Self::WrongState { state, .. } if state == "running" => Some("stop it first, or use `--force`".to_owned()),
             Self::Ambiguous { .. } => Some("give more digits of the id, or the name".to_owned()),
             Self::Store(StoreError::Newer { .. }) => {
                 Some("use the podkin that wrote it, or another `--root`".to_owned())
@@ -115,7 +145,6 @@ impl EngineError {
             Self::Store(StoreError::DiskFull) => {
                 Some("free some space: `podkin volume prune`, `podkin rmi`".to_owned())
             }
-            Self::PortTaken { .. } => Some("change `hostPort` in the input, or stop that pod".to_owned()),
             _ => None,
         }
     }

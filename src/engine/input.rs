@@ -1,8 +1,13 @@
 //! Reading what the user wants to be played.
 
-use crate::model::Application;
-use crate::model::diagnostic::{Diagnostic, Severity, Sources};
-use std::path::PathBuf;
+use super::{Engine, EngineError};
+use crate::model::kube;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use crate::model::kube::{Loaded, Validation};
 
 /// One input of `kube play`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,15 +18,6 @@ pub enum Input {
     Url(String),
     /// Standard input, already read by the caller.
     Stdin(String),
-}
-
-/// How much a file may say that podkin does not obey (`--validate`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Validation {
-    #[default]
-    Strict,
-    Warn,
-    Ignore,
 }
 
 /// What shapes the application beside the files themselves.
@@ -36,20 +32,74 @@ pub struct LoadRequest {
     pub publish: Vec<String>,
     pub publish_all: bool,
     pub validation: Validation,
+    pub no_pod_prefix: bool,
+    pub no_hosts: bool,
 }
 
-/// Input that was read: the application when there is no error among the diagnostics.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    pub application: Option<Application>,
-    /// In order of place.
-    pub diagnostics: Vec<Diagnostic>,
-    /// The texts the diagnostics point into.
-    pub sources: Sources,
-}
+/// Bytes of an input: far more than any cluster accepts.
+const LARGEST: u64 = 64 << 20;
+const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 
-impl Loaded {
-    pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+impl Engine {
+    /// Reads and lowers input. Diagnostics, errors among them, are part of the result; `Err` is for what could not be read at all.
+    pub fn load(&mut self, request: &LoadRequest) -> Result<Loaded, EngineError> {
+        let inputs = request.inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let config_maps = request.config_maps.iter().map(|path| read_file(path)).collect::<Result<Vec<_>, _>>()?;
+        let working_directory =
+            || std::env::current_dir().map_err(|source| EngineError::Read { name: ".".to_owned(), source });
+        let options = kube::LoadOptions {
+            validate: request.validation,
+            publish: request.publish.clone(),
+            publish_all: request.publish_all,
+            config_maps,
+            annotations: request.annotations.clone(),
+            no_pod_prefix: request.no_pod_prefix,
+            no_hosts: request.no_hosts,
+            base_dir: working_directory()?,
+        };
+        let known = known(self.database.connection())?;
+        Ok(kube::load(&inputs, &options, &known))
     }
+}
+
+fn read(input: &Input) -> Result<kube::Input, EngineError> {
+    match input {
+        Input::File(path) => read_file(path),
+        Input::Url(url) => Ok(kube::Input { name: url.clone(), path: None, text: fetch(url)? }),
+        Input::Stdin(text) => Ok(kube::Input { name: "-".to_owned(), path: None, text: text.clone() }),
+    }
+}
+
+fn read_file(path: &Path) -> Result<kube::Input, EngineError> {
+    let name = path.display().to_string();
+    let fail = |source| EngineError::Read { name: name.clone(), source };
+    let text = std::fs::read_to_string(path).map_err(fail)?;
+    let absolute = path.canonicalize().map_err(fail)?;
+    // A pipe, as from `<(...)`, is no place to come back to.
+    let path = absolute.is_file().then_some(absolute);
+    Ok(kube::Input { name, path, text })
+}
+
+fn fetch(url: &str) -> Result<String, EngineError> {
+    let fail = |error: ureq::Error| EngineError::Fetch { url: url.to_owned(), message: error.to_string() };
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(FETCH_TIMEOUT)).build().into();
+    let mut response = agent.get(url).call().map_err(fail)?;
+    response.body_mut().with_config().limit(LARGEST).read_to_string().map_err(fail)
+}
+
+/// Keys of every recorded ConfigMap and Secret; no values leave the database.
+fn known(connection: &Connection) -> Result<kube::Known, EngineError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, name, (SELECT json_group_array(key) FROM json_each(objects.data, '$.data')) FROM objects",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))?;
+    let mut found = kube::Known::default();
+    for row in rows {
+        let (kind, name, keys) = row?;
+        let keys: BTreeSet<String> = serde_json::from_str(&keys).unwrap_or_default();
+        let objects: &mut BTreeMap<_, _> = if kind == "Secret" { &mut found.secrets } else { &mut found.config_maps };
+        objects.entry(name).or_default().extend(keys);
+    }
+    Ok(found)
 }

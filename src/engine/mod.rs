@@ -1,26 +1,46 @@
 //! Carries out a plan, journals each step, undoes a failed run; the operations that the command line (and later REST) offers.
 //!
-//! One [`Engine`] serves one command. Each operation first brings a state that a dead command left behind back in order
-//! ([`recover`]), does what it is asked, and reports it as data; nothing here prints.
+//! One [`Engine`] serves one command. Each operation first brings a state that a dead command left behind back in order, does
+//! what it is asked, and reports it as data; nothing here prints.
 //!
 //! ```text
-//! load -> plan -> play      input files, what would be done, doing it       input, play
-//! down                      by what the play recorded                       down
-//! containers, pods          views: records joined with what supervisors say view, lookup, status
-//! start stop restart kill rm wait                                           lifecycle
-//! images volumes objects    the stores                                      image, volume
-//! info check reset          the machine, the state directories              info, check, reset
+//! input                          files to an application
+//! identity, command              which application it is; one command at a time on each
+//! prepare, play, execute, records   plan and carry out; files and rows of what is made
+//! undo, removal, down            taking back, taking away
+//! listing, status, view          records joined with what supervisors say
+//! lifecycle                      start, stop, restart, kill, remove, wait
+//! image, volume, network         the stores
+//! info, check, reset             the machine, the state directories
 //! ```
 
 pub mod error;
-pub mod input;
 pub mod progress;
 pub mod request;
 pub mod view;
 
-mod api;
+mod command;
+mod down;
+mod execute;
+mod failpoints;
+mod identity;
+mod image;
+mod input;
+mod lifecycle;
+mod listing;
+mod machine;
+mod network;
+mod play;
+mod prepare;
+mod records;
+mod removal;
+mod status;
+mod supervisor;
+mod undo;
+mod volume;
 
 pub use error::{EngineError, ErrorKind};
+pub use failpoints::FAILPOINTS;
 pub use input::{Input, LoadRequest, Loaded, Validation};
 pub use progress::{Progress, StepState};
 pub use request::{
@@ -30,6 +50,8 @@ pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, Ru
 
 use crate::store::layout::Layout;
 use crate::store::{Database, StoreError};
+use failpoints::fault;
+use std::fmt;
 use std::path::PathBuf;
 
 /// What the caller knows and the engine must not look up itself.
@@ -65,13 +87,29 @@ impl CgroupManager {
 pub struct Engine {
     config: EngineConfig,
     database: Database,
+    interrupt: Interrupt,
+}
+
+/// How the engine learns that the user has had enough.
+#[derive(Default)]
+struct Interrupt(Option<Box<dyn Fn() -> bool>>);
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Interrupt(set)" } else { "Interrupt(unset)" })
+    }
 }
 
 impl Engine {
     /// Opens the state, making it when there is none.
     pub fn open(config: EngineConfig) -> Result<Self, StoreError> {
         let database = Database::open(&config.layout)?;
-        Ok(Self { config, database })
+        Ok(Self { config, database, interrupt: Interrupt::default() })
+    }
+
+    /// Sets what is asked between steps, and every 50 ms while waiting: true ends a play, which then undoes itself, and waits.
+    pub fn interrupt_when(&mut self, check: impl Fn() -> bool + 'static) {
+        self.interrupt = Interrupt(Some(Box::new(check)));
     }
 
     pub fn config(&self) -> &EngineConfig {
@@ -80,5 +118,12 @@ impl Engine {
 
     pub fn layout(&self) -> &Layout {
         &self.config.layout
+    }
+
+    fn check_interrupt(&self) -> Result<(), EngineError> {
+        match &self.interrupt.0 {
+            Some(check) if check() => Err(EngineError::Interrupted),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Pods and containers as listings and `inspect` show them: the record, joined with what the supervisor last said.
 
-use crate::model::{Container, Port, Protocol, VolumeSource};
+use crate::model::{Container, EmptyDirMedium, Port, Protocol, Volume, VolumeMount, VolumeSource};
+use crate::store::layout::Layout;
 use crate::store::record::{
     ContainerRecord, ContainerState, ContainerStatus, PodNetwork, PodPhase, PodRecord, PodStatus, Termination,
 };
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An application, by id and name.
@@ -22,8 +24,8 @@ pub struct PodView {
     pub record: PodRecord,
     /// As it is now: a status that cannot be true any more (another boot) has been replaced by what follows from that.
     pub status: PodStatus,
-    /// Directory of its state below `<root>`.
-    pub directory: std::path::PathBuf,
+    /// Where its state lies.
+    pub layout: Arc<Layout>,
 }
 
 /// A container of a pod.
@@ -165,6 +167,25 @@ impl PodView {
         (0..self.record.containers.len()).map(|index| ContainerView { pod: Arc::clone(self), index })
     }
 
+    /// Kind, name and host path of a volume.
+    fn volume_place(&self, volume: &Volume) -> (&'static str, String, PathBuf) {
+        let own = volume.name.clone();
+        match &volume.source {
+            VolumeSource::Claim { name, .. } => ("volume", name.clone(), self.layout.volume_data(name)),
+            VolumeSource::HostPath { path, .. } => ("bind", own, PathBuf::from(path)),
+            VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, .. } => {
+                ("bind", own, self.layout.pod_volume(self.id(), &volume.name))
+            }
+            VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. } => {
+                ("tmpfs", own, self.layout.pod_run_volume(self.id(), &volume.name))
+            }
+            VolumeSource::ConfigMap { .. }
+            | VolumeSource::Secret { .. }
+            | VolumeSource::DownwardApi { .. }
+            | VolumeSource::Projected { .. } => ("bind", own, self.layout.pod_run_volume(self.id(), &volume.name)),
+        }
+    }
+
     /// Status of the regular containers.
     fn regular(&self) -> impl Iterator<Item = &ContainerStatus> {
         let pairs = self.record.containers.iter().zip(&self.status.containers);
@@ -292,24 +313,24 @@ impl ContainerView {
     /// Mounts of volumes, in the spec's order.
     pub fn mounts(&self) -> Vec<MountView> {
         let pod = &self.pod.record.pod;
-        let view = |mount: &crate::model::VolumeMount| {
+        let view = |mount: &VolumeMount| {
             let volume = pod.volume(&mount.volume)?;
-            let below = |root: &str| self.pod.directory.join(root).join(&volume.name).display().to_string();
-            let (kind, name, source) = match &volume.source {
-                VolumeSource::Claim { name, .. } => ("volume", name.clone(), String::new()),
-                VolumeSource::HostPath { path, .. } => ("bind", volume.name.clone(), path.clone()),
-                VolumeSource::EmptyDir { medium: crate::model::EmptyDirMedium::Memory, .. } => {
-                    ("tmpfs", volume.name.clone(), String::new())
-                }
-                VolumeSource::EmptyDir { .. } => ("bind", volume.name.clone(), below("volumes")),
-                VolumeSource::ConfigMap { .. }
-                | VolumeSource::Secret { .. }
-                | VolumeSource::DownwardApi { .. }
-                | VolumeSource::Projected { .. } => ("bind", volume.name.clone(), String::new()),
-            };
-            Some(MountView { kind, name, source, destination: mount.path.clone(), read_only: mount.read_only })
+            let (kind, name, source) = self.pod.volume_place(volume);
+            let destination = mount.path.clone();
+            Some(MountView {
+                kind,
+                name,
+                source: source.display().to_string(),
+                destination,
+                read_only: mount.read_only,
+            })
         };
         self.spec().mounts.iter().filter_map(view).collect()
+    }
+
+    /// Directory of the container's log files.
+    pub fn log_directory(&self) -> PathBuf {
+        self.pod.layout.container_log(self.id())
     }
 }
 

@@ -147,7 +147,13 @@ impl Builder<'_> {
                 ObjectKind::ConfigMap => self.observed.config_maps.keys().cloned().collect(),
                 ObjectKind::Secret => self.observed.secrets.keys().cloned().collect(),
             };
-            for name in found.into_iter().filter(|name| self.desired.replace && !wanted.contains(name)) {
+            let is_used = |name: &str| {
+                let reference = (kind, name.to_owned());
+                self.desired.pods.iter().any(|pod| uses::objects(pod.pod).contains(&reference))
+            };
+            let unwanted = |name: &String| self.desired.replace && !wanted.contains(name) && !is_used(name);
+            let gone: Vec<_> = found.into_iter().filter(unwanted).collect();
+            for name in gone {
                 self.add(StepKind::RemoveObject { kind: kind_name(kind).to_owned(), name }, Cause::NotInFile);
             }
         }

@@ -158,11 +158,13 @@ fn replace_removes_what_the_file_lost() {
     after.pods.remove(1);
     after.config_maps.clear();
     let mut observed = played(&before);
+    let unused = ConfigMap { name: "unused".into(), ..ConfigMap::default() };
+    observed.config_maps.insert("unused".into(), unused);
     observed.pods[1].state = ObservedState::Stopped;
     assert!(build(&desired(&after, false), &observed).unwrap().is_empty(), "only with --replace");
     check(
         build(&desired(&after, true), &observed).unwrap(),
-        "1. remove `ConfigMap/conf` (no longer in the file)
+        "1. remove `ConfigMap/unused` (no longer in the file)
          2. remove pod `api` (no longer in the file)
             pod `web` is unchanged",
     );

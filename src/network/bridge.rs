@@ -12,7 +12,6 @@ use netavark::network::netlink::Socket;
 use netavark::network::netlink_route::{CreateLinkOptions, LinkID, NetlinkRoute};
 use netavark::network::types::PerNetworkOptions;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
     InfoBridgePort, InfoKind, InfoPortData, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
@@ -26,7 +25,6 @@ use std::time::{Duration, Instant};
 /// Loopback in a fresh namespace.
 const LOOPBACK: u32 = 1;
 const USABLE_WITHIN: Duration = Duration::from_millis(100);
-const DISABLE_IPV6: &str = "ipv6/conf/default/disable_ipv6";
 /// `NLM_F_ACK` of netlink(7).
 const ACK: u16 = 4;
 
@@ -68,40 +66,29 @@ impl Links {
         index: usize,
     ) -> Result<(), NetworkError> {
         let host_link = self.host_link(index);
-        let before = self.prepare(definition)?;
-        let connected = self
-            .connect(definition, attachment, request, index, &host_link)
+        self.prepare(definition)?;
+        self.connect(definition, attachment, request, index, &host_link)
             .and_then(|()| set_hairpin(&mut self.host.netlink, &host_link))
-            .map_err(failed(format!("connect pod `{}` to network `{}`", request.pod_name, definition.name())));
-        // Links that the pod makes itself are no concern of ours.
-        self.set_in_pod(&[(DISABLE_IPV6, before.trim_end())])?;
-        connected
+            .map_err(failed(format!("connect pod `{}` to network `{}`", request.pod_name, definition.name())))
     }
 
-    /// Waits until packets pass: the kernel makes a link, its bridge and IPv6 addresses usable a moment after they were set up,
-    /// and what is sent before is lost and sent again a second later.
+    /// Waits until packets pass: the kernel makes a link and its bridge usable a moment after they were set up, and what is sent
+    /// before is lost and sent again a second later.
     ///
     /// Returns after a short while in any case: the rest is a slow start and no failure.
     pub fn wait_until_usable(&mut self, definitions: &[Definition]) -> Result<(), NetworkError> {
+        let links = (0..definitions.len()).map(|index| self.host_link(index));
+        let names: Vec<String> = links.chain(definitions.iter().map(|d| d.bridge().to_owned())).collect();
         let deadline = Instant::now() + USABLE_WITHIN;
-        while !self.is_usable(definitions).map_err(failed("look at the pod's links"))? && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_micros(200));
+        for name in &names {
+            while !is_up(&mut self.host.netlink, name).map_err(failed("look at the pod's links"))? {
+                if Instant::now() > deadline {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
         }
         Ok(())
-    }
-
-    fn is_usable(&mut self, definitions: &[Definition]) -> Result<bool, NetavarkError> {
-        for (index, definition) in definitions.iter().enumerate() {
-            let link = self.host_link(index);
-            if !is_up(&mut self.host.netlink, &link)? || !is_up(&mut self.host.netlink, definition.bridge())? {
-                return Ok(false);
-            }
-            let pending = |socket| has_tentative(socket, definition);
-            if definition.has_ipv6() && (pending(&mut self.host.netlink)? || pending(&mut self.pod.netlink)?) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Name of the host's end of a pair: 3 + 8 + at most 3 characters of 15.
@@ -109,9 +96,8 @@ impl Links {
         format!("pkv{:08x}{index}", self.inode as u32)
     }
 
-    /// Sets what the pod's link is to inherit at its birth: later would leave a moment in which the kernel believes what it
-    /// hears. Answers the former value of [`DISABLE_IPV6`].
-    fn prepare(&self, definition: &Definition) -> Result<String, NetworkError> {
+    /// What the pod's link is to inherit at its birth: later would leave a moment in which the kernel believes what it hears.
+    fn prepare(&self, definition: &Definition) -> Result<(), NetworkError> {
         let v6 = definition.has_ipv6();
         let settings = [
             // Neighbours learn at once who has the address now.
@@ -119,25 +105,16 @@ impl Links {
             // Answers may come by another link than the route back would take.
             ("ipv4/conf/default/rp_filter", "2"),
             // Without an IPv6 subnet there is nothing to speak IPv6 with; and nobody may teach the pod routes.
-            (DISABLE_IPV6, if v6 { "0" } else { "1" }),
+            ("ipv6/conf/default/disable_ipv6", if v6 { "0" } else { "1" }),
             ("ipv6/conf/default/accept_ra", "0"),
             ("ipv6/conf/default/autoconf", "0"),
             // Addresses are unique already; waiting for that takes a second.
             ("ipv6/conf/default/accept_dad", "0"),
         ];
-        self.set_in_pod(&settings[..if v6 { settings.len() } else { 3 }])
-    }
-
-    /// Sets values in the pod's namespace; answers the former value of [`DISABLE_IPV6`].
-    fn set_in_pod(&self, settings: &[(&str, &str)]) -> Result<String, NetworkError> {
-        let set = || {
-            // A kernel without IPv6 has no such file, and `set_sysctl` passes over it.
-            let before = std::fs::read_to_string(format!("/proc/sys/net/{DISABLE_IPV6}")).unwrap_or_default();
-            settings.iter().try_for_each(|(key, value)| set_sysctl(key, value))?;
-            Ok(before)
-        };
+        let count = if v6 { settings.len() } else { 3 };
+        let set = || settings[..count].iter().try_for_each(|(key, value)| set_sysctl(key, value));
         crate::sys::net::in_netns(self.pod.file.as_fd(), set)
-            .and_then(|result: io::Result<String>| result)
+            .and_then(|result| result)
             .map_err(NetworkError::while_("prepare the pod's network namespace"))
     }
 
@@ -286,17 +263,6 @@ fn set_hairpin(host: &mut Socket<NetlinkRoute>, link: &str) -> Result<(), Netava
 fn is_up(host: &mut Socket<NetlinkRoute>, name: &str) -> Result<bool, NetavarkError> {
     let link = host.get_link(LinkID::Name(name.to_owned()))?;
     Ok(link.attributes.contains(&LinkAttribute::OperState(State::Up)))
-}
-
-/// Whether an address of the network is not yet one that the kernel answers for.
-fn has_tentative(socket: &mut Socket<NetlinkRoute>, definition: &Definition) -> Result<bool, NetavarkError> {
-    let ours = |attribute: &AddressAttribute| match attribute {
-        AddressAttribute::Address(address) => definition.subnets().any(|s| s.subnet.contains(address)),
-        _ => false,
-    };
-    let tentative = |message: &AddressMessage| message.header.flags.contains(AddressHeaderFlags::Tentative);
-    let addresses = socket.dump_addresses(None)?;
-    Ok(addresses.iter().any(|message| tentative(message) && message.attributes.iter().any(ours)))
 }
 
 fn find(host: &mut Socket<NetlinkRoute>, name: &str) -> Result<Option<LinkMessage>, NetavarkError> {

@@ -4,10 +4,11 @@ use super::StoreError;
 use super::row::{decode, encode, timestamp};
 use crate::model::{ClaimTemplate, Source, Workload};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// An application as it was last played.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppRow {
     /// 12 hexadecimal digits.
     pub id: String,
@@ -16,8 +17,35 @@ pub struct AppRow {
     pub workloads: Vec<Workload>,
     pub claims: Vec<ClaimTemplate>,
     pub created: jiff::Timestamp,
-    /// Its removal was decided and may be under way or have been interrupted.
-    pub removing: bool,
+    pub state: AppState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppState {
+    Present,
+    /// Its removal was decided, and may be under way or have been interrupted.
+    Removing {
+        /// The volumes it made go, too.
+        volumes: bool,
+    },
+}
+
+impl AppState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Removing { volumes: false } => "removing",
+            Self::Removing { volumes: true } => "removing-volumes",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "removing" => Self::Removing { volumes: false },
+            "removing-volumes" => Self::Removing { volumes: true },
+            _ => Self::Present,
+        }
+    }
 }
 
 const COLUMNS: &str = "id, name, sources, workloads, claims, created, state";
@@ -71,14 +99,26 @@ pub fn from_sources(connection: &Connection, paths: &[PathBuf]) -> Result<Vec<St
     Ok(found)
 }
 
+/// The row as text, for [`restore`].
+pub fn snapshot(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
+    get(connection, id)?.map(|app| encode("app", &app)).transpose()
+}
+
+/// Puts a row back that [`snapshot`] gave.
+pub fn restore(connection: &Connection, text: &str) -> Result<(), StoreError> {
+    put(connection, &decode("application", text)?)
+}
+
 /// Ids of applications whose removal was decided.
 pub fn removing(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT id FROM apps WHERE state = 'removing' ORDER BY id")?;
+    let mut statement = connection.prepare_cached("SELECT id FROM apps WHERE state <> 'present' ORDER BY id")?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
-pub fn mark_removing(connection: &Connection, id: &str) -> Result<(), StoreError> {
-    connection.execute("UPDATE apps SET state = 'removing' WHERE id = ?1", [id])?;
+/// Decides the removal of an application and its pods.
+pub fn mark_removing(connection: &Connection, id: &str, volumes: bool) -> Result<(), StoreError> {
+    let state = AppState::Removing { volumes };
+    connection.execute("UPDATE apps SET state = ?2 WHERE id = ?1", [id, state.as_str()])?;
     connection.execute("UPDATE pods SET state = 'removing' WHERE app = ?1", [id])?;
     Ok(())
 }
@@ -98,7 +138,7 @@ fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
         workloads: decode(&subject, &row.get::<_, String>(3)?)?,
         claims: decode(&subject, &row.get::<_, String>(4)?)?,
         created: timestamp(&row.get::<_, String>(5)?),
-        removing: row.get::<_, String>(6)? == "removing",
+        state: AppState::parse(&row.get::<_, String>(6)?),
         id,
     })
 }

@@ -5,8 +5,8 @@
 //!                                                             '-> undone: finish
 //! ```
 //!
-//! A run belongs to a living command as long as its lock, `<run>/locks/run-<id>`, is held. An open run without one is undone by whoever
-//! finds it, an accepted one is forgotten.
+//! A command holds the lock of its application, `<run>/locks/app-<id>`, as long as it has a run: whoever gets that lock and finds a run
+//! knows that its command is dead. An open run is undone then, an accepted one forgotten.
 
 use super::StoreError;
 use rusqlite::{Connection, params};
@@ -22,41 +22,58 @@ pub struct Run {
     pub accepted: bool,
 }
 
-/// One thing a run made.
+/// One thing a run did, with what is needed to take it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Made {
-    /// Application id.
-    App(String),
-    /// Pod id.
-    Pod(String),
-    /// Volume name.
-    Volume(String),
-    /// Object name.
-    ConfigMap(String),
-    /// Object name.
-    Secret(String),
+pub struct Made {
+    pub kind: MadeKind,
+    /// Id of an application or pod, else a name.
+    pub subject: String,
+    /// The row that was replaced, as [`apps::snapshot`](super::apps::snapshot) and
+    /// [`objects::snapshot`](super::objects::snapshot) give it; `None` when there was none.
+    pub before: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeKind {
+    /// Recorded an application, new or played again.
+    App,
+    /// Made a pod.
+    Pod,
+    /// Made a volume.
+    Volume,
+    /// Stored a ConfigMap, new or changed.
+    ConfigMap,
+    /// Stored a Secret, new or changed.
+    Secret,
+    /// Started a pod that was there.
+    Start,
+    /// Gave a running pod its changed objects.
+    Refresh,
+}
+
+const KINDS: [(MadeKind, &str); 7] = [
+    (MadeKind::App, "app"),
+    (MadeKind::Pod, "pod"),
+    (MadeKind::Volume, "volume"),
+    (MadeKind::ConfigMap, "configmap"),
+    (MadeKind::Secret, "secret"),
+    (MadeKind::Start, "start"),
+    (MadeKind::Refresh, "refresh"),
+];
+
+impl MadeKind {
+    fn as_str(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        KINDS.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind)
+    }
 }
 
 impl Made {
-    fn columns(&self) -> (&'static str, &str) {
-        match self {
-            Self::App(id) => ("app", id),
-            Self::Pod(id) => ("pod", id),
-            Self::Volume(name) => ("volume", name),
-            Self::ConfigMap(name) => ("configmap", name),
-            Self::Secret(name) => ("secret", name),
-        }
-    }
-
-    fn read(kind: &str, subject: String) -> Option<Self> {
-        match kind {
-            "app" => Some(Self::App(subject)),
-            "pod" => Some(Self::Pod(subject)),
-            "volume" => Some(Self::Volume(subject)),
-            "configmap" => Some(Self::ConfigMap(subject)),
-            "secret" => Some(Self::Secret(subject)),
-            _ => None,
-        }
+    pub fn new(kind: MadeKind, subject: impl Into<String>) -> Self {
+        Self { kind, subject: subject.into(), before: None }
     }
 }
 
@@ -65,11 +82,10 @@ pub fn begin(connection: &Connection, run: &Run, made: &[Made]) -> Result<(), St
     connection
         .prepare_cached("INSERT INTO runs(id, command, app, started) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![run.id, run.command, run.app, jiff::Timestamp::now().to_string()])?;
-    let mut insert =
-        connection.prepare_cached("INSERT INTO run_steps(run, seq, kind, subject) VALUES (?1, ?2, ?3, ?4)")?;
-    for (sequence, thing) in made.iter().enumerate() {
-        let (kind, subject) = thing.columns();
-        insert.execute(params![run.id, sequence as i64, kind, subject])?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO run_steps(run, seq, kind, subject, before) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (sequence, Made { kind, subject, before }) in made.iter().enumerate() {
+        insert.execute(params![run.id, sequence as i64, kind.as_str(), subject, before])?;
     }
     Ok(())
 }
@@ -77,6 +93,12 @@ pub fn begin(connection: &Connection, run: &Run, made: &[Made]) -> Result<(), St
 /// From here on the death of the command undoes nothing.
 pub fn accept(connection: &Connection, id: &str) -> Result<(), StoreError> {
     connection.prepare_cached("UPDATE runs SET state = 'accepted' WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// Back to open, before an accepted run is undone after all.
+pub fn reopen(connection: &Connection, id: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE runs SET state = 'open' WHERE id = ?1")?.execute([id])?;
     Ok(())
 }
 
@@ -99,8 +121,9 @@ pub fn runs(connection: &Connection) -> Result<Vec<Run>, StoreError> {
 /// What a run made, last first.
 pub fn made(connection: &Connection, run: &str) -> Result<Vec<Made>, StoreError> {
     let mut statement =
-        connection.prepare_cached("SELECT kind, subject FROM run_steps WHERE run = ?1 ORDER BY seq DESC")?;
-    let rows = statement.query_map([run], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-    let pairs = rows.collect::<Result<Vec<(String, String)>, _>>()?;
-    Ok(pairs.into_iter().filter_map(|(kind, subject)| Made::read(&kind, subject)).collect())
+        connection.prepare_cached("SELECT kind, subject, before FROM run_steps WHERE run = ?1 ORDER BY seq DESC")?;
+    let rows = statement.query_map([run], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
+    let found = rows.collect::<Result<Vec<(String, String, Option<String>)>, _>>()?;
+    let made = |(kind, subject, before): (String, _, _)| Some(Made { kind: MadeKind::parse(&kind)?, subject, before });
+    Ok(found.into_iter().filter_map(made).collect())
 }

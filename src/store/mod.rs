@@ -33,6 +33,7 @@ pub mod objects;
 pub mod pods;
 pub mod record;
 mod row;
+pub mod volumes;
 
 pub use database::{Database, StoreError};
 

@@ -93,6 +93,36 @@ pub fn names(connection: &Connection) -> Result<Vec<(ObjectKind, String)>, Store
     .collect()
 }
 
+/// Ids of the applications that own an object of that kind and name.
+pub fn owners(connection: &Connection, kind: ObjectKind, name: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT app FROM objects WHERE kind = ?1 AND name = ?2 ORDER BY app")?;
+    Ok(statement.query_map([kind_name(kind), name], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// The row's data as text, for [`restore`].
+pub fn snapshot(
+    connection: &Connection,
+    app: &str,
+    kind: ObjectKind,
+    name: &str,
+) -> Result<Option<String>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT data FROM objects WHERE app = ?1 AND kind = ?2 AND name = ?3")?;
+    Ok(statement.query_row([app, kind_name(kind), name], |row| row.get(0)).optional()?)
+}
+
+/// Puts data back that [`snapshot`] gave.
+pub fn restore(connection: &Connection, app: &str, kind: ObjectKind, name: &str, data: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE objects SET data = ?4 WHERE app = ?1 AND kind = ?2 AND name = ?3")?.execute([
+        app,
+        kind_name(kind),
+        name,
+        data,
+    ])?;
+    Ok(())
+}
+
 pub fn delete(connection: &Connection, app: &str, kind: ObjectKind, name: &str) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM objects WHERE app = ?1 AND kind = ?2 AND name = ?3")?.execute([
         app,

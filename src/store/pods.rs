@@ -142,7 +142,7 @@ pub fn ids(connection: &Connection) -> Result<Vec<String>, StoreError> {
 
 /// Pod id and application id of pods whose removal was decided.
 pub fn removing(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT id, app FROM pods WHERE state = 'removing' ORDER BY id")?;
+    let mut statement = connection.prepare_cached("SELECT id, app FROM pods WHERE state <> 'present' ORDER BY id")?;
     Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
 }
 

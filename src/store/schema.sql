@@ -10,9 +10,11 @@ CREATE TABLE apps (
     -- JSON array of model::ClaimTemplate
     claims  TEXT NOT NULL DEFAULT '[]',
     created TEXT NOT NULL,
-    -- 'present', or 'removing' from the moment its removal was decided
+    -- 'present'; from the moment its removal was decided 'removing', or 'removing-volumes' when its volumes go, too
     state   TEXT NOT NULL DEFAULT 'present'
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX apps_removing ON apps(id) WHERE state <> 'present';
 
 -- Canonical paths an application was last played from.
 CREATE TABLE app_sources (
@@ -34,6 +36,7 @@ CREATE TABLE pods (
     record    TEXT NOT NULL
 ) STRICT;
 CREATE INDEX pods_app ON pods(app);
+CREATE INDEX pods_removing ON pods(id, app) WHERE state <> 'present';
 
 CREATE TABLE containers (
     id    TEXT PRIMARY KEY,
@@ -137,7 +140,7 @@ CREATE TABLE volumes (
     anonymous INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- Commands under way: a row lives as long as its command may have to be undone. Its lock is <run>/locks/run-<id>.
+-- Commands under way: a row lives as long as its command may have to be undone. The command holds <run>/locks/app-<app>.
 CREATE TABLE runs (
     id      TEXT PRIMARY KEY,
     -- `kube play`
@@ -154,5 +157,7 @@ CREATE TABLE run_steps (
     seq     INTEGER NOT NULL,
     kind    TEXT NOT NULL,
     subject TEXT NOT NULL,
+    -- what was there before, for putting it back
+    before  TEXT,
     PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;

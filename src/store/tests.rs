@@ -1,7 +1,7 @@
 //! Rows written and read back, and the constraints between them.
 
-use super::apps::{self, AppRow};
-use super::journal::{self, Made, Run};
+use super::apps::{self, AppRow, AppState};
+use super::journal::{self, Made, MadeKind, Run};
 use super::layout::Layout;
 use super::objects::{self, Object, ObjectRow};
 use super::record::*;
@@ -36,7 +36,7 @@ fn app(id: &str) -> AppRow {
         workloads: vec![],
         claims: vec![],
         created: jiff::Timestamp::UNIX_EPOCH,
-        removing: false,
+        state: AppState::Present,
     }
 }
 
@@ -137,7 +137,8 @@ fn an_object_is_found_in_its_own_application_first() {
 fn a_run_lists_what_it_made_last_first() {
     let (_base, mut database) = database("journal");
     let run = Run { id: "r".into(), command: "kube play".into(), app: "a1".into(), accepted: false };
-    let things = [Made::App("a1".into()), Made::Volume("data".into()), Made::Pod("p".into())];
+    let changed = Made { before: Some("{}".into()), ..Made::new(MadeKind::ConfigMap, "conf") };
+    let things = [Made::new(MadeKind::App, "a1"), changed, Made::new(MadeKind::Pod, "p")];
     database.write(|t| journal::begin(t, &run, &things)).unwrap();
     assert_eq!(journal::runs(database.connection()).unwrap(), [run]);
     let mut reversed = things.to_vec();

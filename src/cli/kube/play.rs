@@ -232,6 +232,8 @@ fn load_request(args: &PlayArgs) -> Result<LoadRequest, CommandError> {
             .collect::<Result<_, _>>()?,
         publish: args.publish.clone(),
         publish_all: args.publish_all,
+        no_pod_prefix: args.no_pod_prefix,
+        no_hosts: args.no_hosts,
         validation: match args.validate {
             Validate::Strict => Validation::Strict,
             Validate::Warn => Validation::Warn,

@@ -1,0 +1,54 @@
+//! One command at a time for each application, and putting right what a dead one left.
+
+use super::{Engine, EngineError};
+use crate::store::lock::FileLock;
+use crate::store::{apps, journal, pods};
+use std::collections::BTreeSet;
+
+/// The right to change an application; held until dropped.
+#[derive(Debug)]
+pub(super) struct AppLock {
+    _lock: FileLock,
+}
+
+impl Engine {
+    /// Waits for other commands on the application, then puts right what a dead one left of it.
+    pub(super) fn lock_app(&mut self, app: &str) -> Result<AppLock, EngineError> {
+        let lock = AppLock { _lock: FileLock::acquire(&self.app_lock(app))?.removing() };
+        self.recover_app(app)?;
+        Ok(lock)
+    }
+
+    /// Puts right what dead commands left. Nothing to do costs three look-ups in small indices.
+    pub(super) fn recover(&mut self) -> Result<(), EngineError> {
+        let connection = self.database.connection();
+        let mut suspects: BTreeSet<String> = journal::runs(connection)?.into_iter().map(|run| run.app).collect();
+        suspects.extend(apps::removing(connection)?);
+        suspects.extend(pods::removing(connection)?.into_iter().map(|(_, app)| app));
+        for app in suspects {
+            // A held lock means that a living command is at it.
+            if let Some(lock) = FileLock::try_acquire(&self.app_lock(&app))? {
+                let _lock = AppLock { _lock: lock.removing() };
+                self.recover_app(&app)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn app_lock(&self, app: &str) -> std::path::PathBuf {
+        self.layout().lock(&format!("app-{app}"))
+    }
+
+    /// To be called with the application's lock held.
+    fn recover_app(&mut self, app: &str) -> Result<(), EngineError> {
+        for run in journal::runs(self.database.connection())?.into_iter().filter(|run| run.app == app) {
+            if run.accepted {
+                self.database.write_relaxed(|t| journal::finish(t, &run.id))?;
+            } else {
+                tracing::warn!(command = run.command, app, "undoing what an interrupted command made");
+                self.undo(&run, &mut |_| {})?;
+            }
+        }
+        self.finish_removals(app)
+    }
+}

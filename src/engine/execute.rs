@@ -1,0 +1,276 @@
+//! Carrying out a plan.
+//!
+//! ```text
+//! images ─> old pods removed ─> networks ─> records (one transaction, opens the run) ─> files ─┐
+//! supervisor is started or reached, beside all that ───────────────────────────────────────────┴─> start ─> run accepted
+//! ```
+//!
+//! The plan's order within pods is the supervisor's to keep: it makes sandboxes, runs init containers and starts the others, and says
+//! what it does.
+
+use super::identity::Claimed;
+use super::prepare::Prepared;
+use super::progress::{Progress, Report, StepState};
+use super::{Engine, EngineError, PlayRequest, Removed, fault};
+use crate::graph::{Plan, StepKind};
+use crate::model::ObjectKind;
+use crate::store::journal::{self, Run};
+use crate::store::pods::{self, PodRow};
+use crate::store::record::PodRecord;
+use crate::supervisor::client::{self, ClientError, Connection};
+use crate::supervisor::protocol::Operation;
+use std::thread::JoinHandle;
+
+/// What was done beside the plan's own steps.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub removed: Removed,
+    pub failures: Vec<EngineError>,
+}
+
+/// The steps of a plan by what carries them out.
+#[derive(Debug, Default)]
+pub(super) struct Actions {
+    pub images: Vec<String>,
+    pub networks: Vec<String>,
+    pub remove: Vec<String>,
+    pub store: Vec<(ObjectKind, String)>,
+    pub drop: Vec<(ObjectKind, String)>,
+    pub volumes: Vec<String>,
+    pub create: Vec<String>,
+    pub refresh: Vec<String>,
+    pub start: Vec<String>,
+}
+
+impl Actions {
+    pub fn of(plan: &Plan) -> Self {
+        let mut actions = Self::default();
+        for step in plan.steps() {
+            match step.kind.clone() {
+                StepKind::LoadImage { image } => actions.images.push(image),
+                StepKind::CreateNetwork { network } => actions.networks.push(network),
+                StepKind::RemovePod { pod } => actions.remove.push(pod),
+                StepKind::StoreObject { kind, name } => actions.store.push((object_kind(&kind), name)),
+                StepKind::RemoveObject { kind, name } => actions.drop.push((object_kind(&kind), name)),
+                StepKind::CreateVolume { volume } => actions.volumes.push(volume),
+                StepKind::CreatePod { pod } => actions.create.push(pod),
+                StepKind::RefreshObjects { pod } => actions.refresh.push(pod),
+                StepKind::Sandbox { pod } => actions.start.push(pod),
+                // Part of removing and of starting a pod.
+                StepKind::StopPod { .. }
+                | StepKind::InitContainer { .. }
+                | StepKind::Sidecar { .. }
+                | StepKind::StartContainer { .. } => {}
+            }
+        }
+        actions
+    }
+
+    fn needs_supervisor(&self) -> bool {
+        !self.start.is_empty() || !self.refresh.is_empty()
+    }
+}
+
+fn object_kind(name: &str) -> ObjectKind {
+    if name == "Secret" { ObjectKind::Secret } else { ObjectKind::ConfigMap }
+}
+
+/// A supervisor being started or reached by a thread, because both sides have work to do meanwhile.
+struct Starting {
+    thread: Option<JoinHandle<Result<Connection, ClientError>>>,
+}
+
+impl Starting {
+    fn begin(engine: &Engine, app: &str) -> Self {
+        let (layout, app, launch) = (engine.layout().clone(), app.to_owned(), engine.launch());
+        Self { thread: Some(std::thread::spawn(move || client::ensure(&layout, &app, &launch))) }
+    }
+
+    fn connection(mut self) -> Result<Connection, EngineError> {
+        let thread = self.thread.take().expect("taken once, here or when dropped");
+        Ok(thread.join().expect("reaching a supervisor does not panic")?)
+    }
+}
+
+impl Drop for Starting {
+    /// A supervisor without pods ends with the connection; nothing may be cleaned up before it is known.
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Engine {
+    /// Does what the plan says, in one run of the journal.
+    pub(super) fn carry_out(
+        &mut self,
+        request: &PlayRequest,
+        claimed: &Claimed,
+        prepared: &Prepared,
+        run: &Run,
+        report: Report<'_>,
+    ) -> Result<Done, EngineError> {
+        let actions = Actions::of(&prepared.plan);
+        let app = &claimed.app.id;
+        let starting = actions.needs_supervisor().then(|| Starting::begin(self, app));
+        let images = self.load_images(&actions, prepared, report)?;
+        let removed = self.remove_old(app, &actions, prepared, report)?;
+        self.check_interrupt()?;
+        let definitions = self.network_definitions(&actions, prepared, report)?;
+        fault("engine.play.networks")?;
+        let made = self.record(request, claimed, prepared, &actions, &images, &definitions, run)?;
+        fault("engine.play.recorded")?;
+        let existing = prepared.rows.iter().map(|row| &row.record);
+        let touched = |record: &&PodRecord| {
+            let name = &record.pod.name;
+            actions.start.contains(name) || actions.refresh.contains(name)
+        };
+        let replaced = |record: &&PodRecord| made.iter().any(|new| new.pod.name == record.pod.name);
+        let records: Vec<&PodRecord> =
+            made.iter().chain(existing.filter(|record| !replaced(record)).filter(touched)).collect();
+        self.write_files(&actions, &records, report)?;
+        fault("engine.play.written")?;
+        self.check_interrupt()?;
+        let mut done = Done { removed, failures: Vec::new() };
+        let Some(starting) = starting else { return Ok(done) };
+        let mut connection = starting.connection()?;
+        fault("engine.play.supervised")?;
+        self.refresh(&mut connection, &actions, &records, report)?;
+        done.failures = self.start(&mut connection, request, &actions, &records, run, report)?;
+        Ok(done)
+    }
+
+    fn remove_old(
+        &mut self,
+        app: &str,
+        actions: &Actions,
+        prepared: &Prepared,
+        report: Report<'_>,
+    ) -> Result<Removed, EngineError> {
+        let is_old = |row: &&PodRow| actions.remove.contains(&row.record.pod.name);
+        let rows: Vec<PodRow> = prepared.rows.iter().filter(is_old).cloned().collect();
+        for pod in &actions.remove {
+            report(step(StepKind::RemovePod { pod: pod.clone() }, StepState::Started));
+        }
+        let removal = self.remove_pods_of(app, &rows, None)?;
+        for pod in &actions.remove {
+            report(step(StepKind::RemovePod { pod: pod.clone() }, StepState::Done));
+        }
+        match removal.failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(Removed { stopped: removal.stopped, pods: removal.removed, ..Removed::default() }),
+        }
+    }
+
+    fn refresh(
+        &mut self,
+        connection: &mut Connection,
+        actions: &Actions,
+        records: &[&PodRecord],
+        report: Report<'_>,
+    ) -> Result<(), EngineError> {
+        let pods = ids(records, &actions.refresh);
+        if pods.is_empty() {
+            return Ok(());
+        }
+        let failures = self.ask(connection, Operation::RefreshObjects { pods }, |_| {})?;
+        if let Some(failure) = failures.first() {
+            return Err(start_failure("refresh pod", failure, records));
+        }
+        for pod in &actions.refresh {
+            report(step(StepKind::RefreshObjects { pod: pod.clone() }, StepState::Done));
+        }
+        Ok(())
+    }
+
+    /// Starts pods, at most `request.parallel` at a time. The failures, when they are to be kept.
+    fn start(
+        &mut self,
+        connection: &mut Connection,
+        request: &PlayRequest,
+        actions: &Actions,
+        records: &[&PodRecord],
+        run: &Run,
+        report: Report<'_>,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        let pods = ids(records, &actions.start);
+        let width = if request.parallel == 0 { pods.len().max(1) } else { request.parallel };
+        let mut failures = Vec::new();
+        for batch in pods.chunks(width) {
+            let wanted = connection.send(Operation::StartPods { pods: batch.to_vec() })?;
+            self.database.write_relaxed(|t| journal::accept(t, &run.id))?;
+            fault("engine.play.accepted")?;
+            let failed = self.until_done(connection, wanted, |event| {
+                for progress in super::progress::from_event(&event, records) {
+                    report(progress);
+                }
+            })?;
+            failures.extend(failed.iter().map(|failure| start_failure("start pod", failure, records)));
+            if !failures.is_empty() && !request.keep_on_error {
+                return Err(EngineError::several(failures));
+            }
+        }
+        fault("engine.play.started")?;
+        Ok(failures)
+    }
+
+    /// Gives pods their present objects again, after an undo put the old ones back.
+    pub(super) fn refresh_pods(&mut self, app: &str, rows: &[PodRow]) -> Result<(), EngineError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            self.write_objects(&row.record)?;
+        }
+        if !self.is_supervised(app) {
+            return Ok(());
+        }
+        let pods = rows.iter().map(|row| row.record.id.clone()).collect();
+        let mut connection = self.supervisor(app)?;
+        self.ask_to_the_end(&mut connection, Operation::RefreshObjects { pods }, |_| {})?;
+        Ok(())
+    }
+
+    /// Refuses names that another pod has, in the transaction that takes them.
+    pub(super) fn check_names(connection: &rusqlite::Connection, record: &PodRecord) -> Result<(), EngineError> {
+        let name = &record.pod.name;
+        if let Some((_, _, app)) = pods::owners(connection, &[name])?.into_iter().next() {
+            let owner = Some(format!("in application `{app}`"));
+            return Err(EngineError::NameTaken { what: "pod", name: name.clone(), owner });
+        }
+        for container in &record.containers {
+            if let Some((_, pod)) = pods::container_owner(connection, &container.name)? {
+                let owner = Some(format!("in pod `{pod}`"));
+                return Err(EngineError::NameTaken { what: "container", name: container.name.clone(), owner });
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn step(kind: StepKind, state: StepState) -> Progress {
+    Progress::Step { kind, state }
+}
+
+/// Ids of the named pods, in the order of the names.
+fn ids(records: &[&PodRecord], names: &[String]) -> Vec<String> {
+    let id = |name: &String| records.iter().find(|record| &record.pod.name == name).map(|record| record.id.clone());
+    names.iter().filter_map(id).collect()
+}
+
+fn start_failure(
+    attempt: &'static str,
+    failure: &crate::supervisor::protocol::Failure,
+    records: &[&PodRecord],
+) -> EngineError {
+    let by_pod = records.iter().find(|record| record.id == failure.subject).map(|record| record.pod.name.clone());
+    let containers = records.iter().flat_map(|record| &record.containers);
+    let by_container = containers.filter(|c| c.id == failure.subject).map(|c| c.name.clone()).next();
+    EngineError::Supervisor {
+        attempt,
+        subject: by_pod.or(by_container).unwrap_or_else(|| failure.subject.clone()),
+        message: failure.message.clone(),
+        kind: super::supervisor::failure_kind(failure.kind),
+    }
+}

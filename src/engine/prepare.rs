@@ -1,0 +1,252 @@
+//! From a request to the two states a plan is made of.
+
+use super::status::Statuses;
+use super::view::AppRef;
+use super::{Engine, EngineError, NetworkRequest, PlayRequest};
+use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan};
+use crate::model::{Pod, PullPolicy, RestartPolicy};
+use crate::network::NetworkJoin;
+use crate::store::objects::{self, Object};
+use crate::store::pods::{self, PodRow};
+use crate::store::record::{ImageRecord, PodPhase, PodStatus};
+use crate::store::volumes;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// All that a play needs to know before it acts.
+pub(super) struct Prepared {
+    pub plan: Plan,
+    /// Images by reference as written; one the program carries and the store does not have yet is missing.
+    pub images: BTreeMap<String, ImageRecord>,
+    /// The recorded pods of the application, oldest first.
+    pub rows: Vec<PodRow>,
+    /// What each pod of the request joins, and its digest, in file order.
+    pub pods: Vec<PreparedPod>,
+}
+
+/// What the request makes of one pod, beside its spec.
+#[derive(Debug, Clone)]
+pub(super) struct PreparedPod {
+    pub spec_hash: String,
+    pub network: PodJoins,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) enum PodJoins {
+    Host,
+    None,
+    Networks(Vec<NetworkJoin>),
+}
+
+impl PodJoins {
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Host | Self::None => Vec::new(),
+            Self::Networks(joins) => joins.iter().map(|join| join.network.clone()).collect(),
+        }
+    }
+}
+
+/// What of a request shapes a pod beside its spec; digested with it.
+#[derive(Serialize)]
+struct Shape<'a> {
+    network: &'a PodJoins,
+    no_hosts: bool,
+    no_hostname: bool,
+    no_pod_prefix: bool,
+    log: &'a crate::store::record::LogConfig,
+}
+
+impl Engine {
+    /// Looks at everything the request refers to and decides what is to be done.
+    pub(super) fn prepare(&mut self, request: &PlayRequest, app: Option<&AppRef>) -> Result<Prepared, EngineError> {
+        let application = &request.application;
+        let images = self.resolve_images(request)?;
+        let pods = prepare_pods(request)?;
+        let rows = match app {
+            Some(app) => pods::of_app(self.database.connection(), &app.id)?,
+            None => Vec::new(),
+        };
+        let observed = self.observe(request, app, &rows, &pods)?;
+        let wanted = |(pod, prepared): (_, &PreparedPod)| -> DesiredPod<'_> {
+            let pod: &Pod = pod;
+            DesiredPod {
+                pod,
+                spec_hash: prepared.spec_hash.clone(),
+                images: pod.all_containers().map(|c| images.get(&c.image).map(|image| image.id.clone())).collect(),
+                networks: prepared.network.names(),
+            }
+        };
+        let desired = Desired {
+            application,
+            pods: application.pods.iter().zip(&pods).map(wanted).collect(),
+            replace: request.replace,
+            start: request.start,
+        };
+        let plan =
+            graph::build(&desired, &observed).map_err(|refusal| EngineError::PodsDiffer { pods: refusal.pods })?;
+        Ok(Prepared { plan, images, rows, pods })
+    }
+
+    /// Every image of the request; all that are missing at once.
+    fn resolve_images(&mut self, request: &PlayRequest) -> Result<BTreeMap<String, ImageRecord>, EngineError> {
+        let containers = request.application.pods.iter().flat_map(Pod::all_containers);
+        let wanted: BTreeMap<&str, Option<PullPolicy>> =
+            containers.map(|container| (container.image.as_str(), container.pull_policy)).collect();
+        let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
+        for reference in wanted.into_keys() {
+            match self.image_record(reference)? {
+                Some(record) => drop(found.insert(reference.to_owned(), record)),
+                None if super::image::is_embedded(reference) => {}
+                None => missing.push(reference.to_owned()),
+            }
+        }
+        if missing.is_empty() { Ok(found) } else { Err(EngineError::MissingImages { images: missing }) }
+    }
+
+    fn observe(
+        &self,
+        request: &PlayRequest,
+        app: Option<&AppRef>,
+        rows: &[PodRow],
+        prepared: &[PreparedPod],
+    ) -> Result<Observed, EngineError> {
+        let connection = self.database.connection();
+        let mut observed = Observed::default();
+        let mut statuses = Statuses::new(self)?;
+        for PodRow { record, .. } in rows {
+            let status = statuses.of(record)?;
+            observed.pods.push(ObservedPod {
+                pod: record.pod.clone(),
+                spec_hash: record.spec_hash.clone(),
+                images: record.containers.iter().map(|c| c.image.id.clone()).collect(),
+                state: state(&record.pod, &status),
+            });
+        }
+        if let Some(app) = app {
+            for row in objects::of_app(connection, &app.id)? {
+                match row.object {
+                    Object::ConfigMap(object) => drop(observed.config_maps.insert(object.name.clone(), object)),
+                    Object::Secret(object) => drop(observed.secrets.insert(object.name.clone(), object)),
+                }
+            }
+        }
+        let application = &request.application;
+        let claims = application.claims.iter().map(|claim| claim.name.as_str());
+        let mounted = application.pods.iter().flat_map(graph::uses::claims);
+        observed.volumes = volumes::existing(connection, claims.chain(mounted))?;
+        let networks: BTreeSet<String> = prepared.iter().flat_map(|pod| pod.network.names()).collect();
+        for network in networks {
+            if self.has_network(&network)? {
+                observed.networks.insert(network);
+            }
+        }
+        Ok(observed)
+    }
+}
+
+/// The kubelet starts a pod again whose policy says so; one that ended as it should stays ended.
+fn state(pod: &Pod, status: &PodStatus) -> ObservedState {
+    match status.phase {
+        PodPhase::Pending | PodPhase::Running if status.stopping => ObservedState::Stopped,
+        PodPhase::Pending | PodPhase::Running => ObservedState::Running,
+        PodPhase::Succeeded => ObservedState::Completed,
+        PodPhase::Failed if pod.restart_policy == RestartPolicy::Never => ObservedState::Completed,
+        PodPhase::Created | PodPhase::Stopped | PodPhase::Failed => ObservedState::Stopped,
+    }
+}
+
+fn prepare_pods(request: &PlayRequest) -> Result<Vec<PreparedPod>, EngineError> {
+    let shared = joins(&request.networks)?;
+    let prepare = |(index, pod): (usize, &Pod)| {
+        let network = pod_joins(request, &shared, index, pod)?;
+        let shape = Shape {
+            network: &network,
+            no_hosts: request.no_hosts,
+            no_hostname: request.no_hostname,
+            no_pod_prefix: request.no_pod_prefix,
+            log: &request.log,
+        };
+        Ok(PreparedPod { spec_hash: spec_hash(pod, &shape), network })
+    };
+    request.application.pods.iter().enumerate().map(prepare).collect()
+}
+
+/// What `--network` says, for every pod.
+fn joins(requests: &[NetworkRequest]) -> Result<PodJoins, EngineError> {
+    const FLAG: &str = "--network";
+    let refuse = |value: &str, reason: &str| EngineError::BadOption {
+        flag: FLAG,
+        value: value.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let mut named: Vec<NetworkJoin> = Vec::new();
+    for request in requests {
+        match request {
+            NetworkRequest::Host if requests.len() == 1 => return Ok(PodJoins::Host),
+            NetworkRequest::None if requests.len() == 1 => return Ok(PodJoins::None),
+            NetworkRequest::Host => return Err(refuse("host", "it cannot be combined with other networks")),
+            NetworkRequest::None => return Err(refuse("none", "it cannot be combined with other networks")),
+            NetworkRequest::Named { name, ips, mac, aliases, interface } => {
+                if named.iter().any(|other| &other.network == name) {
+                    return Err(refuse(name, "the network is named twice"));
+                }
+                named.push(NetworkJoin {
+                    network: name.clone(),
+                    ips: ips.clone(),
+                    mac: mac.clone(),
+                    aliases: aliases.clone(),
+                    interface: interface.clone(),
+                });
+            }
+        }
+    }
+    if named.is_empty() {
+        named.push(NetworkJoin::default_network());
+    }
+    Ok(PodJoins::Networks(named))
+}
+
+/// The networks of the n-th pod, with its `--ip` and `--mac-address`.
+fn pod_joins(request: &PlayRequest, shared: &PodJoins, index: usize, pod: &Pod) -> Result<PodJoins, EngineError> {
+    let (ip, mac) = (request.ips.get(index), request.macs.get(index));
+    let refuse = |flag, value: String| EngineError::BadOption {
+        flag,
+        value,
+        reason: format!("pod `{}` does not join exactly one network of its own", pod.name),
+    };
+    let mut joins = if pod.host_network { PodJoins::Host } else { shared.clone() };
+    match &mut joins {
+        PodJoins::Networks(joins) if joins.len() == 1 => {
+            joins[0].ips.extend(ip);
+            if let Some(mac) = mac {
+                let normal = crate::network::address::normalise_mac(mac);
+                joins[0].mac = Some(normal.ok_or_else(|| EngineError::BadOption {
+                    flag: "--mac-address",
+                    value: mac.clone(),
+                    reason: "it is no unicast MAC address".to_owned(),
+                })?);
+            }
+        }
+        _ => match (ip, mac) {
+            (Some(ip), _) => return Err(refuse("--ip", ip.to_string())),
+            (None, Some(mac)) => return Err(refuse("--mac-address", mac.clone())),
+            (None, None) => {}
+        },
+    }
+    Ok(joins)
+}
+
+/// Digest of the pod and of the options that shape it.
+fn spec_hash(pod: &Pod, shape: &Shape<'_>) -> String {
+    let shape = serde_json::to_string(shape).expect("options have string keys only");
+    let mut digest = Sha256::new();
+    digest.update(crate::model::pod::spec_hash(pod));
+    digest.update(shape);
+    digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // a String takes every write
+        hex
+    })
+}

@@ -1,0 +1,289 @@
+//! Making the records of a play: the one transaction, and the files the supervisor reads.
+
+use super::execute::{Actions, step};
+use super::identity::Claimed;
+use super::machine::{LONG_ID, SHORT_ID, random_id};
+use super::prepare::{PodJoins, Prepared, PreparedPod};
+use super::progress::{Report, StepState};
+use super::{Engine, EngineError, PlayRequest, fault};
+use crate::graph::{StepKind, uses};
+use crate::model::{ConfigMap, ObjectKind, Pod, Secret};
+use crate::network::{Definition, address};
+use crate::store::atomic::{self, Durability};
+use crate::store::database::private_directory;
+use crate::store::events::LoggedEvent;
+use crate::store::journal::{self, Made, MadeKind, Run};
+use crate::store::objects::{self, Object, ObjectRow};
+use crate::store::record::{
+    ContainerRecord, ImageRecord, NetworkAttachment, PodNetwork, PodObjects, PodRecord, RECORD_VERSION,
+};
+use crate::store::volumes::{self, VolumeRow};
+use crate::store::{apps, pods};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
+
+/// Ids that a transaction needs, drawn before it begins.
+struct PodIds {
+    pod: String,
+    containers: Vec<String>,
+}
+
+impl Engine {
+    /// Records everything the plan makes, and that this run makes it, in one transaction; the new pods.
+    #[allow(clippy::too_many_arguments)] // the one place where all that was prepared meets
+    pub(super) fn record(
+        &mut self,
+        request: &PlayRequest,
+        claimed: &Claimed,
+        prepared: &Prepared,
+        actions: &Actions,
+        images: &BTreeMap<String, ImageRecord>,
+        definitions: &BTreeMap<String, Definition>,
+        run: &Run,
+    ) -> Result<Vec<PodRecord>, EngineError> {
+        let application = &request.application;
+        let app = &claimed.app.id;
+        let new: Vec<(&Pod, &PreparedPod)> =
+            application.pods.iter().zip(&prepared.pods).filter(|(pod, _)| actions.create.contains(&pod.name)).collect();
+        let ids = new.iter().map(|(pod, _)| draw_ids(pod)).collect::<Result<Vec<_>, _>>()?;
+        let object_ids = actions.store.iter().map(|_| random_id(SHORT_ID)).collect::<Result<Vec<_>, _>>()?;
+        let cgroup_manager = self.config.cgroup_manager.as_str();
+        self.database.write(|t| {
+            let mut made = vec![Made { before: apps::snapshot(t, app)?, ..Made::new(MadeKind::App, app) }];
+            let before = apps::get(t, app)?;
+            apps::put(t, &super::play::app_row(request, claimed, before.as_ref()))?;
+            for ((kind, name), id) in actions.store.iter().zip(object_ids) {
+                made.push(store_object(t, request, app, *kind, name, id)?);
+            }
+            actions.drop.iter().try_for_each(|(kind, name)| objects::delete(t, app, *kind, name))?;
+            for name in &actions.volumes {
+                if volumes::insert(t, &volume_row(request, app, name))? {
+                    made.push(Made::new(MadeKind::Volume, name));
+                }
+            }
+            let mut records = Vec::new();
+            for ((pod, prepared), ids) in new.into_iter().zip(ids) {
+                let network = join(t, pod, &ids.pod, &prepared.network, definitions)?;
+                let record = PodRecord {
+                    version: RECORD_VERSION,
+                    id: ids.pod,
+                    app: app.clone(),
+                    created: jiff::Timestamp::now(),
+                    spec_hash: prepared.spec_hash.clone(),
+                    containers: containers(request, pod, ids.containers, images)?,
+                    pod: pod.clone(),
+                    network,
+                    manage_hosts: !request.no_hosts,
+                    manage_hostname: !request.no_hostname,
+                    log: request.log.clone(),
+                    cgroup_manager: cgroup_manager.to_owned(),
+                };
+                Self::check_names(t, &record)?;
+                pods::insert(t, &record)?;
+                made.push(Made::new(MadeKind::Pod, &record.id));
+                records.push(record);
+            }
+            made.extend(touched(prepared, &actions.start, &actions.create, MadeKind::Start));
+            made.extend(touched(prepared, &actions.refresh, &actions.create, MadeKind::Refresh));
+            journal::begin(t, run, &made)?;
+            Ok(records)
+        })
+    }
+
+    /// Directories of volumes, and each pod's files.
+    pub(super) fn write_files(
+        &mut self,
+        actions: &Actions,
+        records: &[&PodRecord],
+        report: Report<'_>,
+    ) -> Result<(), EngineError> {
+        for (kind, name) in &actions.store {
+            let kind = objects::kind_name(*kind).to_owned();
+            report(step(StepKind::StoreObject { kind, name: name.clone() }, StepState::Done));
+        }
+        for volume in &actions.volumes {
+            self.make_volume_directory(volume)?;
+            report(step(StepKind::CreateVolume { volume: volume.clone() }, StepState::Done));
+        }
+        fault("engine.play.volumes")?;
+        let mut logged: Vec<_> =
+            actions.volumes.iter().map(|name| LoggedEvent::now("volume", "create", name, name)).collect();
+        for record in records {
+            self.write_pod(record)?;
+            if actions.create.contains(&record.pod.name) {
+                report(step(StepKind::CreatePod { pod: record.pod.name.clone() }, StepState::Done));
+                logged.extend(created(record));
+            }
+        }
+        if !logged.is_empty() {
+            self.log_events(&logged);
+        }
+        Ok(())
+    }
+
+    /// The supervisor's copy of a pod. It is not synced: what the power takes is written again from the database.
+    pub(super) fn write_pod(&self, record: &PodRecord) -> Result<(), EngineError> {
+        private_directory(&self.layout().pod(&record.id))?;
+        let text = serde_json::to_vec(record).expect("a record has string keys only");
+        atomic::replace(&self.layout().pod_record(&record.id), &text, Durability::Relaxed)?;
+        self.write_objects(record)
+    }
+
+    /// The ConfigMaps and Secrets a pod refers to, as they are now.
+    pub(super) fn write_objects(&self, record: &PodRecord) -> Result<(), EngineError> {
+        let mut found = PodObjects { version: RECORD_VERSION, ..PodObjects::default() };
+        for (kind, name) in uses::objects(&record.pod) {
+            match objects::find(self.database.connection(), &record.app, kind, &name)? {
+                Some(Object::ConfigMap(object)) => drop(found.config_maps.insert(name, object)),
+                Some(Object::Secret(object)) => drop(found.secrets.insert(name, object)),
+                None => {}
+            }
+        }
+        let text = serde_json::to_vec(&found).expect("objects have string keys only");
+        atomic::replace(&self.layout().pod_objects(&record.id), &text, Durability::Relaxed)?;
+        Ok(())
+    }
+
+    /// `<root>/volumes/<name>/_data`, for everyone to enter as podman makes it.
+    pub(super) fn make_volume_directory(&self, name: &str) -> Result<(), EngineError> {
+        private_directory(&self.layout().volumes())?;
+        let path = self.layout().volume_data(name);
+        let fail = |source| EngineError::File { attempt: "make directory", path: path.clone(), source };
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(fail)
+    }
+}
+
+fn draw_ids(pod: &Pod) -> Result<PodIds, EngineError> {
+    let containers = pod.all_containers().map(|_| random_id(LONG_ID)).collect::<Result<_, _>>()?;
+    Ok(PodIds { pod: random_id(LONG_ID)?, containers })
+}
+
+fn store_object(
+    connection: &Connection,
+    request: &PlayRequest,
+    app: &str,
+    kind: ObjectKind,
+    name: &str,
+    id: String,
+) -> Result<Made, EngineError> {
+    let before = objects::snapshot(connection, app, kind, name)?;
+    let application = &request.application;
+    let (object, made) = match kind {
+        ObjectKind::ConfigMap => {
+            let found: Option<&ConfigMap> = application.config_maps.iter().find(|o| o.name == name);
+            (found.cloned().map(Object::ConfigMap), MadeKind::ConfigMap)
+        }
+        ObjectKind::Secret => {
+            let found: Option<&Secret> = application.secrets.iter().find(|o| o.name == name);
+            (found.cloned().map(Object::Secret), MadeKind::Secret)
+        }
+    };
+    let object = object.expect("the plan stores objects of the application only");
+    objects::put(connection, &ObjectRow { app: app.to_owned(), id, object })?;
+    Ok(Made { before, ..Made::new(made, name) })
+}
+
+/// A volume as its claim describes it; without a claim, by its name alone.
+fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
+    let claim = request.application.claims.iter().find(|claim| claim.name == name).cloned().unwrap_or_default();
+    let mut options = claim.annotations;
+    if let Some(bytes) = claim.storage_request {
+        options.insert("storage".to_owned(), bytes.to_string());
+    }
+    VolumeRow {
+        name: name.to_owned(),
+        labels: claim.labels,
+        options,
+        created: jiff::Timestamp::now(),
+        app: Some(app.to_owned()),
+        anonymous: false,
+    }
+}
+
+fn containers(
+    request: &PlayRequest,
+    pod: &Pod,
+    ids: Vec<String>,
+    images: &BTreeMap<String, ImageRecord>,
+) -> Result<Vec<ContainerRecord>, EngineError> {
+    let init = pod.init_containers.len();
+    let record = |(index, (container, id)): (usize, (&crate::model::Container, String))| {
+        let image = images.get(&container.image).cloned();
+        let missing = || EngineError::MissingImages { images: vec![container.image.clone()] };
+        let name = match request.no_pod_prefix {
+            true => container.name.clone(),
+            false => format!("{}-{}", pod.name, container.name),
+        };
+        Ok(ContainerRecord {
+            id,
+            name,
+            container: container.name.clone(),
+            init: index < init,
+            image: image.ok_or_else(missing)?,
+        })
+    };
+    pod.all_containers().zip(ids).enumerate().map(record).collect()
+}
+
+/// Gives the pod an address on each of its networks, the next free one unless one is wanted.
+fn join(
+    connection: &Connection,
+    pod: &Pod,
+    pod_id: &str,
+    joins: &PodJoins,
+    definitions: &BTreeMap<String, Definition>,
+) -> Result<PodNetwork, EngineError> {
+    let joins = match joins {
+        PodJoins::Host => return Ok(PodNetwork::Host),
+        PodJoins::None => return Ok(PodNetwork::None),
+        PodJoins::Networks(joins) => joins,
+    };
+    let mut attachments = Vec::new();
+    for (index, join) in joins.iter().enumerate() {
+        let definition = definitions.get(&join.network).expect("every network of the plan was made or found");
+        let taken = pods::leases(connection, &join.network)?.into_iter().collect();
+        let last = pods::last_leases(connection, &join.network)?;
+        let ips = address::allocate(definition, &taken, &last, &join.ips)?;
+        pods::set_last_leases(connection, &join.network, &ips)?;
+        let mut aliases = vec![pod.name.clone()];
+        aliases.extend(pod.all_containers().map(|container| container.name.clone()));
+        aliases.extend(join.aliases.iter().cloned());
+        aliases.sort();
+        aliases.dedup();
+        attachments.push(NetworkAttachment {
+            network: join.network.clone(),
+            interface: join.interface.clone().unwrap_or_else(|| format!("eth{index}")),
+            ips,
+            mac: Some(join.mac.clone().unwrap_or_else(|| address::mac(pod_id, &join.network))),
+            aliases,
+        });
+    }
+    Ok(PodNetwork::Networks(attachments))
+}
+
+/// Journal entries for recorded pods that are started or refreshed.
+fn touched<'a>(
+    prepared: &'a Prepared,
+    names: &'a [String],
+    created: &'a [String],
+    kind: MadeKind,
+) -> impl Iterator<Item = Made> + 'a {
+    let rows = prepared.rows.iter().filter(|row| {
+        let name = &row.record.pod.name;
+        names.contains(name) && !created.contains(name)
+    });
+    rows.map(move |row| Made::new(kind, &row.record.id))
+}
+
+fn created(record: &PodRecord) -> Vec<LoggedEvent> {
+    let pod = &record.pod.name;
+    let mut logged = vec![LoggedEvent::now("pod", "create", &record.id, pod)];
+    logged.extend(record.containers.iter().map(|container| {
+        LoggedEvent::now("container", "create", &container.id, &container.name)
+            .with("image", &container.image.reference)
+            .with("podId", &record.id)
+            .with("podName", pod)
+    }));
+    logged
+}

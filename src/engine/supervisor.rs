@@ -1,0 +1,99 @@
+//! Reaching the supervisors of applications.
+
+use super::{Engine, EngineError, ErrorKind};
+use crate::store::lock;
+use crate::supervisor::client::{self, ClientError, Connection, Launch};
+use crate::supervisor::protocol::{Event, Failure, FailureKind, Message, Operation};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How often a wait looks whether the user has had enough.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Which applications are supervised, each asked once.
+pub(super) struct Supervisors<'a> {
+    engine: &'a Engine,
+    alive: HashMap<String, bool>,
+}
+
+impl<'a> Supervisors<'a> {
+    pub fn new(engine: &'a Engine) -> Self {
+        Self { engine, alive: HashMap::new() }
+    }
+
+    /// Sees to it that a supervisor lives; true when this call had to start one.
+    pub fn take_over(&mut self, app: &str) -> Result<bool, EngineError> {
+        if self.alive.get(app).copied().unwrap_or_else(|| self.engine.is_supervised(app)) {
+            self.alive.insert(app.to_owned(), true);
+            return Ok(false);
+        }
+        self.engine.supervisor(app)?;
+        self.alive.insert(app.to_owned(), true);
+        Ok(true)
+    }
+}
+
+impl Engine {
+    /// Whether a supervisor of the application lives.
+    pub(super) fn is_supervised(&self, app: &str) -> bool {
+        lock::is_held(&self.layout().supervisor_lock(app))
+    }
+
+    /// Connects to the application's supervisor, starting one when none lives.
+    pub(super) fn supervisor(&self, app: &str) -> Result<Connection, EngineError> {
+        Ok(client::ensure(self.layout(), app, &self.launch())?)
+    }
+
+    pub(super) fn launch(&self) -> Launch {
+        Launch { binary: self.config.binary.clone(), arguments: Vec::new() }
+    }
+
+    /// Asks, and waits for the end while passing on events; gives up when the user interrupts.
+    pub(super) fn ask(
+        &self,
+        connection: &mut Connection,
+        operation: Operation,
+        on_event: impl FnMut(Event),
+    ) -> Result<Vec<Failure>, EngineError> {
+        let wanted = connection.send(operation)?;
+        self.until_done(connection, wanted, on_event)
+    }
+
+    /// Waits for the end of a request while passing on events; gives up when the user interrupts.
+    pub(super) fn until_done(
+        &self,
+        connection: &mut Connection,
+        wanted: u64,
+        mut on_event: impl FnMut(Event),
+    ) -> Result<Vec<Failure>, EngineError> {
+        loop {
+            match connection.receive(Some(GLANCE)) {
+                Ok(Message::Event(event)) => on_event(event),
+                Ok(Message::Done { id, failures }) if id == wanted => return Ok(failures),
+                Ok(Message::Done { .. }) => {}
+                Err(ClientError::Timeout { .. }) => self.check_interrupt()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Like [`Engine::ask`], whatever the user does: for cleaning up.
+    pub(super) fn ask_to_the_end(
+        &self,
+        connection: &mut Connection,
+        operation: Operation,
+        on_event: impl FnMut(Event),
+    ) -> Result<Vec<Failure>, EngineError> {
+        Ok(connection.call(operation, on_event)?)
+    }
+}
+
+/// What a failure means to the caller.
+pub(super) fn failure_kind(kind: FailureKind) -> ErrorKind {
+    match kind {
+        FailureKind::NotFound => ErrorKind::NotFound,
+        FailureKind::CommandNotFound => ErrorKind::CommandNotFound,
+        FailureKind::CommandNotInvocable => ErrorKind::NotInvocable,
+        FailureKind::PortInUse | FailureKind::InitFailed | FailureKind::Other => ErrorKind::Failed,
+    }
+}

@@ -1,0 +1,84 @@
+//! Rows of named volumes.
+
+use super::StoreError;
+use super::row::{decode, encode, timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct VolumeRow {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+    pub created: jiff::Timestamp,
+    /// Application whose play made it; it may be gone.
+    pub app: Option<String>,
+    pub anonymous: bool,
+}
+
+const COLUMNS: &str = "name, labels, options, created, app, anonymous";
+
+/// Records a volume; false when one of that name exists, which stays as it is.
+pub fn insert(connection: &Connection, volume: &VolumeRow) -> Result<bool, StoreError> {
+    let (labels, options) = (encode("volume", &volume.labels)?, encode("volume", &volume.options)?);
+    let made = connection
+        .prepare_cached(&format!("INSERT OR IGNORE INTO volumes({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))?
+        .execute(params![volume.name, labels, options, volume.created.to_string(), volume.app, volume.anonymous])?;
+    Ok(made == 1)
+}
+
+pub fn get(connection: &Connection, name: &str) -> Result<Option<VolumeRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM volumes WHERE name = ?1"))?;
+    statement.query_row([name], |row| Ok(read(row))).optional()?.transpose()
+}
+
+/// Every volume, by name.
+pub fn all(connection: &Connection) -> Result<Vec<VolumeRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM volumes ORDER BY name"))?;
+    statement.query_map([], |row| Ok(read(row)))?.map(|row| row?).collect()
+}
+
+/// Those of the names that exist.
+pub fn existing<'a>(
+    connection: &Connection,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM volumes WHERE name = ?1")?;
+    let mut found = BTreeSet::new();
+    for name in names {
+        if statement.exists([name])? {
+            found.insert(name.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Names of the volumes an application made.
+pub fn of_app(connection: &Connection, app: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT name FROM volumes WHERE app = ?1 ORDER BY name")?;
+    Ok(statement.query_map([app], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Names of the pods that refer to a volume.
+pub fn users(connection: &Connection, name: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT pods.name FROM pod_volumes JOIN pods ON pods.id = pod_volumes.pod WHERE volume = ?1 ORDER BY 1",
+    )?;
+    Ok(statement.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+pub fn delete(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<VolumeRow, StoreError> {
+    Ok(VolumeRow {
+        name: row.get(0)?,
+        labels: decode("volume", &row.get::<_, String>(1)?)?,
+        options: decode("volume", &row.get::<_, String>(2)?)?,
+        created: timestamp(&row.get::<_, String>(3)?),
+        app: row.get(4)?,
+        anonymous: row.get(5)?,
+    })
+}
