@@ -5,8 +5,10 @@ use super::context::{Globals, explain};
 use super::error::CommandError;
 use super::listing::print_inspected;
 use crate::engine::{Engine, EngineError};
+use crate::image::ImageError;
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
+use serde_json::Value;
 
 /// Show all about containers, pods, images or volumes
 #[derive(Debug, Args)]
@@ -54,32 +56,56 @@ pub fn run(globals: &Globals, args: &InspectArgs) -> Result<(), CommandError> {
 }
 
 /// The first thing of the wanted kind that has the name.
-fn find(engine: &mut Engine, name: &str, args: &InspectArgs) -> Result<serde_json::Value, CommandError> {
+fn find(engine: &mut Engine, name: &str, args: &InspectArgs) -> Result<Value, CommandError> {
     let kinds: &[Kind] = match args.r#type {
         Kind::All => &[Kind::Container, Kind::Image, Kind::Volume, Kind::Pod],
         ref one => std::slice::from_ref(one),
     };
     for kind in kinds {
-        match describe(engine, *kind, name, args.size) {
-            Ok(value) => return Ok(value),
-            Err(EngineError::NotFound { .. }) if kinds.len() > 1 => {}
-            Err(error) => return Err(explain(engine, error)),
+        if let Some(value) = describe(engine, *kind, name, args.size)? {
+            return Ok(value);
         }
     }
-    Err(CommandError::engine(NoSuchObject(name.to_owned())))
+    match kinds {
+        [kind] => Err(explain(engine, EngineError::NotFound { what: kind.word(), name: name.to_owned() })),
+        _ => Err(CommandError::engine(NoSuchObject(name.to_owned()))),
+    }
 }
 
-fn describe(engine: &mut Engine, kind: Kind, name: &str, size: bool) -> Result<serde_json::Value, EngineError> {
-    match kind {
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::All => "object",
+            Kind::Container => "container",
+            Kind::Image => "image",
+            Kind::Pod => "pod",
+            Kind::Volume => "volume",
+        }
+    }
+}
+
+/// All about the thing of that kind and name; `None` when there is none.
+fn describe(engine: &mut Engine, kind: Kind, name: &str, size: bool) -> Result<Option<Value>, CommandError> {
+    let found = match kind {
         Kind::Container | Kind::All => {
-            let container = engine.container(name)?;
-            Ok(super::container::inspect::describe(engine.layout(), &container, size))
+            engine.container(name).map(|c| super::container::inspect::describe(engine.layout(), &c, size))
         }
-        Kind::Pod => {
-            let pod = engine.pod(name)?;
-            Ok(super::pod::inspect::describe(engine.layout(), &pod))
-        }
-        Kind::Volume => Ok(super::volume::inspect::describe(&engine.volume(name)?)),
-        Kind::Image => Err(EngineError::NotFound { what: "image", name: name.to_owned() }),
+        Kind::Pod => engine.pod(name).map(|pod| super::pod::inspect::describe(engine.layout(), &pod)),
+        Kind::Volume => engine.volume(name).map(|volume| super::volume::inspect::describe(&volume)),
+        Kind::Image => return describe_image(engine, name),
+    };
+    match found {
+        Ok(value) => Ok(Some(value)),
+        Err(EngineError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(explain(engine, error)),
+    }
+}
+
+fn describe_image(engine: &mut Engine, name: &str) -> Result<Option<Value>, CommandError> {
+    match super::image::inspect::describe(engine, name) {
+        Ok(value) => Ok(Some(value)),
+        // A name that no image can have may be the name of something else.
+        Err(ImageError::NotFound(_) | ImageError::Reference(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }

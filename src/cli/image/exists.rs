@@ -2,7 +2,7 @@
 
 use super::super::complete;
 use super::super::context::Globals;
-use super::super::error::CommandError;
+use super::super::error::{CommandError, Exit};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -13,6 +13,10 @@ pub struct ExistsArgs {
     pub name: String,
 }
 
-pub fn run(_globals: &Globals, _args: &ExistsArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+pub fn run(globals: &Globals, args: &ExistsArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    match engine.image_store().resolve(&args.name)? {
+        Some(_) => Ok(()),
+        None => Err(CommandError::silent(Exit::Negative)),
+    }
 }

@@ -2,6 +2,8 @@
 
 use super::super::context::Globals;
 use super::super::error::CommandError;
+use super::super::output::Output;
+use crate::image::ImportOptions;
 use clap::Args;
 
 /// Make an image from a tar archive of a root file system
@@ -24,6 +26,34 @@ pub struct ImportArgs {
     pub quiet: bool,
 }
 
-pub fn run(_globals: &Globals, _args: &ImportArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+/// The archive cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open `{path}`")]
+struct OpenError {
+    path: String,
+    #[source]
+    source: std::io::Error,
+}
+
+pub fn run(globals: &Globals, args: &ImportArgs) -> Result<(), CommandError> {
+    let options = ImportOptions {
+        name: args.reference.clone(),
+        changes: args.change.clone(),
+        message: args.message.clone(),
+        origin: if args.input == "-" { "standard input".to_owned() } else { args.input.clone() },
+        architecture: None,
+        variant: None,
+    };
+    let mut engine = globals.engine()?;
+    let imported = match args.input.as_str() {
+        "-" => engine.image_store().import(std::io::stdin(), &options)?,
+        path => {
+            let open = |source| CommandError::engine(OpenError { path: path.to_owned(), source });
+            let file = std::fs::File::open(path).map_err(open)?;
+            engine.image_store().import(file, &options)?
+        }
+    };
+    let mut out = Output::new();
+    out.line(format!("sha256:{}", imported.id))?;
+    out.finish()
 }

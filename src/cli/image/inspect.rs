@@ -3,6 +3,9 @@
 use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
+use super::super::listing::print_inspected;
+use crate::engine::Engine;
+use crate::image::ImageError;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -16,6 +19,15 @@ pub struct InspectArgs {
     pub format: Option<String>,
 }
 
-pub fn run(_globals: &Globals, _args: &InspectArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+pub fn run(globals: &Globals, args: &InspectArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    let values: Result<Vec<_>, _> = args.names.iter().map(|name| describe(&mut engine, name)).collect();
+    let values = values.map_err(|error| super::explain(&mut engine, error))?;
+    print_inspected(&values, args.format.as_deref())
+}
+
+/// All about an image; podman's field names.
+pub fn describe(engine: &mut Engine, name: &str) -> Result<serde_json::Value, ImageError> {
+    let image = engine.image_store().inspect(name)?;
+    Ok(serde_json::to_value(image).expect("what was read from JSON can be written as JSON"))
 }

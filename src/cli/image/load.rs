@@ -2,7 +2,10 @@
 
 use super::super::context::Globals;
 use super::super::error::CommandError;
+use super::super::output::Output;
+use crate::image::Input;
 use clap::Args;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Read images from an archive: docker-archive or OCI archive, plain, gzip or zstd, or an OCI layout directory
@@ -16,6 +19,28 @@ pub struct LoadArgs {
     pub quiet: bool,
 }
 
-pub fn run(_globals: &Globals, _args: &LoadArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+/// `load` without an archive to read.
+#[derive(Debug, thiserror::Error)]
+#[error("standard input is a terminal and no archive")]
+struct NoArchive;
+
+pub fn run(globals: &Globals, args: &LoadArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    let loaded = match &args.input {
+        Some(path) => engine.image_store().load(Input::Path(path), &path.display().to_string())?,
+        None if std::io::stdin().is_terminal() => {
+            return Err(CommandError::invalid(NoArchive).hint("name one with `--input FILE`, or use a pipe"));
+        }
+        None => engine.image_store().load(Input::Stream(Box::new(std::io::stdin())), "standard input")?,
+    };
+    let mut out = Output::new();
+    if !args.quiet {
+        for image in &loaded {
+            match image.names.as_slice() {
+                [] => out.line(format!("Loaded image: sha256:{}", image.id))?,
+                names => names.iter().try_for_each(|name| out.line(format!("Loaded image: {name}")))?,
+            }
+        }
+    }
+    out.finish()
 }

@@ -10,7 +10,11 @@ pub mod tag;
 pub mod untag;
 
 use super::context::Globals;
-use super::error::CommandError;
+use super::error::{CommandError, Exit};
+use super::listing::shown_id;
+use super::suggest;
+use crate::engine::Engine;
+use crate::image::ImageError;
 use clap::{Args, Subcommand};
 
 /// Manage images
@@ -46,4 +50,37 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Untag(args) => untag::run(globals, &args),
         ImageCommand::Rm(args) => rm::run(globals, &args),
     }
+}
+
+impl From<ImageError> for CommandError {
+    fn from(error: ImageError) -> Self {
+        let exit = match &error {
+            ImageError::Reference(_) | ImageError::Change(_) | ImageError::DigestName(_) => Exit::InvalidInput,
+            _ => Exit::Engine,
+        };
+        let hint = match &error {
+            ImageError::InUse { .. } => Some("remove the pods first, or give `--force` to remove them too"),
+            ImageError::SeveralNames { .. } => Some("remove it by name, or give `--force` to remove every name"),
+            _ => None,
+        };
+        CommandError::new(exit, error).maybe_hint(hint.map(str::to_owned))
+    }
+}
+
+/// A failure with an image; for a name that does not exist, with the one that was probably meant.
+pub fn explain(engine: &mut Engine, error: ImageError) -> CommandError {
+    let ImageError::NotFound(name) = &error else { return error.into() };
+    let known: Vec<String> =
+        engine.image_store().list().unwrap_or_default().into_iter().flat_map(|image| image.names).collect();
+    let short = |full: &str| full.rsplit_once('/').map_or(full.to_owned(), |(_, last)| last.to_owned());
+    let meant = suggest::closest(name, known.iter().map(String::as_str)).map(str::to_owned).or_else(|| {
+        let shorts: Vec<String> = known.iter().map(|full| short(full)).collect();
+        suggest::closest(name, shorts.iter().map(String::as_str)).map(str::to_owned)
+    });
+    CommandError::from(error).maybe_hint(meant.map(|name| format!("did you mean `{name}`?")))
+}
+
+/// An image id as listings show it: short, or whole with its algorithm before it.
+fn shown_digest(id: &str, no_trunc: bool) -> String {
+    if no_trunc { format!("sha256:{id}") } else { shown_id(id, false) }
 }

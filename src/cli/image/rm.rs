@@ -3,6 +3,9 @@
 use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
+use super::super::output::Output;
+use crate::engine::Engine;
+use crate::image::{ImageError, Removed};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -24,6 +27,47 @@ pub struct RmArgs {
     pub no_prune: bool,
 }
 
-pub fn run(_globals: &Globals, _args: &RmArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+pub fn run(globals: &Globals, args: &RmArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    let mut out = Output::new();
+    if args.all {
+        let removed = engine.image_store().prune(true)?;
+        print(&mut out, &removed)?;
+        return out.finish();
+    }
+    let mut failures = Vec::new();
+    for name in &args.names {
+        match remove(&mut engine, name, args.force) {
+            Ok(removed) => print(&mut out, &removed)?,
+            Err(ImageError::NotFound(_)) if args.ignore => {}
+            Err(error) => failures.push(error),
+        }
+    }
+    out.finish()?;
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(super::explain(&mut engine, failures.remove(0))),
+        _ => Err(CommandError::all(failures.into_iter().map(Into::into).collect())),
+    }
+}
+
+/// Removes an image; with `force` the pods that use it go first.
+fn remove(engine: &mut Engine, name: &str, force: bool) -> Result<Removed, ImageError> {
+    let found = engine.image_store().find(name)?;
+    if force {
+        let pods = engine.pods().unwrap_or_default();
+        let users = pods.iter().filter(|pod| pod.record.containers.iter().any(|c| c.image.id == found.id));
+        let users: Vec<String> = users.map(|pod| pod.id().to_owned()).collect();
+        if !users.is_empty() {
+            // What could not be removed still uses the image, and the store says so.
+            let _ = engine.remove_pods(&users, true, true, None);
+        }
+    }
+    engine.image_store().remove(name, force)
+}
+
+fn print(out: &mut Output, removed: &Removed) -> Result<(), CommandError> {
+    let Removed { untagged, deleted } = removed;
+    untagged.iter().try_for_each(|name| out.line(format!("Untagged: {name}")))?;
+    deleted.iter().try_for_each(|id| out.line(format!("Deleted: {id}")))
 }

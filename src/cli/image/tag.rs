@@ -15,6 +15,11 @@ pub struct TagArgs {
     pub names: Vec<String>,
 }
 
-pub fn run(_globals: &Globals, _args: &TagArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+pub fn run(globals: &Globals, args: &TagArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    for name in &args.names {
+        let tagged = engine.image_store().tag(&args.image, name);
+        tagged.map_err(|error| super::explain(&mut engine, error))?;
+    }
+    Ok(())
 }

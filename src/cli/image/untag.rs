@@ -15,6 +15,9 @@ pub struct UntagArgs {
     pub names: Vec<String>,
 }
 
-pub fn run(_globals: &Globals, _args: &UntagArgs) -> Result<(), CommandError> {
-    Err(super::super::error::CommandError::engine("not available yet"))
+pub fn run(globals: &Globals, args: &UntagArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    let untagged = engine.image_store().untag(&args.image, &args.names);
+    untagged.map_err(|error| super::explain(&mut engine, error))?;
+    Ok(())
 }
