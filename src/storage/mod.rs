@@ -1,1 +1,17 @@
-//! Unpacked layers, overlay mounts, named volumes.
+//! Directories that containers write to: overlay layers of their own, named volumes.
+//!
+//! ```text
+//! <root>/containers/<id>/{init,upper,work}    one container's part of its root file system
+//! <root>/containers/.tmp-<id>                 being removed
+//! <root>/volumes/<name>/_data                 a named volume; its row says that it exists
+//! <root>/volumes/<name>/.removing             its removal was decided, or is about to be
+//! <root>/volumes/.lock-<name>                 held while it is made or removed
+//! ```
+//!
+//! What containers wrote is never trusted: removal goes by directory descriptor, follows no link and enters no mount.
+
+mod container;
+mod volume;
+
+pub use container::{discard, remove_container, rootfs, sweep_containers};
+pub use volume::{NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};

@@ -296,7 +296,7 @@ mod tests {
         extended.apply(b"16 path=a/b c=d\n21 mtime=1.000000005\n").unwrap();
         assert_eq!(extended.path.as_deref(), Some(&b"a/b c=d"[..]));
         assert_eq!(extended.mtime, Some((1, 5)));
-        for bad in [&b"9 path=a\n"[..], b"99 path=a\n", b"x path=a\n", b"+9 path=\n", b"10 path=a\0\n", b"7 path\n"] {
+        for bad in [&b"8 path=a\n"[..], b"99 path=a\n", b"x path=a\n", b"+9 path=\n", b"11 path=a\0\n", b"7 path\n"] {
             assert!(Extended::default().apply(bad).is_err(), "{:?}", text(bad));
         }
         assert_eq!(pax_time("-1.25"), Some((-2, 750_000_000)));

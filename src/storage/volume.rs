@@ -1,0 +1,482 @@
+//! Named volumes.
+
+use crate::store::lock::{FileLock, LockError};
+use crate::store::{Database, StoreError, layout::Layout};
+use crate::sys::dir;
+use crate::sys::failpoint;
+use rusqlite::{Connection, Row};
+use rustix::fs::{Gid, Mode, Uid};
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The named volumes below one root.
+pub struct VolumeStore<'a> {
+    layout: &'a Layout,
+    database: &'a mut Database,
+}
+
+/// A volume as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    pub name: String,
+    /// Where its files are.
+    pub mountpoint: PathBuf,
+    pub labels: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+    pub created: jiff::Timestamp,
+    /// Application whose play made it.
+    pub app: Option<String>,
+    pub anonymous: bool,
+    /// Names of the pods that refer to it.
+    pub used_by: Vec<String>,
+}
+
+/// A volume to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewVolume {
+    /// 64 random hexadecimal digits when `None`, and then it is anonymous.
+    pub name: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    /// `o` with `uid=`, `gid=`, `mode=`: owner and mode of the directory.
+    pub options: BTreeMap<String, String>,
+    pub app: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VolumeError {
+    #[error("volume name `{0}` is malformed: letters, digits, `_`, `.` and `-`, beginning with a letter or digit")]
+    Name(String),
+    #[error("volume `{0}` exists already")]
+    Exists(String),
+    #[error("no volume `{0}`")]
+    NotFound(String),
+    #[error("`{text}` is the beginning of several volume names: {}", names.join(", "))]
+    Ambiguous { text: String, names: Vec<String> },
+    #[error("volume `{name}` is used by {}", pods.join(", "))]
+    InUse { name: String, pods: Vec<String> },
+    #[error("volume option `{0}` is not supported")]
+    Option(String),
+    #[error("volume option `o` has a malformed `{0}`")]
+    OptionValue(String),
+    #[error("no space left on the file system of `{}`", path.display())]
+    DiskFull { path: PathBuf },
+    #[error("cannot write `{}`", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Failpoint(String),
+}
+
+impl From<rusqlite::Error> for VolumeError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// A volume whose row and directory do not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeProblem {
+    /// Recorded, without a directory: repaired by an empty one.
+    NoDirectory(String),
+    /// A directory without a row: never deleted by itself, as it holds somebody's data; `volume create` takes it up.
+    NoRow(String),
+}
+
+impl<'a> VolumeStore<'a> {
+    pub fn new(layout: &'a Layout, database: &'a mut Database) -> Self {
+        Self { layout, database }
+    }
+
+    /// Makes a volume, or takes the existing one with `reuse`.
+    pub fn create(&mut self, new: NewVolume, reuse: bool) -> Result<Volume, VolumeError> {
+        let anonymous = new.name.is_none();
+        let name = match new.name {
+            Some(name) => name,
+            None => random_name()?,
+        };
+        check_name(&name)?;
+        let owner = Ownership::parse(&new.options)?;
+        if let Some(volume) = self.by_name(&name)? {
+            return if reuse { Ok(volume) } else { Err(VolumeError::Exists(name)) };
+        }
+        let _lock = self.lock(&name)?;
+        if let Some(volume) = self.by_name(&name)? {
+            return if reuse { Ok(volume) } else { Err(VolumeError::Exists(name)) };
+        }
+        self.finish_removal(&name)?;
+        self.make_directory(&name, &owner)?;
+        failpoint::reach("volume.create").map_err(VolumeError::Failpoint)?;
+        let created = jiff::Timestamp::now();
+        let (labels, options) = (to_json(&new.labels), to_json(&new.options));
+        let row = (&name, labels, options, created.to_string(), &new.app, anonymous);
+        self.database.write(|transaction| {
+            let query =
+                "INSERT INTO volumes (name, labels, options, created, app, anonymous) VALUES (?, ?, ?, ?, ?, ?)";
+            transaction.execute(query, row).map_err(VolumeError::from)
+        })?;
+        let mountpoint = self.layout.volume_data(&name);
+        let (labels, options) = (new.labels, new.options);
+        Ok(Volume { name, mountpoint, labels, options, created, app: new.app, anonymous, used_by: Vec::new() })
+    }
+
+    /// All volumes by name.
+    pub fn list(&self) -> Result<Vec<Volume>, VolumeError> {
+        self.query(&format!("{SELECT} ORDER BY name"), &[])
+    }
+
+    /// A volume by its name, or by the beginning of one name only.
+    pub fn find(&self, text: &str) -> Result<Volume, VolumeError> {
+        if let Some(volume) = self.by_name(text)? {
+            return Ok(volume);
+        }
+        let like = format!("{SELECT} WHERE substr(name, 1, length(?1)) = ?1 AND length(?1) > 0 ORDER BY name");
+        let mut found = self.query(&like, &[text])?;
+        match found.len() {
+            0 => Err(VolumeError::NotFound(text.to_owned())),
+            1 => Ok(found.remove(0)),
+            _ => Err(VolumeError::Ambiguous { text: text.into(), names: found.into_iter().map(|v| v.name).collect() }),
+        }
+    }
+
+    /// Removes a volume with its files.
+    ///
+    /// # Errors
+    /// [`VolumeError::InUse`] with the names of the pods that refer to it.
+    pub fn remove(&mut self, text: &str) -> Result<String, VolumeError> {
+        let name = self.find(text)?.name;
+        let _lock = self.lock(&name)?;
+        let directory = self.layout.volumes().join(&name);
+        // The mark comes before the decision: a crash after it is then told from data whose row was lost.
+        let mark = directory.join(REMOVING);
+        match std::fs::write(&mark, "") {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&mark)(e)),
+            _ => {}
+        }
+        let decided = self.database.write(|transaction| {
+            let pods = users(transaction, &name)?;
+            if !pods.is_empty() {
+                return Err(VolumeError::InUse { name: name.clone(), pods });
+            }
+            match transaction.execute("DELETE FROM volumes WHERE name = ?", [&name])? {
+                0 => Err(VolumeError::NotFound(name.clone())),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = decided {
+            let _ = std::fs::remove_file(&mark);
+            return Err(error);
+        }
+        failpoint::reach("volume.removed").map_err(VolumeError::Failpoint)?;
+        dir::remove_tree(&directory).map_err(failed(&directory))?;
+        Ok(name)
+    }
+
+    /// Removes every volume that no pod refers to and that `select` picks; names of those that went, and what failed.
+    pub fn prune(&mut self, select: impl Fn(&Volume) -> bool) -> Result<(Vec<String>, Vec<VolumeError>), VolumeError> {
+        let unused: Vec<Volume> = self.list()?.into_iter().filter(|v| v.used_by.is_empty() && select(v)).collect();
+        let (mut removed, mut failures) = (Vec::new(), Vec::new());
+        for volume in unused {
+            match self.remove(&volume.name) {
+                Ok(name) => removed.push(name),
+                // Taken into use, or removed by another command, meanwhile.
+                Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}
+                Err(error) => failures.push(error),
+            }
+        }
+        Ok((removed, failures))
+    }
+
+    /// Bytes on the disk and number of files of a volume.
+    pub fn usage(&self, name: &str) -> Result<(u64, u64), VolumeError> {
+        let path = self.layout.volume_data(name);
+        dir::usage(&path).map_err(failed(&path))
+    }
+
+    /// Finishes interrupted removals, and says what does not fit; with `repair`, mends what can be mended without losing data.
+    pub fn check(&mut self, repair: bool) -> Result<Vec<VolumeProblem>, VolumeError> {
+        let path = self.layout.volumes();
+        let mut problems = Vec::new();
+        for volume in self.list()?.into_iter().filter(|volume| !volume.mountpoint.is_dir()) {
+            if repair {
+                let _lock = self.lock(&volume.name)?;
+                self.make_directory(&volume.name, &Ownership::parse(&volume.options)?)?;
+            }
+            problems.push(VolumeProblem::NoDirectory(volume.name));
+        }
+        let entries = match std::fs::read_dir(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(problems),
+            entries => entries.map_err(failed(&path))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(failed(&path))?.file_name().to_string_lossy().into_owned();
+            if name.starts_with(".lock-") || self.by_name(&name)?.is_some() {
+                continue;
+            }
+            let Some(lock) = FileLock::try_acquire(&self.lock_path(&name))? else { continue };
+            let _lock = lock.removing();
+            self.finish_removal(&name)?;
+            if path.join(&name).exists() && self.by_name(&name)?.is_none() {
+                problems.push(VolumeProblem::NoRow(name));
+            }
+        }
+        Ok(problems)
+    }
+
+    fn by_name(&self, name: &str) -> Result<Option<Volume>, VolumeError> {
+        Ok(self.query(&format!("{SELECT} WHERE name = ?"), &[name])?.pop())
+    }
+
+    fn query(&self, query: &str, parameters: &[&str]) -> Result<Vec<Volume>, VolumeError> {
+        let connection = self.database.connection();
+        let mut statement = connection.prepare_cached(query)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
+        let mut volumes = Vec::new();
+        while let Some(row) = rows.next()? {
+            volumes.push(self.volume(connection, row)?);
+        }
+        Ok(volumes)
+    }
+
+    fn volume(&self, connection: &Connection, row: &Row<'_>) -> Result<Volume, VolumeError> {
+        let name: String = row.get(0)?;
+        let unreadable = |source| StoreError::Record { subject: format!("volume {name}"), source };
+        let created: String = row.get(3)?;
+        Ok(Volume {
+            labels: serde_json::from_str(&row.get::<_, String>(1)?).map_err(unreadable)?,
+            options: serde_json::from_str(&row.get::<_, String>(2)?).map_err(unreadable)?,
+            created: created.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+            app: row.get(4)?,
+            anonymous: row.get(5)?,
+            used_by: users(connection, &name)?,
+            mountpoint: self.layout.volume_data(&name),
+            name,
+        })
+    }
+
+    fn lock_path(&self, name: &str) -> PathBuf {
+        self.layout.volumes().join(format!(".lock-{name}"))
+    }
+
+    fn lock(&self, name: &str) -> Result<FileLock, VolumeError> {
+        Ok(FileLock::acquire(&self.lock_path(name))?.removing())
+    }
+
+    /// Deletes the directory of a volume whose removal was decided; takes the mark off one whose was not.
+    fn finish_removal(&mut self, name: &str) -> Result<(), VolumeError> {
+        let directory = self.layout.volumes().join(name);
+        let mark = directory.join(REMOVING);
+        if !mark.exists() {
+            return Ok(());
+        }
+        match self.by_name(name)? {
+            Some(_) => std::fs::remove_file(&mark).map_err(failed(&mark)),
+            None => dir::remove_tree(&directory).map_err(failed(&directory)),
+        }
+    }
+
+    fn make_directory(&self, name: &str, owner: &Ownership) -> Result<(), VolumeError> {
+        let data = self.layout.volume_data(name);
+        let make = || -> io::Result<()> {
+            if let Some(parent) = data.parent() {
+                DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            }
+            match DirBuilder::new().mode(0o755).create(&data) {
+                // The data of a volume whose row was lost stay what they are.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+                made => made?,
+            }
+            owner.apply(&data)
+        };
+        make().map_err(failed(&data))
+    }
+}
+
+const REMOVING: &str = ".removing";
+
+const SELECT: &str = "SELECT name, labels, options, created, app, anonymous FROM volumes";
+
+/// Names of the pods that refer to a volume.
+fn users(connection: &Connection, volume: &str) -> Result<Vec<String>, rusqlite::Error> {
+    let query = "SELECT pods.name FROM pod_volumes JOIN pods ON pods.id = pod_volumes.pod WHERE volume = ? ORDER BY 1";
+    let mut statement = connection.prepare_cached(query)?;
+    statement.query_map([volume], |row| row.get(0))?.collect()
+}
+
+/// What `o` says about the directory.
+#[derive(Default)]
+struct Ownership {
+    uid: Option<u32>,
+    gid: Option<u32>,
+    mode: Option<u32>,
+}
+
+impl Ownership {
+    fn parse(options: &BTreeMap<String, String>) -> Result<Self, VolumeError> {
+        let mut owner = Self::default();
+        for (name, value) in options {
+            if name != "o" {
+                return Err(VolumeError::Option(name.clone()));
+            }
+            for part in value.split(',').filter(|part| !part.is_empty()) {
+                owner.take(part)?;
+            }
+        }
+        Ok(owner)
+    }
+
+    fn take(&mut self, part: &str) -> Result<(), VolumeError> {
+        let wrong = || VolumeError::OptionValue(part.to_owned());
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let id = || value.parse().ok().filter(|id| *id != u32::MAX).ok_or_else(wrong);
+        match key.to_ascii_lowercase().as_str() {
+            "uid" => self.uid = Some(id()?),
+            "gid" => self.gid = Some(id()?),
+            "mode" => {
+                let mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
+                self.mode = Some(mode.ok_or_else(wrong)?);
+            }
+            // Podman's word for not filling a new volume from the image, which podkin never does.
+            "nocopy" if value.is_empty() => {}
+            _ => return Err(VolumeError::Option(format!("o={part}"))),
+        }
+        Ok(())
+    }
+
+    fn apply(&self, path: &Path) -> io::Result<()> {
+        let directory = dir::Dir::open(path)?;
+        if self.uid.is_some() || self.gid.is_some() {
+            rustix::fs::fchown(&directory, self.uid.map(Uid::from_raw), self.gid.map(Gid::from_raw))?;
+        }
+        Ok(rustix::fs::fchmod(&directory, Mode::from_raw_mode(self.mode.unwrap_or(0o755)))?)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), VolumeError> {
+    let letter = |b: u8| b.is_ascii_alphanumeric();
+    let good = name.bytes().next().is_some_and(letter)
+        && name.len() <= 248
+        && name.bytes().all(|b| letter(b) || matches!(b, b'_' | b'.' | b'-'));
+    if good { Ok(()) } else { Err(VolumeError::Name(name.to_owned())) }
+}
+
+fn random_name() -> Result<String, VolumeError> {
+    use io::Read;
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; 32];
+    std::fs::File::open(path).and_then(|mut f| f.read_exact(&mut bytes)).map_err(failed(path))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn to_json(map: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(map).expect("a map of texts is JSON")
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> VolumeError + use<> {
+    let path = path.to_owned();
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => VolumeError::DiskFull { path },
+        _ => VolumeError::Write { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    struct Root {
+        layout: Layout,
+        database: Database,
+    }
+
+    impl Root {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("podkin-volumes-{}-{name}", std::process::id()));
+            let _ = dir::remove_tree(&path);
+            let layout = Layout::new(path.join("root"), path.join("run"));
+            Self { database: Database::open(&layout).unwrap(), layout }
+        }
+
+        fn volumes(&mut self) -> VolumeStore<'_> {
+            VolumeStore::new(&self.layout, &mut self.database)
+        }
+    }
+
+    impl Drop for Root {
+        fn drop(&mut self) {
+            let _ = dir::remove_tree(self.layout.root.parent().unwrap());
+        }
+    }
+
+    fn named(name: &str) -> NewVolume {
+        NewVolume { name: Some(name.into()), ..NewVolume::default() }
+    }
+
+    #[test]
+    fn made_found_and_removed() {
+        let mut root = Root::new("life");
+        let options = BTreeMap::from([("o".to_owned(), "uid=1000,gid=50,mode=0770".to_owned())]);
+        let made = root.volumes().create(NewVolume { options, ..named("data") }, false).unwrap();
+        let metadata = std::fs::metadata(&made.mountpoint).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (1000, 50, 0o770));
+        assert!(matches!(root.volumes().create(named("data"), false), Err(VolumeError::Exists(_))));
+        assert_eq!(root.volumes().create(named("data"), true).unwrap(), made);
+        assert_eq!(root.volumes().find("da").unwrap(), made);
+        root.volumes().create(named("dada"), false).unwrap();
+        assert!(matches!(root.volumes().find("da"), Err(VolumeError::Ambiguous { .. })));
+        std::fs::write(made.mountpoint.join("f"), "12345").unwrap();
+        symlink("/etc", made.mountpoint.join("link")).unwrap();
+        assert_eq!(root.volumes().usage("data").unwrap().1, 2);
+        root.volumes().remove("data").unwrap();
+        assert!(!made.mountpoint.parent().unwrap().exists() && Path::new("/etc/passwd").exists());
+        assert_eq!(root.volumes().prune(|v| v.name != "dada").unwrap().0, [""; 0]);
+        assert_eq!(root.volumes().prune(|_| true).unwrap().0, ["dada"]);
+        let anonymous = root.volumes().create(NewVolume::default(), false).unwrap();
+        assert!(anonymous.anonymous && anonymous.name.len() == 64);
+        let left: Vec<_> = std::fs::read_dir(root.layout.volumes()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, [anonymous.name.as_str()]);
+    }
+
+    #[test]
+    fn malformed_volumes_are_refused() {
+        let mut root = Root::new("bad");
+        for name in ["", ".", "..", "a/b", "-a", ".a", "a b", "é"] {
+            assert!(matches!(root.volumes().create(named(name), false), Err(VolumeError::Name(_))), "{name}");
+        }
+        for (key, value) in [("type", "nfs"), ("o", "uid=x"), ("o", "uid=4294967295"), ("o", "mode=9"), ("o", "size=1")]
+        {
+            let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            assert!(root.volumes().create(NewVolume { options, ..named("v") }, false).is_err(), "{key}={value}");
+        }
+        assert!(root.volumes().list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_interrupted_removal_is_finished_and_lost_rows_keep_their_data() {
+        let mut root = Root::new("crash");
+        for name in ["undecided", "decided", "lost"] {
+            let made = root.volumes().create(named(name), false).unwrap();
+            std::fs::write(made.mountpoint.join("f"), name).unwrap();
+        }
+        for name in ["undecided", "decided"] {
+            std::fs::write(root.layout.volumes().join(name).join(REMOVING), "").unwrap();
+        }
+        root.database
+            .write(|c| c.execute("DELETE FROM volumes WHERE name <> 'undecided'", []).map_err(VolumeError::from))
+            .unwrap();
+        assert_eq!(root.volumes().check(true).unwrap(), [VolumeProblem::NoRow("lost".into())]);
+        assert!(!root.layout.volumes().join("decided").exists());
+        assert!(root.layout.volume_data("undecided").join("f").exists());
+        root.volumes().create(named("lost"), false).unwrap();
+        assert_eq!(std::fs::read(root.layout.volume_data("lost").join("f")).unwrap(), b"lost");
+        dir::remove_tree(&root.layout.volumes().join("lost")).unwrap();
+        assert_eq!(root.volumes().check(true).unwrap(), [VolumeProblem::NoDirectory("lost".into())]);
+        assert!(root.volumes().check(true).unwrap().is_empty());
+    }
+}
