@@ -202,7 +202,7 @@ impl Engine {
             self.database.write_relaxed(|t| journal::accept(t, &run.id))?;
             fault("engine.play.accepted")?;
             let failed = self.until_done(connection, wanted, |event| {
-                for progress in super::progress::from_event(&event, records) {
+                if let Some(progress) = super::progress::from_event(&event, records) {
                     report(progress);
                 }
             })?;

@@ -43,11 +43,13 @@ pub fn in_volumes(pod: &Pod) -> BTreeSet<(ObjectKind, String)> {
 
 /// Names of the named volumes the pod mounts.
 pub fn claims(pod: &Pod) -> BTreeSet<&str> {
-    let claim = |source| match source {
-        &VolumeSource::Claim { ref name, .. } => Some(name.as_str()),
-        _ => None,
-    };
-    pod.volumes.iter().filter_map(|volume| claim(&volume.source)).collect()
+    let mut names = BTreeSet::new();
+    for volume in &pod.volumes {
+        if let VolumeSource::Claim { name, .. } = &volume.source {
+            names.insert(name.as_str());
+        }
+    }
+    names
 }
 
 fn projected(source: &Projection) -> Option<(ObjectKind, String)> {
