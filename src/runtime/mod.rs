@@ -12,8 +12,18 @@
 //! `create` leaves nothing mounted outside: the launcher's mount namespace ends with the launcher, and the container keeps its
 //! own. Signals go by pidfd and waiting is the parent's affair: neither is here.
 
+pub mod cgroup;
 pub mod config;
+mod entry;
+mod libcontainer;
+mod record;
 pub mod report;
+mod rootfs;
+mod seccomp;
+mod spec;
+mod sysctl;
+
+pub use libcontainer::Libcontainer;
 
 use config::ContainerConfig;
 use std::io;

@@ -1,6 +1,8 @@
 //! System calls and descriptors: the only unsafe code.
 #![allow(unsafe_code)]
 
+pub mod bpf;
+pub mod capability;
 pub mod dir;
 pub mod failpoint;
 pub mod lock;
@@ -9,5 +11,8 @@ pub mod namespace;
 pub mod net;
 pub mod pipe;
 pub mod process;
+pub mod rlimit;
+pub mod seccomp;
 pub mod signal;
+pub mod terminal;
 pub mod tty;

@@ -282,6 +282,30 @@ pub fn install_stdio(fds: [BorrowedFd<'_>; 3]) -> io::Result<()> {
     close_on_exec_from(3)
 }
 
+/// Numbers of the descriptors this process has open.
+pub fn open_descriptors() -> io::Result<Vec<i32>> {
+    let numbers: Vec<i32> =
+        fs::read_dir("/proc/self/fd")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // The listing's own is closed by now.
+    Ok(numbers.into_iter().filter(|n| rustix::io::fcntl_getfd(borrow(*n)).is_ok()).collect())
+}
+
+/// A look at a number that may not be open: good for asking about it and nothing else.
+fn borrow(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: only passed to fcntl(F_GETFD), which fails with EBADF for a number that is not open; -1 is never listed.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Closes descriptors by number in a forked child that will execute or end without dropping what owned them in its parent.
+///
+/// The caller answers for it that no value which is still used in this process owns one of them.
+pub fn close_inherited(numbers: &[i32]) {
+    for number in numbers {
+        // SAFETY: close on an integer; by this function's contract nothing in this process uses the descriptor again.
+        unsafe { libc::close(*number) };
+    }
+}
+
 /// Marks every descriptor from `first` on to be closed by exec.
 pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: close_range takes integers; with CLOEXEC it closes nothing now, so no owner loses a descriptor.

@@ -1,0 +1,155 @@
+//! The volumes of a container: sources opened once, targets made and mounted by descriptor.
+
+use super::tree::{Tree, file_type};
+use crate::runtime::RuntimeError;
+use crate::runtime::config::{Mount, MountKind, MountPropagation};
+use crate::sys::mount::{self, Attributes, Propagation};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// A detached mount that has to wait for the container's own mount namespace.
+#[derive(Debug)]
+pub(crate) struct LateMount {
+    pub target: String,
+    pub tree: OwnedFd,
+}
+
+impl LateMount {
+    /// Attaches the mount; the calling process has the container's root.
+    pub(crate) fn attach(&self) -> io::Result<()> {
+        let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Tree::of(root).attach(&self.tree, &self.target)
+    }
+}
+
+/// A volume as a detached mount, with its attributes set.
+#[derive(Debug)]
+pub(super) struct Opened {
+    tree: OwnedFd,
+    is_directory: bool,
+}
+
+/// Clones or makes what is to be mounted; nothing is attached yet.
+pub(super) fn open(volume: &Mount) -> Result<Opened, RuntimeError> {
+    check_target(&volume.target)?;
+    let opened = match &volume.kind {
+        MountKind::Bind { source, sub_path } => open_bind(source, sub_path.as_deref())?,
+        MountKind::Tmpfs { size, mode } => {
+            let attributes = Attributes { no_suid: true, no_dev: true, ..Attributes::default() };
+            let tree = mount::tmpfs(*size, *mode, attributes)
+                .map_err(|source| RuntimeError::System { action: "make a tmpfs", source })?;
+            Opened { tree, is_directory: true }
+        }
+    };
+    configure(&opened.tree, volume).map_err(|source| RuntimeError::Path {
+        action: "prepare the mount of",
+        path: volume.target.clone().into(),
+        source,
+    })?;
+    Ok(opened)
+}
+
+/// A mount over the root or over procfs would undo what guards the container (CVE-2019-16884, CVE-2023-27561).
+fn check_target(target: &str) -> Result<(), RuntimeError> {
+    let path = Path::new(target);
+    let refuse = |why: &str| Err(RuntimeError::Refused(format!("cannot mount a volume at `{target}`: {why}")));
+    if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
+        return refuse("the path must be absolute, without `..`");
+    }
+    if path == Path::new("/") {
+        return refuse("it is the root of the container");
+    }
+    if path.starts_with("/proc") {
+        return refuse("`/proc` belongs to the runtime");
+    }
+    Ok(())
+}
+
+fn open_bind(source: &Path, sub_path: Option<&str>) -> Result<Opened, RuntimeError> {
+    let fail =
+        |source_error| RuntimeError::Path { action: "open volume", path: source.to_owned(), source: source_error };
+    let mut fd = rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| fail(error.into()))?;
+    if let Some(sub_path) = sub_path {
+        fd = open_sub_path(fd, sub_path).map_err(|error| match error.raw_os_error() {
+            Some(libc::EXDEV) => RuntimeError::Refused(format!("`subPath` `{sub_path}` leads out of its volume")),
+            _ => RuntimeError::Path { action: "open `subPath`", path: sub_path.into(), source: error },
+        })?;
+    }
+    let is_directory = file_type(&fd).map_err(fail)? == FileType::Directory;
+    // The descriptor is what is mounted: what happens to its name from now on is of no concern (CVE-2021-25741).
+    let tree = mount::clone_tree(&fd, "", is_directory).map_err(fail)?;
+    Ok(Opened { tree, is_directory })
+}
+
+/// Resolved below the volume and never outside; a directory is made when nothing is there, as the kubelet does.
+fn open_sub_path(volume: OwnedFd, sub_path: &str) -> io::Result<OwnedFd> {
+    let tree = Tree::strict(volume);
+    match tree.open_at(sub_path, OFlags::PATH) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => tree.make_directory(sub_path, 0o750),
+        result => result,
+    }
+}
+
+fn configure(tree: &OwnedFd, volume: &Mount) -> io::Result<()> {
+    let propagation = match volume.propagation {
+        MountPropagation::Private => Some(Propagation::Private),
+        MountPropagation::HostToContainer => Some(Propagation::Slave),
+        // The clone is a peer of its source already.
+        MountPropagation::Bidirectional => None,
+    };
+    if let Some(propagation) = propagation {
+        mount::set_propagation(tree, propagation, true)?;
+    }
+    if volume.read_only {
+        let recursive = volume.recursive_read_only;
+        mount::set_attributes(tree, Attributes { read_only: true, recursive, ..Attributes::default() })?;
+    }
+    Ok(())
+}
+
+/// Attaches the volumes in order, and gives back those that must wait.
+///
+/// libcontainer changes the propagation of all it finds mounted, and fills `/dev`: a shared volume, one at `/dev`, and whatever
+/// lies below such a one, must come after it.
+pub(super) fn attach_all(tree: &Tree, volumes: &[Mount], opened: Vec<Opened>) -> Result<Vec<LateMount>, RuntimeError> {
+    let mut late: Vec<LateMount> = Vec::new();
+    for (volume, opened) in volumes.iter().zip(opened) {
+        let fail =
+            |source| RuntimeError::Path { action: "mount a volume at", path: volume.target.clone().into(), source };
+        let target = Path::new(&volume.target);
+        let below_late = late.iter().any(|l| target.starts_with(&l.target));
+        let must_wait =
+            below_late || target == Path::new("/dev") || volume.propagation == MountPropagation::Bidirectional;
+        if below_late {
+            // Its target is part of the volume it lies in, which is where it would have to be made.
+            late.push(LateMount { target: volume.target.clone(), tree: opened.tree });
+            continue;
+        }
+        let place = if opened.is_directory { tree.make_directory(target, 0o755) } else { tree.make_file(target) };
+        let place = place.map_err(fail)?;
+        if must_wait {
+            late.push(LateMount { target: volume.target.clone(), tree: opened.tree });
+        } else {
+            mount::attach_to(&opened.tree, &place).map_err(fail)?;
+        }
+    }
+    Ok(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_that_guard_the_container_are_refused() {
+        for target in ["/", "/proc", "/proc/sys", "relative", "/a/../proc"] {
+            assert!(check_target(target).is_err(), "{target}");
+        }
+        for target in ["/data", "/dev/shm", "/sys/fs/bpf", "/processes"] {
+            assert!(check_target(target).is_ok(), "{target}");
+        }
+    }
+}
