@@ -130,9 +130,22 @@ fn exit(kind: ErrorKind) -> Exit {
         ErrorKind::Input => Exit::InvalidInput,
         ErrorKind::NotInvocable => Exit::NotInvocable,
         ErrorKind::CommandNotFound => Exit::NotFound,
-        ErrorKind::Interrupted => Exit::Program(130),
+        ErrorKind::Interrupted => Exit::Program(128 + crate::sys::signal::first().unwrap_or(libc::SIGINT) as u8),
         ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Failed => Exit::Engine,
     }
+}
+
+/// Signals cannot be caught.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot wait for signals")]
+struct SignalError(#[source] std::io::Error);
+
+/// From now on the first Ctrl-C or SIGTERM makes the engine stop and take back what it made; the second ends the process.
+pub fn interruptible(engine: &mut Engine) -> Result<(), CommandError> {
+    let signals = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+    crate::sys::signal::remember_first(&signals).map_err(|error| CommandError::engine(SignalError(error)))?;
+    engine.interrupt_when(|| crate::sys::signal::first().is_some());
+    Ok(())
 }
 
 /// A failure of the engine; for a name that does not exist, with the one that was probably meant.

@@ -1,10 +1,4 @@
-//! Signals by name and number, as `--signal` takes them, and signals to podkin itself.
-
-use crate::sys::signal::{read_signalfd, signalfd};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::io;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+//! Signals by name and number, as `--signal` takes them.
 
 /// A signal that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,33 +52,6 @@ pub fn parse(text: &str) -> Result<i32, SignalError> {
         return if (0..=30).contains(&offset) { Ok(34 + offset) } else { Err(failure()) };
     }
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number).ok_or_else(failure)
-}
-
-/// Signals that are kept until somebody asks for them, instead of ending the process.
-#[derive(Debug)]
-pub struct Caught {
-    fd: OwnedFd,
-}
-
-/// Signals cannot be caught, or not waited for.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot wait for signals")]
-pub struct CatchError(#[source] io::Error);
-
-impl Caught {
-    /// SIGINT, SIGTERM and SIGHUP.
-    pub fn termination() -> Result<Self, CatchError> {
-        Ok(Self { fd: signalfd(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]).map_err(CatchError)? })
-    }
-
-    /// Waits at most that long; the signal that came.
-    pub fn wait(&self, timeout: Duration) -> Result<Option<i32>, CatchError> {
-        let limit = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
-        match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => read_signalfd(&self.fd).map_err(CatchError),
-            Err(error) => Err(CatchError(error.into())),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,6 @@ pub use request::{
 };
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
-use crate::image::ImageStore;
 use crate::store::layout::Layout;
 use crate::store::{Database, StoreError};
 use failpoints::fault;
@@ -115,11 +114,6 @@ impl Engine {
 
     pub fn config(&self) -> &EngineConfig {
         &self.config
-    }
-
-    /// The images of this machine.
-    pub fn image_store(&mut self) -> ImageStore<'_> {
-        ImageStore::new(&self.config.layout, &mut self.database)
     }
 
     pub fn layout(&self) -> &Layout {

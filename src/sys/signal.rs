@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Highest signal number the kernel knows on the architectures podkin is built for.
 const LAST_SIGNAL: i32 = 64;
@@ -85,6 +86,40 @@ fn empty_mask() {
     let empty = set_of(&[]);
     // SAFETY: `empty` is an initialised set; no old mask is asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut()) };
+}
+
+/// The signal that came first of those [`remember_first`] watches for.
+static FIRST: AtomicI32 = AtomicI32::new(0);
+
+/// From now on the first of these signals is only remembered, for [`first`]; a second one of its kind does what it did before.
+/// A program started by exec gets the defaults.
+pub fn remember_first(signals: &[i32]) -> io::Result<()> {
+    extern "C" fn remember(signal: libc::c_int) {
+        FIRST.store(signal, Ordering::Relaxed);
+    }
+    let handler: extern "C" fn(libc::c_int) = remember;
+    for signal in signals {
+        // SAFETY: a zeroed sigaction is a valid value whose fields are set below; the handler only stores to an atomic, which is
+        // async-signal-safe; SA_RESETHAND gives the second signal its default meaning.
+        let result = unsafe {
+            let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+            action.sa_sigaction = handler as usize;
+            action.sa_flags = libc::SA_RESETHAND;
+            libc::sigaction(*signal, &action, std::ptr::null_mut())
+        };
+        if result == -1 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// The signal that has come, if one has; see [`remember_first`].
+pub fn first() -> Option<i32> {
+    match FIRST.load(Ordering::Relaxed) {
+        0 => None,
+        signal => Some(signal),
+    }
 }
 
 /// Blocks these signals and gives a non-blocking descriptor that is readable when one of them is pending.

@@ -15,7 +15,7 @@ pub struct ExistsArgs {
 
 pub fn run(globals: &Globals, args: &ExistsArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
-    match engine.image_store().resolve(&args.name)? {
+    match engine.images().resolve(&args.name)? {
         Some(_) => Ok(()),
         None => Err(CommandError::silent(Exit::Negative)),
     }

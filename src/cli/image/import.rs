@@ -46,11 +46,11 @@ pub fn run(globals: &Globals, args: &ImportArgs) -> Result<(), CommandError> {
     };
     let mut engine = globals.engine()?;
     let imported = match args.input.as_str() {
-        "-" => engine.image_store().import(std::io::stdin(), &options)?,
+        "-" => engine.images().import(std::io::stdin(), &options)?,
         path => {
             let open = |source| CommandError::engine(OpenError { path: path.to_owned(), source });
             let file = std::fs::File::open(path).map_err(open)?;
-            engine.image_store().import(file, &options)?
+            engine.images().import(file, &options)?
         }
     };
     let mut out = Output::new();

@@ -28,6 +28,6 @@ pub fn run(globals: &Globals, args: &InspectArgs) -> Result<(), CommandError> {
 
 /// All about an image; podman's field names.
 pub fn describe(engine: &mut Engine, name: &str) -> Result<serde_json::Value, ImageError> {
-    let image = engine.image_store().inspect(name)?;
+    let image = engine.images().inspect(name)?;
     Ok(serde_json::to_value(image).expect("what was read from JSON can be written as JSON"))
 }

@@ -27,11 +27,11 @@ struct NoArchive;
 pub fn run(globals: &Globals, args: &LoadArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     let loaded = match &args.input {
-        Some(path) => engine.image_store().load(Input::Path(path), &path.display().to_string())?,
+        Some(path) => engine.images().load(Input::Path(path), &path.display().to_string())?,
         None if std::io::stdin().is_terminal() => {
             return Err(CommandError::invalid(NoArchive).hint("name one with `--input FILE`, or use a pipe"));
         }
-        None => engine.image_store().load(Input::Stream(Box::new(std::io::stdin())), "standard input")?,
+        None => engine.images().load(Input::Stream(Box::new(std::io::stdin())), "standard input")?,
     };
     let mut out = Output::new();
     if !args.quiet {

@@ -73,9 +73,9 @@ struct Named<'a> {
 pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     let filters = Filters::parse(&args.list.filter, &FILTERS)?;
-    let all = engine.image_store().list()?;
+    let all = engine.images().list()?;
     let wanted = match &args.name {
-        Some(name) => Some(engine.image_store().resolve(name)?.map(|found| found.id)),
+        Some(name) => Some(engine.images().resolve(name)?.map(|found| found.id)),
         None => None,
     };
     let bounds = Bounds::new(&filters, &all);

@@ -71,7 +71,7 @@ impl From<ImageError> for CommandError {
 pub fn explain(engine: &mut Engine, error: ImageError) -> CommandError {
     let ImageError::NotFound(name) = &error else { return error.into() };
     let known: Vec<String> =
-        engine.image_store().list().unwrap_or_default().into_iter().flat_map(|image| image.names).collect();
+        engine.images().list().unwrap_or_default().into_iter().flat_map(|image| image.names).collect();
     let short = |full: &str| full.rsplit_once('/').map_or(full.to_owned(), |(_, last)| last.to_owned());
     let meant = suggest::closest(name, known.iter().map(String::as_str)).map(str::to_owned).or_else(|| {
         let shorts: Vec<String> = known.iter().map(|full| short(full)).collect();

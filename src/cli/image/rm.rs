@@ -31,7 +31,7 @@ pub fn run(globals: &Globals, args: &RmArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     let mut out = Output::new();
     if args.all {
-        let removed = engine.image_store().prune(true)?;
+        let removed = engine.images().prune(true)?;
         print(&mut out, &removed)?;
         return out.finish();
     }
@@ -53,7 +53,7 @@ pub fn run(globals: &Globals, args: &RmArgs) -> Result<(), CommandError> {
 
 /// Removes an image; with `force` the pods that use it go first.
 fn remove(engine: &mut Engine, name: &str, force: bool) -> Result<Removed, ImageError> {
-    let found = engine.image_store().find(name)?;
+    let found = engine.images().find(name)?;
     if force {
         let pods = engine.pods().unwrap_or_default();
         let users = pods.iter().filter(|pod| pod.record.containers.iter().any(|c| c.image.id == found.id));
@@ -63,7 +63,7 @@ fn remove(engine: &mut Engine, name: &str, force: bool) -> Result<Removed, Image
             let _ = engine.remove_pods(&users, true, true, None);
         }
     }
-    engine.image_store().remove(name, force)
+    engine.images().remove(name, force)
 }
 
 fn print(out: &mut Output, removed: &Removed) -> Result<(), CommandError> {

@@ -18,7 +18,7 @@ pub struct TagArgs {
 pub fn run(globals: &Globals, args: &TagArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     for name in &args.names {
-        let tagged = engine.image_store().tag(&args.image, name);
+        let tagged = engine.images().tag(&args.image, name);
         tagged.map_err(|error| super::explain(&mut engine, error))?;
     }
     Ok(())

@@ -17,7 +17,7 @@ pub struct UntagArgs {
 
 pub fn run(globals: &Globals, args: &UntagArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
-    let untagged = engine.image_store().untag(&args.image, &args.names);
+    let untagged = engine.images().untag(&args.image, &args.names);
     untagged.map_err(|error| super::explain(&mut engine, error))?;
     Ok(())
 }

@@ -1,17 +1,18 @@
 //! `kube play`: files to running pods.
 
-use super::super::context::{Globals, explain};
+use super::super::context::{Globals, explain, interruptible};
 use super::super::error::{CommandError, Exit};
 use super::super::output::{Output, notice};
 use super::super::progress::ProgressView;
-use super::super::signal::Caught;
 use super::{input, options};
 use crate::engine::{DownRequest, Engine, LoadRequest, PlayReport, PlayRequest, PodOutcome, Removed, Validation};
 use crate::graph::Format;
 use crate::model::Application;
+use crate::sys::signal::first;
 use clap::{ArgAction, Args, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Create and start what Kubernetes YAML asks for
 ///
@@ -207,6 +208,7 @@ pub fn run(globals: &Globals, args: &PlayArgs) -> Result<(), CommandError> {
     if let Some(format) = args.dry_run {
         return print_plan(&mut engine, &request, format);
     }
+    interruptible(&mut engine)?;
     let mut view = ProgressView::new(args.quiet);
     let result = engine.play(&request, &mut |progress| view.show(progress));
     view.finish();
@@ -353,16 +355,17 @@ pub fn print_removed(out: &mut Output, removed: &Removed) -> Result<(), CommandE
 
 /// Stays until every pod has ended or a signal came, then takes everything down, volumes too.
 fn wait_and_remove(engine: &mut Engine, request: &PlayRequest, report: &PlayReport) -> Result<(), CommandError> {
-    let caught = Caught::termination().map_err(CommandError::engine)?;
     let signal = loop {
-        if let Some(signal) = caught.wait(std::time::Duration::from_millis(200)).map_err(CommandError::engine)? {
+        if let Some(signal) = first() {
             break Some(signal);
         }
         let alive = |pod: &crate::engine::PlayedPod| engine.pod(&pod.id).is_ok_and(|pod| pod.is_running());
         if !report.pods.iter().any(alive) {
             break None;
         }
+        std::thread::sleep(Duration::from_millis(100));
     };
+    engine.interrupt_when(|| false);
     let down = DownRequest { application: request.application.clone(), force: true, grace_seconds: None };
     let mut view = ProgressView::new(false);
     let result = engine.down(&down, &mut |progress| view.show(progress));
