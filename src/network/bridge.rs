@@ -1,6 +1,6 @@
 //! Links, addresses and routes, by netavark's netlink sockets and its bridge driver.
 
-use super::{Attachment, Cause, Definition, NetworkError, SetupRequest, address};
+use super::{Attachment, Cause, Definition, NetworkError, SetupRequest, address, subnet};
 use netavark::error::NetavarkError;
 use netavark::firewall::fwnone;
 use netavark::network::constants::{OPTION_HOST_INTERFACE_NAME, OPTION_METRIC, OPTION_MODE};
@@ -50,9 +50,23 @@ impl Links {
         self.pod.netlink.set_up(LinkID::ID(LOOPBACK)).map_err(failed("set up the loopback device"))
     }
 
+    /// Makes the bridge of a network, or finishes one whose maker was killed.
+    ///
+    /// # Errors
+    /// [`NetworkError::SubnetInUse`] when the host has come to use the network's addresses.
     pub fn ensure_bridge(&mut self, definition: &Definition) -> Result<(), NetworkError> {
-        ensure_bridge(&mut self.host.netlink, definition)
-            .map_err(failed(format!("make the bridge of network `{}`", definition.name())))
+        let action = || format!("make the bridge of network `{}`", definition.name());
+        let host = &mut self.host.netlink;
+        let link = match find(host, definition.bridge()).map_err(failed(action()))? {
+            // Being up is the last step.
+            Some(link) if link.header.flags.contains(LinkFlags::Up) => return Ok(()),
+            Some(link) => link,
+            None => {
+                subnet::check_free(definition)?;
+                create_bridge(host, definition).map_err(failed(action()))?
+            }
+        };
+        configure_bridge(host, definition, link.header.index).map_err(failed(action()))
     }
 
     /// Connects the pod to the network by a pair of links; `index` counts the pod's networks.
@@ -175,31 +189,22 @@ pub(super) fn remove_bridge(definition: &Definition) -> Result<bool, NetworkErro
     remove().map_err(failed(format!("remove the bridge of network `{}`", definition.name())))
 }
 
-fn ensure_bridge(host: &mut Socket<NetlinkRoute>, definition: &Definition) -> Result<(), NetavarkError> {
-    let link = match find(host, definition.bridge())? {
-        // Being up is the last step: a bridge that is not was left by somebody who was killed.
-        Some(link) if link.header.flags.contains(LinkFlags::Up) => return Ok(()),
-        Some(link) => link,
-        None => {
-            create_bridge(host, definition)?;
-            host.get_link(LinkID::Name(definition.bridge().to_owned()))?
-        }
-    };
+fn configure_bridge(host: &mut Socket<NetlinkRoute>, definition: &Definition, index: u32) -> Result<(), NetavarkError> {
     for (key, value) in bridge_sysctls(definition) {
         set_sysctl(&key, value)?;
     }
     for subnet in definition.subnets() {
         let Some(gateway) = subnet.gateway else { continue };
         let address = ipnet::IpNet::new(gateway, subnet.subnet.prefix_len())?;
-        match host.add_addr(link.header.index, &address) {
+        match host.add_addr(index, &address) {
             Err(error) if errno(&error) == Some(libc::EEXIST) => {}
             result => result?,
         }
     }
-    host.set_up(LinkID::ID(link.header.index))
+    host.set_up(LinkID::ID(index))
 }
 
-fn create_bridge(host: &mut Socket<NetlinkRoute>, definition: &Definition) -> Result<(), NetavarkError> {
+fn create_bridge(host: &mut Socket<NetlinkRoute>, definition: &Definition) -> Result<LinkMessage, NetavarkError> {
     let mut options = CreateLinkOptions::new(definition.bridge().to_owned(), InfoKind::Bridge);
     // An address of its own, or the kernel would take over the lowest of those connected, and change it with them.
     let mac = address::mac(definition.bridge(), definition.name());
@@ -207,10 +212,8 @@ fn create_bridge(host: &mut Socket<NetlinkRoute>, definition: &Definition) -> Re
     if let Ok(link) = get_default_route_interface(host, None) {
         options.mtu = get_mtu_from_iface_attributes(&link.attributes)?;
     }
-    match host.create_link(options) {
-        Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(()),
-        result => result,
-    }
+    host.create_link(options)?;
+    host.get_link(LinkID::Name(definition.bridge().to_owned()))
 }
 
 fn bridge_sysctls(definition: &Definition) -> Vec<(String, &'static str)> {

@@ -117,7 +117,7 @@ impl Networks {
             return Err(NetworkError::Exists(wish.name.clone()));
         }
         let used = subnet::used(&others)?;
-        let subnets = subnet::choose(wish, &used)?;
+        let subnets = subnet::choose(wish, &used, self.first_subnet())?;
         let definition = Definition::from_wish(wish, self.bridge_name(&wish.name), subnets)?;
         std::fs::create_dir_all(&self.definitions).map_err(NetworkError::while_("make the directory of networks"))?;
         let path = self.path(&wish.name);
@@ -140,6 +140,14 @@ impl Networks {
 
     fn path(&self, name: &str) -> PathBuf {
         self.definitions.join(format!("{name}.json"))
+    }
+
+    /// Where the search for a subnet begins: at 10.89.0.0 for the usual root, anywhere else for others.
+    fn first_subnet(&self) -> u32 {
+        match self.definitions == Path::new("/var/lib/podkin/networks") {
+            true => 0,
+            false => u32::from_str_radix(&self.hash(""), 16).unwrap_or(0),
+        }
     }
 
     /// Names of links are unique on the machine and have 15 characters at most.

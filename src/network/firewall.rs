@@ -39,9 +39,13 @@ const KNOWN: u32 = 0x2 | 0x4;
 const INVALID: u32 = 0x1;
 const INTERFACE_LENGTH: usize = 16;
 
-const INTERFACE: Key = Key { length: 16, datatype: 41 };
-const PAIR: Key = Key { length: 32, datatype: 41 << 6 | 41 };
-const PROTOCOL_PORT: Key = Key { length: 8, datatype: 12 << 6 | 13 };
+const INTERFACE: Key = Key { length: 16, datatype: 41, host_order: true };
+const PAIR: Key = network_order(32, 41 << 6 | 41);
+const PROTOCOL_PORT: Key = network_order(8, 12 << 6 | 13);
+
+const fn network_order(length: u32, datatype: u32) -> Key {
+    Key { length, datatype, host_order: false }
+}
 
 /// One address family: what its packets and sets look like.
 struct Family {
@@ -60,7 +64,7 @@ const FAMILIES: [Family; 2] = [
         number: 2,
         source: Field::NetworkHeader(12, 4),
         destination: Field::NetworkHeader(16, 4),
-        address: Key { length: 4, datatype: 7 },
+        address: network_order(4, 7),
         pods: "pods4",
         published: "published4",
         bound: "bound4",
@@ -69,7 +73,7 @@ const FAMILIES: [Family; 2] = [
         number: 10,
         source: Field::NetworkHeader(8, 16),
         destination: Field::NetworkHeader(24, 16),
-        address: Key { length: 16, datatype: 8 },
+        address: network_order(16, 8),
         pods: "pods6",
         published: "published6",
         bound: "bound6",
@@ -246,8 +250,8 @@ fn write_table(batch: &mut Batch) {
         .for_each(|set| batch.set(set));
     for family in &FAMILIES {
         let address = family.address;
-        let target = Key { length: address.length + 4, datatype: address.datatype << 6 | 13 };
-        let place = Key { length: address.length + 8, datatype: (address.datatype << 6 | 12) << 6 | 13 };
+        let target = network_order(address.length + 4, address.datatype << 6 | 13);
+        let place = network_order(address.length + 8, (address.datatype << 6 | 12) << 6 | 13);
         batch.set(&Set { name: family.pods, key: address, value: None });
         batch.set(&Set { name: family.published, key: PROTOCOL_PORT, value: Some(target) });
         batch.set(&Set { name: family.bound, key: place, value: Some(target) });

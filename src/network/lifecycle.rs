@@ -34,7 +34,9 @@ impl Networks {
         drop(lock);
         let status = result?;
         links.wait_until_usable(&definitions)?;
-        self.wait_for_names(request, &definitions)?;
+        self.wait_for_names(request, &definitions).inspect_err(|_| {
+            let _ = self.teardown(&request.pod_id);
+        })?;
         Ok(status)
     }
 
@@ -48,6 +50,12 @@ impl Networks {
         }
         let lock = self.lock()?;
         self.clear(&lock, pod_id)
+    }
+
+    /// Id and name of every pod that is set up: those of pods that do not exist any more are to be torn down.
+    pub fn pods(&self) -> Result<Vec<(String, String)>, NetworkError> {
+        let requests = self.all_registered()?;
+        Ok(requests.into_iter().map(|request| (request.pod_id, request.pod_name)).collect())
     }
 
     /// Removes every bridge that no pod is set up on, and with the last one the rules. Answers how many went. Takes tens of

@@ -8,10 +8,12 @@ use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The first subnet tried: 10.89.0.0/24.
-const FIRST: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 0);
-/// The last one: 10.255.255.0/24.
-const LAST: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 0);
+/// Ranges whose /24 parts are given to networks, in this order: first and last part of each.
+const POOLS: [(Ipv4Addr, Ipv4Addr); 3] = [
+    (Ipv4Addr::new(10, 89, 0, 0), Ipv4Addr::new(10, 255, 255, 0)),
+    (Ipv4Addr::new(172, 20, 0, 0), Ipv4Addr::new(172, 31, 255, 0)),
+    (Ipv4Addr::new(192, 168, 0, 0), Ipv4Addr::new(192, 168, 255, 0)),
+];
 
 /// A range that is spoken for, and whose it is.
 pub(super) struct Used {
@@ -31,7 +33,10 @@ pub(super) fn used(networks: &[Definition]) -> Result<Vec<Used>, NetworkError> {
 }
 
 /// The wanted subnets when none is used, a free one when none is wanted.
-pub(super) fn choose(wish: &NetworkWish, used: &[Used]) -> Result<Vec<IpNet>, NetworkError> {
+///
+/// `start` says where in the first pool the search begins (any number): networks of several roots of one machine do not know
+/// of each other while they have no bridge, so each root looks elsewhere first.
+pub(super) fn choose(wish: &NetworkWish, used: &[Used], start: u32) -> Result<Vec<IpNet>, NetworkError> {
     for subnet in &wish.subnets {
         if let Some(other) = used.iter().find(|other| overlap(&other.net, subnet)) {
             return Err(NetworkError::SubnetInUse { subnet: subnet.to_string(), with: other.by.clone() });
@@ -40,10 +45,25 @@ pub(super) fn choose(wish: &NetworkWish, used: &[Used]) -> Result<Vec<IpNet>, Ne
     if !wish.subnets.is_empty() {
         return Ok(wish.subnets.clone());
     }
-    let numbers = (u32::from(FIRST)..=u32::from(LAST)).step_by(256);
-    let mut candidates = numbers.filter_map(|n| Ipv4Net::new(Ipv4Addr::from(n), 24).ok()).map(IpNet::V4);
+    let parts = |(first, last): &(Ipv4Addr, Ipv4Addr)| (u32::from(*first) >> 8)..=(u32::from(*last) >> 8);
+    let first_pool = parts(&POOLS[0]);
+    let begin = first_pool.start() + start % (first_pool.end() - first_pool.start() + 1);
+    let rotated = (begin..=*first_pool.end()).chain(*first_pool.start()..begin);
+    let numbers = rotated.chain(POOLS[1..].iter().flat_map(parts));
+    let mut candidates = numbers.filter_map(|n| Ipv4Net::new(Ipv4Addr::from(n << 8), 24).ok()).map(IpNet::V4);
     let free = candidates.find(|candidate| !used.iter().any(|other| overlap(&other.net, candidate)));
     free.map(|net| vec![net]).ok_or_else(|| NetworkError::NoFreeSubnet(wish.name.clone()))
+}
+
+/// Refuses a network that overlaps what the host has by now: the bridge would take its traffic away.
+pub(super) fn check_free(definition: &Definition) -> Result<(), NetworkError> {
+    let used = of_host()?;
+    for subnet in definition.subnets() {
+        if let Some(other) = used.iter().find(|other| overlap(&other.net, &subnet.subnet)) {
+            return Err(NetworkError::SubnetInUse { subnet: subnet.subnet.to_string(), with: other.by.clone() });
+        }
+    }
+    Ok(())
 }
 
 fn of_host() -> Result<Vec<Used>, NetworkError> {
@@ -88,18 +108,24 @@ mod tests {
     #[test]
     fn the_first_subnet_that_overlaps_nothing() {
         let wish = NetworkWish { name: "n".into(), ..NetworkWish::default() };
-        let chosen = |nets: &[&str]| choose(&wish, &used(nets)).map(|v| v[0].to_string());
+        let chosen = |nets: &[&str]| choose(&wish, &used(nets), 0).map(|v| v[0].to_string());
         assert_eq!(chosen(&[]).as_deref(), Ok("10.89.0.0/24"));
         assert_eq!(chosen(&["10.89.0.0/24", "10.89.1.7/32", "fd00::/8"]).as_deref(), Ok("10.89.2.0/24"));
         assert_eq!(chosen(&["10.88.0.0/15"]).as_deref(), Ok("10.90.0.0/24"));
-        assert_eq!(chosen(&["10.0.0.0/8"]), Err(NetworkError::NoFreeSubnet("n".into())));
+        assert_eq!(chosen(&["10.0.0.0/8"]).as_deref(), Ok("172.20.0.0/24"));
+        assert_eq!(chosen(&["10.0.0.0/8", "172.16.0.0/12"]).as_deref(), Ok("192.168.0.0/24"));
+        assert_eq!(chosen(&["0.0.0.0/0"]), Err(NetworkError::NoFreeSubnet("n".into())));
+        let from = |start| choose(&wish, &used(&["10.89.0.0/24"]), start).map(|v| v[0].to_string());
+        assert_eq!(from(300).as_deref(), Ok("10.90.44.0/24"));
+        // The pool has (255 - 89 + 1) * 256 parts, and goes round.
+        assert_eq!(from(167 * 256).as_deref(), Ok("10.89.1.0/24"));
     }
 
     #[test]
     fn a_wanted_subnet_must_be_free() {
         let wish = NetworkWish { subnets: vec!["10.5.0.0/16".parse().expect("subnet")], ..NetworkWish::default() };
-        assert!(choose(&wish, &used(&["10.4.0.0/16"])).is_ok());
-        let error = choose(&wish, &used(&["10.5.5.0/24"])).map(|_| ());
+        assert!(choose(&wish, &used(&["10.4.0.0/16"]), 0).is_ok());
+        let error = choose(&wish, &used(&["10.5.5.0/24"]), 0).map(|_| ());
         assert_eq!(error, Err(NetworkError::SubnetInUse { subnet: "10.5.0.0/16".into(), with: "test".into() }));
     }
 }

@@ -1,13 +1,14 @@
 //! What must not be reachable.
 
 use super::Case;
-use super::machine::{HOST, Machine, NEIGHBOUR, inside, ip, reach, tcp};
+use super::machine::{HOST, Machine, NEIGHBOUR, inside, ip, on, reach, tcp};
 use std::fs::read_to_string;
 
 pub const CASES: &[Case] = &[
     ("networks_do_not_see_each_other", networks_do_not_see_each_other),
     ("internal_network_has_no_way_out", internal_network_has_no_way_out),
     ("a_pod_believes_no_router", a_pod_believes_no_router),
+    ("rules_as_nft_prints_them", rules_as_nft_prints_them),
 ];
 
 fn networks_do_not_see_each_other() {
@@ -56,4 +57,19 @@ fn a_pod_believes_no_router() {
     assert_eq!(read(&plain, "disable_ipv6"), "1");
     assert_eq!(read(&dual, "accept_ra"), "0");
     assert_eq!(read(&dual, "autoconf"), "0");
+}
+
+/// What the messages of our own encoder mean to somebody else's decoder.
+fn rules_as_nft_prints_them() {
+    let machine = Machine::new();
+    machine.network("inner", &["10.66.0.0/24"], true);
+    machine.network("dual", &["10.77.0.0/24", "fd00:77::/64"], false);
+    let pod = machine.bare_pod("all", &["dual", "inner"], &[tcp(8080, 80), on("127.0.0.1", tcp(8081, 81))]);
+    machine.set_up(&pod).expect("setup");
+    let text = super::machine::sh("nft list ruleset | sed -E 's/pkb[0-9a-f]{8}/BRIDGE/g; s/podkin_[0-9a-f]{8}/TABLE/'");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/rules.nft");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(path, &text).expect("write the snapshot");
+    }
+    assert_eq!(text, std::fs::read_to_string(path).expect("the snapshot"));
 }

@@ -14,6 +14,7 @@ pub const CASES: &[Case] = &[
     ("killed_in_the_middle", killed_in_the_middle),
     ("flushed_rules_come_back", flushed_rules_come_back),
     ("a_network_in_use_stays", a_network_in_use_stays),
+    ("addresses_the_host_came_to_use", addresses_the_host_came_to_use),
 ];
 
 fn teardown_leaves_nothing() {
@@ -25,7 +26,7 @@ fn teardown_leaves_nothing() {
         machine.remove(pod);
     }
     let rules = sh("nft list ruleset");
-    assert!(!rules.contains("10.89.") && !rules.contains("810"), "no element of a pod stays: {rules}");
+    assert!(!rules.contains("elements = { 10.") && !rules.contains("810"), "no element of a pod stays: {rules}");
     assert_eq!(machine.networks.remove_idle_bridges().expect("bridges"), 1);
     wait_for_links(&machine);
     assert_eq!(machine.picture(), before);
@@ -72,7 +73,7 @@ fn twenty_at_once() {
     }
     each(&|pod| machine.networks.teardown(&pod.id).expect("teardown"));
     let rules = sh("nft list ruleset");
-    assert!(!rules.contains("10.89."), "{rules}");
+    assert!(!rules.contains("elements = { 10."), "{rules}");
 }
 
 /// Kills setup after each millisecond it may take; the next teardown has to find what it left.
@@ -146,4 +147,15 @@ fn wait_for_links(machine: &Machine) {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn addresses_the_host_came_to_use() {
+    let machine = Machine::new();
+    machine.network("mine", &["10.66.0.0/16"], false);
+    let pod = machine.bare_pod("late", &["mine"], &[]);
+    sh("ip route add 10.66.7.0/24 via 198.51.100.2");
+    let (subnet, with) = ("10.66.0.0/16".to_owned(), "a route of the host".to_owned());
+    assert_eq!(machine.set_up(&pod), Err(NetworkError::SubnetInUse { subnet, with }));
+    sh("ip route del 10.66.7.0/24");
+    machine.set_up(&pod).expect("setup");
 }

@@ -11,6 +11,7 @@ pub const CASES: &[Case] = &[
     ("the_server_comes_and_goes", the_server_comes_and_goes),
     ("a_killed_server_is_revived", a_killed_server_is_revived),
     ("hostile_questions", hostile_questions),
+    ("port_53_is_taken", port_53_is_taken),
 ];
 
 fn names_of_pods_and_containers() {
@@ -133,4 +134,19 @@ fn wait_for(condition: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(10));
     }
     panic!("did not happen within two seconds");
+}
+
+fn port_53_is_taken() {
+    let machine = Machine::new();
+    let before = machine.picture();
+    let other = UdpSocket::bind("0.0.0.0:53").expect("bind");
+    let pod = machine.bare_pod("web", &["podkin"], &[]);
+    let error = machine.set_up(&pod).expect_err("no names");
+    let cause = std::error::Error::source(&error).expect("cause").to_string();
+    assert!(error.to_string().starts_with("cannot resolve names at ") && cause.contains("in use"), "{error}: {cause}");
+    machine.networks.remove_idle_bridges().expect("bridges");
+    wait_for(|| !machine.picture().contains("pkv"));
+    assert_eq!(machine.picture().replace("pkv", ""), before);
+    drop(other);
+    machine.set_up(&pod).expect("now that it is free");
 }

@@ -24,6 +24,8 @@ pub use server::run;
 /// The hidden sub-command by which our own binary becomes the name server: [`run`] takes the arguments behind it.
 pub const COMMAND: &str = "aardvark-dns";
 
+/// After which a complaint of the server is taken for final.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Generous: on an idle machine a server answers after a few milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -96,7 +98,7 @@ impl Networks {
         request: &SetupRequest,
         definitions: &[Definition],
     ) -> Result<(), NetworkError> {
-        let deadline = Instant::now() + ANSWERS_WITHIN;
+        let begin = Instant::now();
         for (attachment, definition) in request.attachments.iter().zip(definitions).filter(|(_, d)| d.dns()) {
             // Below our domain: a name the server does not know yet would be passed on to the host's servers else.
             let Some(name) = entries::names(&attachment.names).next().map(|n| format!("{n}.{SEARCH_DOMAIN}")) else {
@@ -106,8 +108,9 @@ impl Networks {
             let same_family = |gateway: &IpAddr| ip.is_some_and(|ip| ip.is_ipv4() == gateway.is_ipv4());
             let (Some(&ip), Some(gateway)) = (ip, definition.gateways().find(same_family)) else { continue };
             while !question::has(gateway, &name, ip).map_err(NetworkError::while_("ask the name server"))? {
-                if Instant::now() > deadline {
-                    return Err(self.complaint(gateway));
+                let complaint = process::complaint(&self.names());
+                if begin.elapsed() > ANSWERS_WITHIN || (complaint.is_some() && begin.elapsed() > PATIENCE) {
+                    return Err(unanswered(gateway, complaint));
                 }
                 std::thread::sleep(Duration::from_micros(500));
             }
@@ -125,9 +128,9 @@ impl Networks {
         let revive = || Ok(entries::any(&place)? && process::start(&place)?);
         revive().map_err(NetworkError::while_::<std::io::Error>("start the name server"))
     }
+}
 
-    fn complaint(&self, gateway: IpAddr) -> NetworkError {
-        let said = process::complaint(&self.names()).unwrap_or_else(|| "it does not answer".to_owned());
-        NetworkError::System { action: format!("resolve names at {gateway}"), source: super::Cause::text(said) }
-    }
+fn unanswered(gateway: IpAddr, complaint: Option<String>) -> NetworkError {
+    let said = complaint.unwrap_or_else(|| "the name server does not answer".to_owned());
+    NetworkError::System { action: format!("resolve names at {gateway}"), source: super::Cause::text(said) }
 }

@@ -53,6 +53,8 @@ pub struct Set {
 pub struct Key {
     pub length: u32,
     pub datatype: u32,
+    /// Text and numbers of the host, not of the network.
+    pub host_order: bool,
 }
 
 /// A key of a set, with the value when the set is a map.
@@ -128,6 +130,10 @@ impl Batch {
                 body.number(6, value.datatype).number(7, value.length);
             }
             body.number(10, id);
+            if set.key.host_order {
+                // For `nft`, which prints nothing sensible else: kind 0 (byte order of keys), length, 1 (the host's).
+                body.bytes(13, &[&[0, 4][..], &1u32.to_ne_bytes()].concat());
+            }
         });
     }
 
