@@ -11,7 +11,7 @@ pub use explain::{codes, explain};
 pub use render::{Format, render};
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Index of an input in [`Sources`].
@@ -109,27 +109,29 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Puts diagnostics in the order of the files, and drops errors that only follow from another one: those that mark exactly
-/// what an earlier code already complains about, such as a range check of a value that was no number to begin with.
-pub fn settle(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut at_place: HashMap<Span, Vec<usize>> = HashMap::new();
-    let mut kept: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
-    for diagnostic in diagnostics {
-        if let Some((place, _)) = diagnostic.primary {
-            let others = at_place.entry(place).or_default();
-            let follows = others.iter().any(|i| {
-                let earlier = &kept[*i];
-                (earlier.severity == Severity::Error && earlier.code < diagnostic.code) || *earlier == diagnostic
-            });
-            if follows {
-                continue;
-            }
-            others.push(kept.len());
-        }
-        kept.push(diagnostic);
-    }
-    kept.sort_by_key(|d| d.primary.as_ref().map(|(span, _)| *span));
-    kept
+/// Puts diagnostics in the order of the files, and drops what only follows from another one: complaints about a value that the
+/// reader could not make sense of in the first place.
+pub fn settle(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let unreadable: Vec<(Span, &'static str)> = diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error && d.is_of_reader())
+        .filter_map(|d| d.primary.as_ref().map(|(span, _)| (*span, d.code)))
+        .collect();
+    diagnostics.retain(|d| {
+        let Some((place, _)) = d.primary.as_ref().filter(|_| d.code >= "K1") else { return true };
+        !unreadable.iter().any(|(span, code)| {
+            let inside = span.source == place.source && span.start >= place.start && span.end <= place.end;
+            *code < d.code && (span == place || (inside && *code < "K1"))
+        })
+    });
+    diagnostics.sort_by_key(|d| d.primary.as_ref().map(|(span, _)| (span.source, span.start)));
+    // Two that mark the same and ask for the same are one.
+    let mut said: HashSet<(Span, String)> = HashSet::new();
+    diagnostics.retain(|d| match &d.primary {
+        Some((span, label)) if !label.is_empty() => said.insert((*span, label.clone())),
+        _ => true,
+    });
+    diagnostics
 }
 
 /// Whether any of them keeps the files from being played.
@@ -138,6 +140,11 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 }
 
 impl Diagnostic {
+    /// Whether the reader could make nothing of the marked text: syntax and kinds of values, but not unknown fields.
+    fn is_of_reader(&self) -> bool {
+        self.code < "K110" && self.code != "K101"
+    }
+
     /// The file of the primary place.
     pub fn source(&self) -> Option<SourceId> {
         self.primary.as_ref().map(|(span, _)| span.source)

@@ -133,6 +133,102 @@ const TEXTS: &[(&str, &str)] = &[
         "K108",
         "A list element without content is null. Kubernetes turns it into an empty string or an empty object, which is rarely meant.",
     ),
+    ("K109", "Times are written as RFC 3339 has them, with date, time and zone: `2026-01-31T12:00:00Z`."),
+    (
+        "K110",
+        "Every document is an object with `apiVersion` and `kind`; without them nobody can tell what it is. Names are case-sensitive. \
+         A compose file is not Kubernetes YAML.",
+    ),
+    (
+        "K111",
+        "The kind is not played. Kinds are case-sensitive and in the singular (`Pod`). What only a cluster can do, such as access \
+         rules, has no counterpart on one machine. With --validate=warn the other objects of the file are played.",
+    ),
+    (
+        "K112",
+        "Each kind belongs to an API group and version: pods, ConfigMaps, Secrets and claims to `v1`, Deployments to `apps/v1`. Groups of \
+         old manifests, such as `extensions/v1beta1`, were removed from Kubernetes years ago.",
+    ),
+    (
+        "K113",
+        "The object cannot be without this field. If it is there but at another level or misspelt, an unknown field is reported as well.",
+    ),
+    (
+        "K114",
+        "Names of objects and containers are labels of the domain name system: lower-case letters, digits and `-`, at most 63 characters, \
+         first and last a letter or digit (names of objects may also hold dots and have 253). Labels, keys and paths have rules of their \
+         own, which the message names.",
+    ),
+    (
+        "K115",
+        "The value is outside of what the field allows: a number beyond its limits or a word that is not one of the possible ones. \
+         Words are case-sensitive: `Always`, `TCP`.",
+    ),
+    (
+        "K116",
+        "Names of containers and volumes in a pod, mount paths in a container, and names of ports are unique: what refers to them would \
+         not know which one is meant.",
+    ),
+    ("K117", "The quantity is well-formed but cannot be: it is negative, or a request is above its limit."),
+    (
+        "K118",
+        "These fields exclude each other, or one needs the other: a volume has exactly one source, a probe one handler, a variable a value \
+         or a source.",
+    ),
+    (
+        "K119",
+        "This is allowed and most probably not what was meant, such as a variable that is set twice (the last one holds), or a memory limit \
+         of a few bytes.",
+    ),
+    (
+        "K120",
+        "An option of the command does not fit: its form is wrong or it names something that the files do not have.",
+    ),
+    (
+        "K201",
+        "The ConfigMap or Secret is neither in these files nor was it played before. Order does not matter. With `optional: true` the \
+         reference may lead nowhere.",
+    ),
+    (
+        "K202",
+        "The ConfigMap or Secret exists and has no such key. Keys are case-sensitive. With `optional: true` the key may be absent.",
+    ),
+    ("K203", "A container can mount only what the pod declares under `spec.volumes`, by its name there."),
+    (
+        "K204",
+        "A port of the host can be published once per address and protocol. That goes for all pods of the machine, and so for the \
+         replicas of a Deployment, too.",
+    ),
+    (
+        "K205",
+        "Names are unique: two objects of one kind, or two pods or containers on this machine, cannot have the same one.",
+    ),
+    (
+        "K206",
+        "The selector of a Deployment must match the labels of its own template; otherwise it would never find its pods. A cluster refuses it, \
+         too.",
+    ),
+    (
+        "K207",
+        "`$(NAME)` in a command, argument or value is replaced by a variable that was defined before it. Where there is no such variable, the \
+         text stays as it is. `$$(NAME)` says that this is meant.",
+    ),
+    ("K208", "A port or container is referred to by name, and the pod has none of that name."),
+    (
+        "K301",
+        "The field is for the scheduler or another part of a cluster, and on one machine it changes nothing. It is kept, so that \
+         `kube generate` gives it back.",
+    ),
+    (
+        "K302",
+        "This is valid in Kubernetes and cannot be obeyed here, and ignoring it would change what the pod does. With --validate=warn the rest is \
+         played without it.",
+    ),
+    ("K303", "This is obeyed in part; the message says what differs from a cluster."),
+    (
+        "K304",
+        "This would reach out of the pod: a path upwards out of a volume, or a setting of the whole machine. It is always refused.",
+    ),
 ];
 
 #[cfg(test)]

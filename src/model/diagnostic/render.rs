@@ -122,7 +122,7 @@ fn part(marks: &[(Span, &String, AnnotationKind)], sources: &Sources) -> Part {
     let high = spans.iter().map(|s| s.end).max().unwrap_or_default();
     let start = text[..low].rfind('\n').map_or(0, |n| n + 1);
     let end = text[high..].find('\n').map_or(text.len(), |n| high + n + 1);
-    let lines = Redacted::new(text, start..end);
+    let mut lines = Redacted::new(text, start..end);
     let marks = spans
         .iter()
         .zip(marks)

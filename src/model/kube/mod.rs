@@ -57,6 +57,13 @@ pub struct Input {
     pub text: String,
 }
 
+impl Input {
+    /// Takes a file's content as it is: UTF-8 or UTF-16; what is neither is reported when it is loaded.
+    pub fn from_bytes(name: impl Into<String>, path: Option<PathBuf>, bytes: &[u8]) -> Self {
+        Self { name: name.into(), path, text: super::yaml::decode(bytes) }
+    }
+}
+
 /// What to do about fields and kinds that are not known or not supported (`--validate`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Validation {

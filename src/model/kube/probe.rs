@@ -124,8 +124,8 @@ fn handler(at: &Spot<'_>, actions: Actions, others: usize, ports: &[DraftPort]) 
     let count = actions.count() + others;
     if count != 1 {
         let message = match count {
-            0 => "it does not say what to do".to_owned(),
-            _ => format!("it has {count} actions, and can have one"),
+            0 => format!("`{}` does not say what to do", at.name()),
+            _ => format!("`{}` has {count} actions, and can have one", at.name()),
         };
         at.on_key(Diagnostic::error(codes::CONFLICT, message).hint("give one of `exec`, `httpGet`, `tcpSocket`"), "");
     }

@@ -146,6 +146,7 @@ impl<'a> Spot<'a> {
         match (field.exists(), &field.place.node.value) {
             (false, _) => self.on_key(Diagnostic::error(codes::REQUIRED, message), format!("needs `{name}`")),
             (true, Value::Null) => field.on_value(Diagnostic::error(codes::REQUIRED, message), "is empty"),
+            (true, Value::Int(0)) => field.wrong(codes::VALUE, format!("`{name}` must not be 0")),
             (true, Value::String(s)) if s.is_empty() => {
                 field.on_value(Diagnostic::error(codes::REQUIRED, message), "is empty");
             }
@@ -222,7 +223,8 @@ impl<'a> Spot<'a> {
         }
     }
 
-    fn name(&self) -> &'a str {
+    /// The field's name; of an element the name of its list.
+    pub fn name(&self) -> &'a str {
         match self.step {
             Step::Field(name) => name,
             Step::Index(_) | Step::Root => self.parent.map_or(self.label, |p| p.name()),

@@ -1,10 +1,10 @@
 //! YAML text to a tree that remembers the place of every key and value, and from there to typed objects.
 //!
 //! ```text
-//! bytes --text--> text --parse--> documents of nodes --typed--> Kubernetes types (unknown fields, wrong types: diagnostics)
+//! bytes --decode--> text --parse--> documents of nodes --typed--> Kubernetes types (unknown fields, wrong types: diagnostics)
 //! ```
 //!
-//! - [`text`]: encodings, byte order marks, control characters;
+//! - [`decode`]: encodings, byte order marks, control characters;
 //! - [`parse`]: events of the parser to [`Node`]s: aliases, merge keys, duplicate keys, budgets;
 //! - [`syntax`](self): what a syntax error means and what to do about it;
 //! - [`scalar`]: which value a plain scalar is, by [`Dialect`];
@@ -30,7 +30,7 @@ mod write;
 pub use node::{Document, Entry, Key, Node, Path, PathElem, Place, Style, Value};
 pub use parse::parse;
 pub use suggest::path_text;
-pub use text::add_bytes;
+pub use text::decode;
 pub use typed::{TypedOptions, typed};
 pub use write::write;
 

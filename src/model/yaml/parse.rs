@@ -6,7 +6,7 @@
 use super::node::{Document, Entry, Key, Node, Style, Value};
 use super::{Budgets, Dialect, scalar, syntax, text};
 use crate::model::diagnostic::{Diagnostic, SourceId, Span};
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle, Tag};
 use std::collections::HashMap;
 
 /// Reads every document of a text.
@@ -55,12 +55,16 @@ impl<'t> Reader<'t> {
             return false;
         }
         if let Some((at, c)) = text::forbidden_character(self.text) {
-            let span = self.span(at, at + c.len_utf8());
-            self.diagnostics.push(
-                Diagnostic::error("K012", format!("the character U+{:04X} is not allowed in YAML", u32::from(c)))
-                    .at(span, "")
-                    .hint(format!("write it as \"\\u{:04x}\" in a double-quoted string, or take it out", u32::from(c))),
-            );
+            let place = self.span(at, at + c.len_utf8());
+            let code = u32::from(c);
+            self.diagnostics.push(match c {
+                text::UNDECODABLE => Diagnostic::error("K011", "the file is not UTF-8 text")
+                    .at(place, "this is no character")
+                    .hint("save the file as UTF-8; put binary data into `binaryData` as base64"),
+                _ => Diagnostic::error("K012", format!("the character U+{code:04X} is not allowed in YAML"))
+                    .at(place, "")
+                    .hint(format!("write it as \"\\u{code:04x}\" in a double-quoted string, or take it out")),
+            });
             // The parser takes a NUL for the end of the text.
             return c != '\0';
         }
@@ -83,11 +87,19 @@ impl<'t> Reader<'t> {
                 Ok(Collected::Document { range }) => self.document(&events, range),
                 Ok(Collected::Budget | Collected::End) => return,
                 Err(error) => {
-                    self.diagnostics.push(syntax::diagnostic(&error, self.source, self.text));
+                    self.syntax_error(&error);
                     let Ok(true) = parser.proceed_next_document() else { return };
                     start = error.marker().byte_offset().unwrap_or(start);
                 }
             }
+        }
+    }
+
+    fn syntax_error(&mut self, error: &ScanError) {
+        // Characters that are not allowed were reported when the text was looked at.
+        let forbidden = |c: char| text::forbidden_character(c.encode_utf8(&mut [0; 4])).is_some();
+        if !matches!(error.kind(), ErrorKind::UnexpectedCharacter { character } if forbidden(*character)) {
+            self.diagnostics.push(syntax::diagnostic(error, self.source, self.text));
         }
     }
 
@@ -340,10 +352,12 @@ impl<'t> Builder<'_, 't> {
             Value::Int(i) => i.to_string(),
             Value::Float(f) => f.to_string(),
             Value::Null | Value::Sequence(_) | Value::Mapping(_) => {
+                let template = self.reader.text[..place.start].ends_with('{') && node.style == Style::Flow;
+                let hint = if template { "quote the template: \"{{ ... }}\"" } else { "quote the key" };
                 self.report(
                     Diagnostic::error("K014", format!("a key must be a string, and this is {}", node.kind_name()))
-                        .at(node.span, "")
-                        .hint("quote the key; a value that starts with `{` or `[` must be quoted, too"),
+                        .at(place, "")
+                        .hint(hint),
                 );
                 return None;
             }

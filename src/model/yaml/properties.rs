@@ -37,7 +37,7 @@ fn check_diagnostic(diagnostic: &Diagnostic, text: &str) {
 
 fn survive(bytes: &[u8]) {
     let mut sources = Sources::default();
-    let (id, _) = add_bytes(&mut sources, "f", bytes);
+    let id = sources.add("f", decode(bytes));
     let text = sources.text(id);
     for dialect in [Dialect::Kubernetes, Dialect::Compose] {
         let (documents, diagnostics) = parse(id, text, dialect, &Budgets::default());

@@ -23,7 +23,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("build", "build the image first and name it in `image`"),
     ("capAdd", "`securityContext.capabilities.add`"),
     ("capDrop", "`securityContext.capabilities.drop`"),
-    ("capabilities", "`securityContext.capabilities`"),
     ("cmd", "`args`, or `command` to replace the image's entrypoint"),
     ("containerName", "`name`"),
     ("cpu", "`resources.limits.cpu`"),
@@ -41,11 +40,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("memory", "`resources.limits.memory`"),
     ("mounts", "`volumeMounts`"),
     ("networkMode", "`hostNetwork` of the pod"),
-    ("privileged", "`securityContext.privileged`"),
     ("pullPolicy", "`imagePullPolicy`"),
-    ("readOnlyRootFilesystem", "`securityContext.readOnlyRootFilesystem`"),
     ("restart", "`restartPolicy` of the pod"),
-    ("runAsUser", "`securityContext.runAsUser`"),
     ("stopGracePeriod", "`terminationGracePeriodSeconds` of the pod"),
     ("user", "`securityContext.runAsUser`"),
     ("volumes", "`volumeMounts`; the volumes themselves belong to the pod's `volumes`"),
@@ -106,14 +102,16 @@ fn suggestion(field: &Unknown, root: &Node, levels: &[Level]) -> Option<Suggesti
     if let Some(known) = same.copied().or_else(near) {
         return Some(Suggestion::Name(known));
     }
+    let owner = last_field(&field.path);
+    if owner == Some("resources") && ["cpu", "memory", "ephemeralstorage"].contains(&folded.as_str()) {
+        return Some(Suggestion::Elsewhere("put it below `limits` or `requests`".to_owned()));
+    }
+    let in_pod = matches!(owner, Some("containers" | "initContainers" | "spec"));
+    if let Some((_, here)) = FOREIGN.iter().find(|(foreign, _)| in_pod && fold(foreign) == folded) {
+        return Some(Suggestion::Elsewhere(format!("Kubernetes calls this {here}")));
+    }
     if let Some(place) = elsewhere(field, root, levels, &folded) {
         return Some(Suggestion::Elsewhere(format!("{place} has this field: move it there")));
-    }
-    let owner = last_field(&field.path);
-    let in_container = matches!(owner, Some("containers" | "initContainers" | "spec"));
-    let foreign = FOREIGN.iter().find(|(foreign, _)| in_container && fold(foreign) == folded);
-    if let Some((_, here)) = foreign {
-        return Some(Suggestion::Elsewhere(format!("Kubernetes calls this {here}")));
     }
     closest(name, field.fields, strsim::jaro_winkler, ALIKE).map(Suggestion::Name)
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 pub fn diagnostic(error: &ScanError, source: SourceId, text: &str) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or_default().min(text.len());
     let fault = Fault { source, text, at };
-    fault.tab(error.kind()).or_else(|| fault.conflict()).unwrap_or_else(|| fault.by_kind(error.kind()))
+    fault.tab(error.kind()).or_else(|| fault.foreign_marks()).unwrap_or_else(|| fault.by_kind(error.kind()))
 }
 
 /// Where the parser stopped.
@@ -29,6 +29,12 @@ impl Fault<'_> {
         match kind {
             K::RecursionLimitExceeded => self.here("K009", "too many levels of nesting").hint("write the file flatter"),
             K::UnclosedQuotedScalar | K::InvalidQuotedScalarIndent | K::DocumentIndicatorInQuotedScalar => self.quote(),
+            K::InvalidTrailingSingleQuotedScalar | K::InvalidTrailingDoubleQuotedScalar
+                if self.text[self.at..].starts_with(['"', '\'']) && self.opened_bracket().is_some() =>
+            {
+                self.here("K003", "a `:` or `,` is missing before this")
+                    .hint("write `\"key\": \"value\"`, and separate elements by `,`")
+            }
             K::InvalidTrailingSingleQuotedScalar | K::InvalidTrailingDoubleQuotedScalar => {
                 self.here("K003", "there is text behind the closing quote").hint(
                     "put the whole value in quotes; a quote inside is doubled in '...' and escaped as \\\" in \"...\"",
@@ -124,19 +130,22 @@ impl Fault<'_> {
         )
     }
 
-    /// The marks that a version control system leaves in a file.
-    fn conflict(&self) -> Option<Diagnostic> {
+    /// Marks that version control or Markdown left in the file.
+    fn foreign_marks(&self) -> Option<Diagnostic> {
         let line = self.line(self.at);
         let above = self.line_above(&line).unwrap_or(line.clone());
-        let marked = |line: &Range<usize>| {
-            ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| self.text[line.clone()].starts_with(mark))
+        let marked = |marks: &[&str]| {
+            let found = |line: &Range<usize>| marks.iter().any(|mark| self.text[line.clone()].starts_with(mark));
+            [&line, &above].into_iter().find(|line| found(line)).cloned()
         };
-        let at = [line, above].into_iter().find(marked)?;
-        Some(
-            Diagnostic::error("K001", "the file holds an unresolved merge conflict")
-                .at(self.span(at), "")
-                .hint("keep one of the two sides and take the marks away"),
-        )
+        let (at, message, hint) = match (marked(&["<<<<<<<", "=======", ">>>>>>>"]), marked(&["```"])) {
+            (Some(at), _) => {
+                (at, "the file holds an unresolved merge conflict", "keep one of the two sides and take the marks away")
+            }
+            (None, Some(at)) => (at, "this is Markdown around the YAML", "take the lines with ``` away"),
+            (None, None) => return None,
+        };
+        Some(Diagnostic::error("K001", message).at(self.span(at), "").hint(hint))
     }
 
     fn quote(&self) -> Diagnostic {
@@ -160,20 +169,45 @@ impl Fault<'_> {
 
     /// Inside brackets something is missing: a comma, or the closing bracket of an earlier line.
     fn flow(&self) -> Diagnostic {
-        let open = self.opened_bracket();
         let line = self.line(self.at);
+        let open = self.opened_bracket().filter(|open| *open < line.start && !self.is_closed_later());
         match open {
-            Some(open) if open < line.start => {
+            Some(open) => {
                 let bracket = if self.text[open..].starts_with('{') { '{' } else { '[' };
                 Diagnostic::error("K003", format!("`{bracket}` is not closed"))
                     .at(self.span(open..open + 1), "opened here")
-                    .also(self.span(self.character()), "and still open here")
+                    .also(self.span(self.key()), "and still open here")
                     .hint(format!("add `{}`, or a `,` between the elements", closing(bracket)))
             }
-            _ => self
-                .here("K003", "inside brackets, a `,` or the closing bracket is missing before this")
+            None => Diagnostic::error("K003", "inside brackets, a `,` or the closing bracket is missing before this")
+                .at(self.span(self.key()), "")
                 .hint("separate elements by `,`; quote texts that hold `: `, brackets or commas"),
         }
+    }
+
+    /// The key in front of the colon at which the parser stopped, or the character.
+    fn key(&self) -> Range<usize> {
+        let start = self.text[..self.at].rfind([' ', '\n', ',', '[', '{']).map_or(0, |n| n + 1);
+        match self.text[self.at..].starts_with(':') && start < self.at {
+            true => start..self.at,
+            false => self.character(),
+        }
+    }
+
+    /// Whether the bracket around the fault is closed further down in the document.
+    fn is_closed_later(&self) -> bool {
+        let rest = &self.text[self.at..];
+        let rest = rest.find("\n---").map_or(rest, |end| &rest[..end]);
+        let mut depth = 0;
+        for c in rest.chars() {
+            match c {
+                '[' | '{' => depth += 1,
+                ']' | '}' if depth == 0 => return true,
+                ']' | '}' => depth -= 1,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// The nearest bracket before the fault that was opened and not closed.
@@ -200,7 +234,9 @@ impl Fault<'_> {
                 .hint("quote the value, or put the second key on a line of its own");
         }
         let Some(above) = self.line_above(&line) else { return self.here("K005", "no key can stand here") };
-        if !is_entry(&self.text[above.clone()]) {
+        let above_text = self.text[above.clone()].trim_start();
+        let no_blank = above_text.starts_with('-') && !above_text.starts_with("- ") && above_text.len() > 1;
+        if no_blank || !is_entry(above_text) {
             return self.no_colon(above);
         }
         if self.indent(&line) > self.indent(&above) {
@@ -390,7 +426,7 @@ mod tests {
             ("a: ‹[›1, 2", "K003", "`[` is not closed"),
             ("a: ‹[›1, 2}\n", "K003", "`[` is closed by `}`"),
             ("a: [b]‹]›\n", "K003", "this bracket closes nothing"),
-            ("a: {b: 1 c‹:› 2}\n", "K003", "inside brackets, a `,`"),
+            ("a: {b: 1 ‹c›: 2}\n", "K003", "inside brackets, a `,`"),
             ("a: [1,‹,›2]\n", "K001", "there is no value"),
             ("a: 1\n  ‹b: 2›\n", "K004", "this line is indented under"),
             ("a:\n  b: 1\n ‹c: 2›\n", "K004", "this line is indented unlike"),
@@ -414,6 +450,10 @@ mod tests {
             ("a: 'b'‹#›c\n", "K001", "`#` directly"),
             ("a: b\n... ‹x›\n", "K001", "there is text behind `...`"),
             ("‹<<<<<<< HEAD›\na: b\n", "K001", "the file holds an unresolved"),
+            ("‹```yaml›\na: b\n```\n", "K001", "this is Markdown"),
+            ("{\"a\" ‹\"›b\"}\n", "K003", "a `:` or `,` is missing"),
+            ("{\"a\": 1\n ‹\"b\"›: 2}\n", "K003", "inside brackets, a `,`"),
+            ("a:\n  ‹-›b: c\n   d: e\n", "K005", "there is no blank behind the `-`"),
             ("a: b\n‹<<<<<<< HEAD›\nc: d\n", "K001", "the file holds an unresolved"),
         ];
         for (marked, code, message) in table {

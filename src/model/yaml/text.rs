@@ -1,44 +1,31 @@
 //! Bytes to text: encodings and characters that YAML does not allow.
 
-use crate::model::diagnostic::{Diagnostic, SourceId, Sources, Span};
+/// Stands for bytes that are no text. YAML does not allow this character, so that it cannot come from anywhere else.
+pub const UNDECODABLE: char = '\u{ffff}';
 
-/// Adds a file's bytes to the sources as text. UTF-16 with a byte order mark is converted. Bytes that are no text come in as
-/// U+FFFD, and a diagnostic says where the first one is.
-pub fn add_bytes(sources: &mut Sources, name: impl Into<String>, bytes: &[u8]) -> (SourceId, Option<Diagnostic>) {
-    let (text, bad) = decode(bytes);
-    let id = sources.add(name, text);
-    let diagnostic = bad.map(|(offset, encoding)| {
-        Diagnostic::error("K011", format!("the file is not {encoding} text"))
-            .at(Span { source: id, start: offset, end: offset + char::REPLACEMENT_CHARACTER.len_utf8() }, "this byte")
-            .hint("save the file as UTF-8; put binary data into `binaryData` as base64")
-    });
-    (id, diagnostic)
-}
-
-/// The text, and the offset in the text of what could not be decoded.
-fn decode(bytes: &[u8]) -> (String, Option<(usize, &'static str)>) {
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark. It never fails: bytes that are no text become
+/// [`UNDECODABLE`], which [`super::parse`] reports with its place.
+pub fn decode(bytes: &[u8]) -> String {
     match bytes {
         [0xff, 0xfe, rest @ ..] => decode_utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => decode_utf16(rest, u16::from_be_bytes),
-        _ => match std::str::from_utf8(bytes) {
-            Ok(text) => (text.to_owned(), None),
-            Err(e) => (String::from_utf8_lossy(bytes).into_owned(), Some((e.valid_up_to(), "UTF-8"))),
-        },
+        _ => {
+            let mut text = String::with_capacity(bytes.len());
+            for chunk in bytes.utf8_chunks() {
+                text.push_str(chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    text.push(UNDECODABLE);
+                }
+            }
+            text
+        }
     }
 }
 
-fn decode_utf16(bytes: &[u8], read: fn([u8; 2]) -> u16) -> (String, Option<(usize, &'static str)>) {
+fn decode_utf16(bytes: &[u8], read: fn([u8; 2]) -> u16) -> String {
+    // Half a unit at the end is a lone surrogate, which is no text either.
     let units = bytes.chunks(2).map(|pair| if let [a, b] = *pair { read([a, b]) } else { 0xd800 });
-    let mut text = String::with_capacity(bytes.len());
-    let mut bad = None;
-    for unit in char::decode_utf16(units) {
-        let offset = text.len();
-        text.push(unit.unwrap_or_else(|_| {
-            bad.get_or_insert((offset, "UTF-16"));
-            char::REPLACEMENT_CHARACTER
-        }));
-    }
-    (text, bad)
+    char::decode_utf16(units).map(|unit| unit.unwrap_or(UNDECODABLE)).collect()
 }
 
 /// The first character that a YAML stream must not hold (YAML 1.2.2, section 5.1): byte offset and character.
@@ -60,15 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn utf16_is_converted_and_other_bytes_are_reported() {
-        let mut sources = Sources::default();
-        let (id, bad) = add_bytes(&mut sources, "a", &[0xff, 0xfe, b'a', 0, b':', 0, 0xe9, 0]);
-        assert_eq!((sources.text(id), bad), ("a:é", None));
-        let (id, bad) = add_bytes(&mut sources, "b", b"a: \xff\xfe b");
-        assert_eq!(sources.text(id), "a: \u{fffd}\u{fffd} b");
-        assert_eq!(bad.and_then(|d| d.primary).map(|(span, _)| span.start), Some(3));
-        let (_, bad) = add_bytes(&mut sources, "c", &[0xfe, 0xff, 0, b'a', 0]);
-        assert_eq!(bad.and_then(|d| d.primary).map(|(span, _)| span.start), Some(1));
+    fn utf16_is_converted_and_other_bytes_are_marked() {
+        assert_eq!(decode("a: é".as_bytes()), "a: é");
+        assert_eq!(decode(&[0xff, 0xfe, b'a', 0, b':', 0, 0xe9, 0]), "a:é");
+        assert_eq!(decode(b"a: \xff\xfe b"), "a: \u{ffff}\u{ffff} b");
+        assert_eq!(decode(&[0xfe, 0xff, 0, b'a', 0]), "a\u{ffff}");
     }
 
     #[test]

@@ -214,15 +214,24 @@ impl<'n> Reader<'n, '_, '_> {
                 let words: Vec<String> = text.split_whitespace().map(|w| format!("{w:?}")).collect();
                 format!("write a list: [{}]", words.join(", "))
             }),
+            ("a list", Value::Mapping(_)) if self.cx.subject() == "`env`" => {
+                Some("each variable is an element: `- name: ...` and below it `value: ...`".to_owned())
+            }
             ("a list", Value::Mapping(_)) => Some("start each element with `- `".to_owned()),
             ("a list", Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
-                shown(&self.node.raw).map(|text| format!("write a list: [{text}]"))
+                let words = matches!(self.cx.subject().as_str(), "`args`" | "`command`");
+                let quote = if words { "\"" } else { "" };
+                shown(&self.node.raw).map(|text| format!("write a list: [{quote}{text}{quote}]"))
             }
             ("a mapping", Value::Sequence(_)) => Some("write `key: value` lines without `- `".to_owned()),
-            ("a mapping", _) => Some("write `key: value` lines below it, indented".to_owned()),
-            ("a string", Value::Mapping(_)) => {
-                Some("quote the value when it holds `: `, starts with `{`, or is a template".to_owned())
+            ("a mapping", Value::String(s)) if s.contains('=') && self.cx.subject().starts_with("`env[") => {
+                Some("write `name: ...` and `value: ...`".to_owned())
             }
+            ("a mapping", _) => Some("write `key: value` lines below it, indented".to_owned()),
+            ("a string", Value::Mapping(_) | Value::Sequence(_)) => Some(match self.node.style {
+                super::Style::Flow => "quote the value when it is meant as text".to_owned(),
+                _ => "put `|` behind the colon when the lines below are meant as text".to_owned(),
+            }),
             _ => None,
         }
     }
@@ -280,14 +289,28 @@ impl<'n> Reader<'n, '_, '_> {
         if let Some(bytes) = base64::decode(text) {
             return base64::encode(&bytes);
         }
-        let looks_plain = text.bytes().any(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'+' | b'/' | b'=' | b'\n'));
-        let hint = match looks_plain || !text.len().is_multiple_of(4) {
-            true => "put plain text under `stringData` (Secret) or `data` (ConfigMap), or encode it with `base64 -w0`",
-            false => "encode it with `base64 -w0`",
+        let padded = format!("{}{}", text.trim_end(), "=".repeat((4 - text.trim_end().len() % 4) % 4));
+        let hint = match base64::decode(&padded) {
+            Some(_) => "the `=` at the end is missing, or part of the text",
+            None => "put plain text under `stringData` (Secret) or `data` (ConfigMap), or encode it with `base64 -w0`",
         };
         let finding = Diagnostic::error("K106", format!("{} is not valid base64", self.cx.subject()));
         self.cx.find(self.node, finding.at(self.cx.mark(self.node), "").hint(hint));
         String::new()
+    }
+
+    fn time(&self) -> &'n str {
+        const PLACEHOLDER: &str = "1970-01-01T00:00:00Z";
+        let text = self.string();
+        if text.parse::<jiff::Timestamp>().is_ok() {
+            return text;
+        }
+        if !text.is_empty() {
+            let message = format!("{} is not a time", self.cx.subject());
+            let finding = Diagnostic::error("K109", message).at(self.cx.mark(self.node), "");
+            self.cx.find(self.node, finding.hint("write it as 2026-01-31T12:00:00Z"));
+        }
+        PLACEHOLDER
     }
 
     fn quantity(&self) -> String {
@@ -440,8 +463,10 @@ impl<'de> de::Deserializer<'de> for Reader<'_, '_, '_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refused> {
-        if name == "Quantity" {
-            return visitor.visit_newtype_struct(self.quantity().into_deserializer());
+        match name {
+            "Quantity" => return visitor.visit_newtype_struct(self.quantity().into_deserializer()),
+            "Time" | "MicroTime" => return visitor.visit_newtype_struct(self.time().into_deserializer()),
+            _ => {}
         }
         visitor.visit_newtype_struct(self)
     }
@@ -513,7 +538,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_, '_, '_> {
                 let subject = self.cx.subject();
                 let finding = Diagnostic::warning("K108", format!("{subject} is empty"))
                     .at(self.cx.mark(node), "nothing stands behind this `-`")
-                    .hint("take the `-` away, or write \"\" for an empty string");
+                    .hint("take the `-` away, or write what belongs there, \"\" for an empty text");
                 self.cx.find(node, finding);
             }
             seed.deserialize(reader)
