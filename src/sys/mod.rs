@@ -11,6 +11,7 @@ pub mod namespace;
 pub mod net;
 pub mod pipe;
 pub mod process;
+pub mod readiness;
 pub mod rlimit;
 pub mod seccomp;
 pub mod signal;

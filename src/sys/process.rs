@@ -315,6 +315,25 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Closes every descriptor above 2 but those in `keep`: for a forked child that leaves what it inherited to its parent.
+///
+/// Values that own the others must not be used or dropped any more: only for a process that will end without destructors, as
+/// the children of [`fork_child`] do.
+pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd > 2).collect();
+    kept.sort_unstable();
+    let ends = kept.iter().copied().chain(std::iter::once(u32::MAX));
+    let starts = std::iter::once(3).chain(kept.iter().map(|fd| fd + 1));
+    for (start, end) in starts.zip(ends) {
+        let last = if end == u32::MAX { end } else { end - 1 };
+        // SAFETY: close_range takes integers; by this function's contract nobody uses the descriptors again.
+        if start <= last && unsafe { libc::syscall(libc::SYS_close_range, start, last, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Overwrites this process's command line, as `ps` shows it, with `name`.
 pub fn set_title(name: &str) -> io::Result<()> {
     let stat = fs::read_to_string("/proc/self/stat")?;

@@ -2,6 +2,7 @@
 
 use super::writer::Writer;
 use crate::sys::pipe::Moved;
+use crate::sys::readiness;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) struct Pump {
 impl Pump {
     /// Starts to move from `fifo`, which must be open for both ways so that it never ends by itself.
     pub fn start(fifo: OwnedFd, writer: Writer) -> io::Result<Self> {
-        let source = AsyncFd::new(fifo)?;
+        let source = readiness::readable(fifo)?;
         let (stop, stopped) = oneshot::channel();
         Ok(Self { stop, task: tokio::task::spawn_local(run(source, writer, stopped)) })
     }
