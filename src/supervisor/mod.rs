@@ -1,13 +1,49 @@
 //! The process of one application: pod state machines, restarts, probes, hooks, logs, control socket.
 //!
 //! Started by the command that needs it as `podkin supervisor ...` (hidden), and gone when its last pod is.
+//!
+//! ```text
+//! client      a command's side of the socket           protocol   what both say
+//! process     arguments, start, end                    server     connections        requests   operations -> pods
+//! pod         one task a pod: feeds the machine, saves, publishes, acts
+//! machine     the pod's life, pure                     publish    status file, events, followers (hub)
+//! container   create, start, delete                    sandbox    namespaces, files, network       volume, lower
+//! probe, hook, http                                    adopt      what an earlier supervisor left
+//! launcher    forked children                          reaper     their ends, and all others'
+//! logs        pipes to files, and back to lines
+//! ```
+//!
+//! One thread, always: it forks children that run Rust code. Nothing here blocks; what would, happens in a launcher.
 
+mod adopt;
 pub mod client;
+mod container;
+mod context;
+mod failpoints;
+mod hook;
+mod http;
+mod https;
+mod hub;
+mod launcher;
 pub mod logs;
 mod lower;
 mod machine;
+mod network_queue;
+mod pod;
+mod probe;
+mod process;
 pub mod protocol;
+mod publish;
+mod reaper;
+mod records;
+mod requests;
+mod sandbox;
+mod server;
 mod volume;
+
+pub use failpoints::FAILPOINTS;
+pub use lower::signal_number;
+pub use process::run;
 
 /// Exit code of a supervisor that found another one living.
 pub const EXIT_BUSY: i32 = 75;

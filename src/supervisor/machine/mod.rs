@@ -26,7 +26,7 @@ mod waiters;
 
 pub use back_off::{BackOff, BackOffRule};
 pub use probes::{Outcome, ProbeKind};
-pub use spec::{ContainerSpec, Role, Spec};
+pub use spec::{Role, Spec};
 pub use state::{Cell, Goal, Moment, Now, Process, Sandbox, State, Step, Stop, StopReason};
 pub use status::{changes, status};
 

@@ -1,0 +1,395 @@
+//! Carrying out what the machine decides about one container.
+
+use super::context::Context;
+use super::launcher::{LaunchError, Reporter, chain, launch};
+use super::logs::pump::Pump;
+use super::logs::writer::Writer;
+use super::logs::{self, Stream};
+use super::lower::{self, Source};
+use super::machine::{Exit, Process, StartFailure};
+use super::protocol::FailureKind;
+use super::sandbox;
+use crate::model::Container;
+use crate::model::environment::PodFacts;
+use crate::runtime::Stdio;
+use crate::runtime::report::{self, ExecFailureKind};
+use crate::store::layout::Layout;
+use crate::store::record::{ContainerRecord, LogDriver, PodRecord};
+use crate::sys::{self, failpoint, namespace, pipe};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use tokio::io::AsyncReadExt;
+
+/// Longest termination message that is kept (kubelet).
+const MESSAGE_LIMIT: u64 = 4096;
+/// What of the log stands in for one (kubelet).
+const MESSAGE_LINES: usize = 80;
+const MESSAGE_LOG_LIMIT: usize = 2048;
+/// Asked for each FIFO: what may be printed while no supervisor lives, before the container has to wait.
+const FIFO_SIZE: usize = 1 << 20;
+
+/// What the supervisor holds of a container while it may have a process.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub pidfd: Option<Rc<OwnedFd>>,
+    pub pumps: Vec<Pump>,
+    /// Where the process says whether it executed its program.
+    pub report: Option<OwnedFd>,
+}
+
+/// Where the container's pidfd is pinned.
+pub(super) fn pidfd_pin(layout: &Layout, container: &str) -> PathBuf {
+    layout.container_run(container).join("pidfd")
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum CreateReport {
+    Created { pid: i32, start_ticks: u64 },
+    Failed(StartFailure),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CreateError {
+    #[error("cannot {action} `{}`", path.display())]
+    Path { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot {action}")]
+    System { action: &'static str, source: io::Error },
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Lower(#[from] lower::LowerError),
+    #[error(transparent)]
+    Objects(#[from] super::records::ReadError),
+    #[error(transparent)]
+    Runtime(#[from] crate::runtime::RuntimeError),
+    #[error("{0}")]
+    Failpoint(String),
+}
+
+fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CreateError {
+    let path = path.to_owned();
+    move |source| CreateError::Path { action, path, source }
+}
+
+fn failure(error: CreateError) -> StartFailure {
+    StartFailure { kind: FailureKind::Other, message: format!("cannot create container: {}", chain(&error)) }
+}
+
+/// A container of a pod, with what is needed to act on it.
+#[derive(Clone)]
+pub(super) struct Subject {
+    pub context: Rc<Context>,
+    pub record: Rc<PodRecord>,
+    pub index: usize,
+}
+
+impl Subject {
+    pub fn container(&self) -> &ContainerRecord {
+        &self.record.containers[self.index]
+    }
+
+    pub fn spec(&self) -> Option<&Container> {
+        lower::find(&self.record.pod, &self.container().container).ok()
+    }
+
+    pub fn run_dir(&self) -> PathBuf {
+        self.context.layout.container_run(&self.container().id)
+    }
+
+    pub fn cgroup(&self) -> String {
+        format!("{}/{}", lower::pod_cgroup(&self.record.id), self.container().id)
+    }
+
+    /// Creates the container; its process then waits to be started.
+    pub async fn create(&self, fresh: bool) -> Result<(Process, Live), StartFailure> {
+        // A closed semaphore cannot be: nobody closes it.
+        let _slot = self.context.slots.acquire().await;
+        self.try_create(fresh).await.map_err(failure)?
+    }
+
+    async fn try_create(&self, fresh: bool) -> Result<Result<(Process, Live), StartFailure>, CreateError> {
+        failpoint::reach("supervisor.container.create").map_err(CreateError::Failpoint)?;
+        self.prepare_run_dir()?;
+        let pumps = self.start_pumps()?;
+        let system = |action| move |source| CreateError::System { action, source };
+        let (reader, writer) = report::pipe().map_err(system("make a pipe"))?;
+        let facts = self.context.pod_facts(&self.record);
+        let mut launched = {
+            let writer = writer;
+            let body = |reporter: &mut Reporter| {
+                let result = self.create_in_launcher(fresh, &facts, writer.as_fd());
+                let code = i32::from(result.is_err());
+                reporter.send(&match result {
+                    Ok(Process { pid, start_ticks }) => CreateReport::Created { pid, start_ticks },
+                    Err(error) => CreateReport::Failed(failure(error)),
+                });
+                code
+            };
+            launch(&self.context.reaper, &[writer.as_fd()], body)?
+        };
+        match launched.report().await? {
+            CreateReport::Failed(failure) => Ok(Err(failure)),
+            CreateReport::Created { pid, start_ticks } => {
+                failpoint::reach("supervisor.container.created").map_err(CreateError::Failpoint)?;
+                // Not reaped before somebody asked for its end, so the pid is still its own.
+                let pidfd = sys::process::pidfd_open(pid).ok().map(Rc::new);
+                Ok(Ok((Process { pid, start_ticks }, Live { pidfd, pumps, report: Some(reader) })))
+            }
+        }
+    }
+
+    fn prepare_run_dir(&self) -> Result<(), CreateError> {
+        let run = self.run_dir();
+        for directory in [&run, &self.context.layout.container_log(&self.container().id)] {
+            let result = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            result.map_err(at("make the directory", directory))?;
+        }
+        let message = lower::termination_file(&self.context.layout, &self.container().id);
+        File::create(&message).map_err(at("make", &message))?;
+        // Written by whatever user the container runs as; the directory keeps others out.
+        fs::set_permissions(&message, fs::Permissions::from_mode(0o666)).map_err(at("set the mode of", &message))?;
+        for stream in Stream::ALL.into_iter().filter(|_| self.keeps_log()) {
+            let fifo = run.join(stream.name());
+            pipe::make_fifo(&fifo, 0o666).map_err(at("make a pipe at", &fifo))?;
+        }
+        if self.spec().is_some_and(|s| s.stdin) {
+            let fifo = run.join("stdin");
+            pipe::make_fifo(&fifo, 0o666).map_err(at("make a pipe at", &fifo))?;
+        }
+        Ok(())
+    }
+
+    fn keeps_log(&self) -> bool {
+        self.record.log.driver == LogDriver::K8sFile
+    }
+
+    /// Starts to move what the container prints to its log.
+    fn start_pumps(&self) -> Result<Vec<Pump>, CreateError> {
+        let mut pumps = Vec::new();
+        for stream in Stream::ALL.into_iter().filter(|_| self.keeps_log()) {
+            pumps.push(self.start_pump(stream)?);
+        }
+        Ok(pumps)
+    }
+
+    fn start_pump(&self, stream: Stream) -> Result<Pump, CreateError> {
+        let fifo = self.run_dir().join(stream.name());
+        let log = self.context.layout.container_log(&self.container().id);
+        let config = &self.record.log;
+        let copy = config.path.as_deref().map(Path::new);
+        let writer = Writer::open(&log, stream, config.max_size, copy).map_err(at("open the log in", &log))?;
+        let source = pipe::open_both(&fifo).map_err(at("open", &fifo))?;
+        rustix::io::ioctl_fionbio(&source, true).map_err(|e| at("open", &fifo)(e.into()))?;
+        pipe::set_size(&source, FIFO_SIZE).map_err(at("size", &fifo))?;
+        Pump::start(source, writer).map_err(at("watch", &fifo))
+    }
+
+    fn create_in_launcher(
+        &self,
+        fresh: bool,
+        facts: &PodFacts,
+        report: BorrowedFd<'_>,
+    ) -> Result<Process, CreateError> {
+        failpoint::reach("supervisor.launcher.begin").map_err(CreateError::Failpoint)?;
+        let Context { layout, runtime, .. } = &*self.context;
+        let objects = super::records::objects(layout, &self.record.id)?;
+        let source = Source { layout, record: &self.record, objects: &objects, facts };
+        let config = lower::lower(source, self.container())?;
+        let system = |action| move |source| CreateError::System { action, source };
+        for directory in [&config.rootfs.upper, &config.rootfs.work, &config.rootfs.init] {
+            if fresh {
+                sys::dir::remove_tree(directory).map_err(at("empty", directory))?;
+            }
+            let result = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
+            result.map_err(at("make the directory", directory))?;
+        }
+        let report = report.try_clone_to_owned().map_err(system("pass the report on"))?;
+        let created = runtime.create(&config, self.stdio()?, report)?;
+        failpoint::reach("supervisor.launcher.created").map_err(CreateError::Failpoint)?;
+        let start_ticks = sys::process::start_ticks(created.pid).map_err(system("look at the new process"))?;
+        let pidfd = sys::process::pidfd_open(created.pid).map_err(system("hold the new process"))?;
+        let pin = pidfd_pin(layout, &self.container().id);
+        if let Err(error) = namespace::unpin(&pin).and_then(|()| namespace::pin_pidfd(&pidfd, &pin)) {
+            // Before Linux 6.14: a later supervisor finds the process by its pid and start time.
+            tracing::debug!(%error, "cannot pin the pidfd");
+        }
+        Ok(Process { pid: created.pid, start_ticks })
+    }
+
+    fn stdio(&self) -> Result<Stdio, CreateError> {
+        let run = self.run_dir();
+        let null = || {
+            let path = Path::new("/dev/null");
+            File::options().read(true).write(true).open(path).map(OwnedFd::from).map_err(at("open", path))
+        };
+        let fifo = |name: &str| {
+            let path = run.join(name);
+            pipe::open_both(&path).map_err(at("open", &path))
+        };
+        let stdin = if self.spec().is_some_and(|s| s.stdin) { fifo("stdin")? } else { null()? };
+        let output = |stream: Stream| if self.keeps_log() { fifo(stream.name()) } else { null() };
+        Ok(Stdio::Descriptors { stdin, stdout: output(Stream::Stdout)?, stderr: output(Stream::Stderr)? })
+    }
+
+    /// Lets the process execute its program, and waits until it has.
+    pub async fn start(&self, report: Option<OwnedFd>) -> Result<(), StartFailure> {
+        let other = |message: String| StartFailure { kind: FailureKind::Other, message };
+        failpoint::reach("supervisor.container.start").map_err(other)?;
+        let started = self.context.runtime.start(&self.run_dir());
+        started.map_err(|error| other(format!("cannot start container: {}", chain(&error))))?;
+        let Some(report) = report else { return Ok(()) };
+        let read = async {
+            let mut bytes = Vec::new();
+            let mut pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(report)?;
+            pipe.read_to_end(&mut bytes).await?;
+            report::parse(&bytes)
+        };
+        match read.await {
+            Ok(None) => Ok(()),
+            Ok(Some(failed)) => Err(StartFailure {
+                kind: match failed.kind {
+                    ExecFailureKind::CommandNotFound => FailureKind::CommandNotFound,
+                    ExecFailureKind::CommandNotInvocable => FailureKind::CommandNotInvocable,
+                    ExecFailureKind::Other => FailureKind::Other,
+                },
+                message: failed.message,
+            }),
+            Err(error) => Err(other(format!("cannot learn whether the container was started: {error}"))),
+        }
+    }
+
+    /// Takes up the streams of a container that an earlier supervisor started.
+    pub fn resume_pumps(&self) -> Vec<Pump> {
+        match self.start_pumps() {
+            Ok(pumps) => pumps,
+            Err(error) => {
+                tracing::error!(container = %self.container().name, "{}", chain(&error));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes away what is left of an ended process: output still in pipes, cgroups, the runtime's files.
+    pub async fn delete(&self, live: Live, exit: Option<Exit>) -> Deleted {
+        let mut problems = Vec::new();
+        for pump in live.pumps {
+            if let Err(error) = pump.drain().await {
+                problems.push(format!("cannot keep the output of `{}`: {error}", self.container().name));
+            }
+        }
+        let out_of_memory = crate::runtime::cgroup::oom_killed(&self.cgroup()).unwrap_or(false);
+        let message = self.message(exit);
+        problems.extend(self.delete_from_runtime().await);
+        let pin = pidfd_pin(&self.context.layout, &self.container().id);
+        if let Err(error) = namespace::unpin(&pin) {
+            problems.push(format!("cannot take `{}` away: {error}", pin.display()));
+        }
+        Deleted { out_of_memory, message, problems }
+    }
+
+    /// The end of a process that had a pid namespace of its own was the end of all in it; else what is left must be killed,
+    /// which takes a while and so a launcher.
+    async fn delete_from_runtime(&self) -> Vec<String> {
+        let pod = &self.record.pod;
+        let run = self.run_dir();
+        let delete = || match failpoint::reach("supervisor.container.delete") {
+            Ok(()) => self.context.runtime.delete(&run).map_err(|error| chain(&error)).err(),
+            Err(text) => Some(text),
+        };
+        let problem = match pod.host_pid || pod.share_process_namespace {
+            false => delete(),
+            true => {
+                let body = |reporter: &mut Reporter| {
+                    reporter.send(&delete());
+                    0
+                };
+                match launch(&self.context.reaper, &[], body) {
+                    Ok(mut launched) => launched.report().await.unwrap_or_else(|error| Some(chain(&error))),
+                    Err(error) => Some(chain(&error)),
+                }
+            }
+        };
+        problem.map(|p| format!("cannot delete container `{}`: {p}", self.container().name)).into_iter().collect()
+    }
+
+    /// Removes what a killed launcher or supervisor left of a container that never ran; whatever is in its cgroup is killed.
+    pub async fn clean_up(&self) -> Vec<String> {
+        let run = self.run_dir();
+        let cgroup = self.cgroup();
+        let body = |reporter: &mut Reporter| {
+            let killed = crate::runtime::cgroup::kill_cgroup(&cgroup).map_err(|e| e.to_string());
+            let deleted = self.context.runtime.delete(&run).map_err(|e| chain(&e));
+            let removed = crate::runtime::cgroup::remove_cgroup(&cgroup).map_err(|e| e.to_string());
+            let problems: Vec<String> = [killed, deleted, removed].into_iter().filter_map(Result::err).collect();
+            reporter.send(&problems);
+            0
+        };
+        match launch(&self.context.reaper, &[], body) {
+            Ok(mut launched) => launched.report().await.unwrap_or_else(|error| vec![chain(&error)]),
+            Err(error) => vec![chain(&error)],
+        }
+    }
+
+    /// Kills all that is in the container's cgroup; what comes of it shows when the process ends, or does not.
+    pub fn kill_all(&self) {
+        let cgroup = self.cgroup();
+        let body = |_: &mut Reporter| i32::from(crate::runtime::cgroup::kill_cgroup(&cgroup).is_err());
+        if let Err(error) = launch(&self.context.reaper, &[], body) {
+            tracing::error!("{}", chain(&error));
+        }
+    }
+
+    /// The termination message (Kubernetes, "Determine the Reason for Pod Failure").
+    fn message(&self, exit: Option<Exit>) -> Option<String> {
+        let path = lower::termination_file(&self.context.layout, &self.container().id);
+        let text = read_end(&path, MESSAGE_LIMIT).unwrap_or_default(); // not there: no message
+        if !text.is_empty() {
+            return Some(text);
+        }
+        let from_log = self.spec().is_some_and(|s| s.termination_message_from_logs) && exit != Some(Exit::Code(0));
+        from_log.then(|| self.last_lines()).flatten()
+    }
+
+    fn last_lines(&self) -> Option<String> {
+        let options = logs::Options { tail: Some(MESSAGE_LINES), ..logs::Options::default() };
+        let mut reader = logs::open(&self.context.layout, &self.record.id, &self.container().id, options).ok()?;
+        let mut text = String::new();
+        while let Ok(Some(line)) = reader.next_line() {
+            text.push_str(&String::from_utf8_lossy(line.bytes));
+            text.push('\n');
+        }
+        let mut from = text.len().saturating_sub(MESSAGE_LOG_LIMIT);
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        Some(text.split_off(from)).filter(|t| !t.is_empty())
+    }
+
+    /// Removes the run directory; the process must be gone.
+    pub fn remove_run_dir(&self) -> Vec<String> {
+        sandbox::remove_container_run(&self.context.layout, &self.container().id)
+    }
+}
+
+/// What was left of a container.
+#[derive(Debug)]
+pub(super) struct Deleted {
+    pub out_of_memory: bool,
+    pub message: Option<String>,
+    pub problems: Vec<String>,
+}
+
+fn read_end(path: &Path, limit: u64) -> io::Result<String> {
+    // The container could have put a FIFO there, had it the directory; the mount gives it the file only.
+    let mut file = File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(limit)))?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

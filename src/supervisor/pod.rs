@@ -1,0 +1,415 @@
+//! One task for each pod: it alone feeds the pod's machine, saves and shows what became of it, and carries out what it asks for.
+//!
+//! ```text
+//! requests, results, deadlines -> machine -> save -> publish -> act -> results ...
+//! ```
+
+use super::container::{Live, Subject};
+use super::context::{Context, moment, now};
+use super::launcher::{Launched, Reporter, chain, launch};
+use super::machine::{self, Action, Exit, Goal, Hook, Index, Input, Machine, Now, Signal, Spec, StartFailure, Token};
+use super::protocol::{Change, Event, Failure, FailureKind};
+use super::records::{self, Saved};
+use super::{adopt, hook, lower, probe, publish, sandbox, volume};
+use crate::network::{Reservation, reserve};
+use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
+use crate::sys::{self, failpoint};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+pub(super) type Answer = oneshot::Sender<Vec<Failure>>;
+
+/// What the pod's task is told.
+pub(super) enum Message {
+    Input(Input),
+    /// Makes an input that carries a token, whose reply goes to the answer.
+    Request(Box<dyn FnOnce(Token) -> Input>, Answer),
+    RefreshObjects(Answer),
+}
+
+/// How others reach a pod's task.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub record: Rc<PodRecord>,
+    sender: mpsc::UnboundedSender<Message>,
+}
+
+impl Handle {
+    /// Hands a message over; gives it back when the task has just ended.
+    pub fn send(&self, message: Message) -> Result<(), Message> {
+        self.sender.send(message).map_err(|error| error.0)
+    }
+
+    /// Whether the task has ended.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+/// Starts the task of a pod that has none.
+pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Option<Saved>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let handle = Handle { record: record.clone(), sender: sender.clone() };
+    context.pods.borrow_mut().insert(record.id.clone(), handle);
+    let spec = Spec::of(&record, context.back_off);
+    let containers = record.containers.len();
+    let machine = match &resumed {
+        Some(saved) if saved.state.cells.len() == containers => Machine::resume(spec, saved.state.clone()),
+        _ => Machine::new(spec),
+    };
+    let driver = Driver {
+        context: context.clone(),
+        record,
+        machine,
+        sender,
+        replies: HashMap::new(),
+        next_token: 1,
+        live: Rc::new((0..containers).map(|_| RefCell::default()).collect()),
+        reservation: Rc::default(),
+        published: None,
+        saved: Vec::new(),
+    };
+    tokio::task::spawn_local(driver.run(receiver, resumed.is_some()));
+}
+
+struct Driver {
+    context: Rc<Context>,
+    record: Rc<PodRecord>,
+    machine: Machine,
+    sender: mpsc::UnboundedSender<Message>,
+    replies: HashMap<Token, Answer>,
+    next_token: Token,
+    live: Rc<Vec<RefCell<Live>>>,
+    /// Host ports, held while the sandbox stands.
+    reservation: Rc<RefCell<Option<Reservation>>>,
+    published: Option<PodStatus>,
+    saved: Vec<u8>,
+}
+
+impl Driver {
+    async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Message>, adopted: bool) {
+        if adopted {
+            let found = adopt::find(&self.context, &self.record, &self.machine.state, &self.live, &self.sender).await;
+            self.feed(Input::Adopt { found });
+        }
+        while !self.machine.is_over() {
+            let deadline = self.machine.deadline().map(|d| Duration::from_millis(d.since(moment())));
+            let message = tokio::select! {
+                biased;
+                message = receiver.recv() => message,
+                () = sleep(deadline) => Some(Message::Input(Input::Tick)),
+            };
+            match message {
+                Some(Message::Input(input)) => self.feed(input),
+                Some(Message::Request(make, answer)) => {
+                    let token = self.next_token;
+                    self.next_token += 1;
+                    self.replies.insert(token, answer);
+                    self.feed(make(token));
+                }
+                Some(Message::RefreshObjects(answer)) => self.refresh_objects(answer),
+                // The driver itself holds a sender.
+                None => break,
+            }
+        }
+        self.end(receiver);
+    }
+
+    /// The pod is down: whoever came too late is served by a new task.
+    fn end(self, mut receiver: mpsc::UnboundedReceiver<Message>) {
+        let id = &self.record.id;
+        if let Err(error) = records::forget(&self.context.layout, &self.context.app, id) {
+            tracing::error!(pod = %id, %error, "cannot forget the pod's state");
+        }
+        self.context.pods.borrow_mut().remove(id);
+        receiver.close();
+        while let Ok(message) = receiver.try_recv() {
+            if !matches!(message, Message::Input(_)) {
+                super::requests::deliver(&self.context, &self.record, message);
+            }
+        }
+        self.context.idle.notify_one();
+    }
+
+    fn feed(&mut self, input: Input) {
+        let now = now();
+        let actions = self.machine.handle(now, input);
+        self.save();
+        self.publish(now);
+        for action in actions {
+            self.act(action, now);
+        }
+    }
+
+    /// Before anything is done, what will be done is on disk: a supervisor that takes over knows what may be half done.
+    fn save(&mut self) {
+        let (boot_id, state) = (self.context.boot_id.clone(), self.machine.state.clone());
+        let saved = serde_json::to_vec(&Saved { version: RECORD_VERSION, boot_id, state });
+        let bytes = match saved {
+            Ok(bytes) if bytes == self.saved => return,
+            Ok(bytes) => bytes,
+            Err(error) => return tracing::error!(%error, "cannot put the pod's state into words"),
+        };
+        if let Err(error) = records::save(&self.context.layout, &self.context.app, &self.record.id, &bytes) {
+            tracing::error!(pod = %self.record.id, "{}", chain(&error));
+        }
+        self.saved = bytes;
+        reach("supervisor.state.saved");
+    }
+
+    fn publish(&mut self, now: Now) {
+        let status = machine::status(&self.machine, &self.context.boot_id, Some(std::process::id() as i32));
+        if self.published.as_ref() == Some(&status) {
+            return;
+        }
+        publish::publish(&self.context, &self.record, self.published.as_ref(), &status, now.wall);
+        self.published = Some(status);
+        reach("supervisor.status.published");
+    }
+
+    fn act(&mut self, action: Action, now: Now) {
+        match action {
+            Action::MakeSandbox => self.make_sandbox(),
+            Action::Create { index, attempt, fresh } => self.create(index, attempt, fresh),
+            Action::Start { index, attempt } => self.start(index, attempt),
+            Action::RunHook { index, attempt, hook, limit } => self.run_hook(index, attempt, hook, limit),
+            Action::Probe { index, attempt, probe } => {
+                let subject = self.subject(index);
+                let ips = self.machine.state.ips.clone();
+                self.spawn_result(async move {
+                    let outcome = probe::run(&subject, probe, &ips).await;
+                    Input::Probed { index, attempt, probe, outcome }
+                });
+            }
+            Action::Signal { index, signal } => self.signal(index, signal),
+            Action::KillAll { index } => self.subject(index).kill_all(),
+            Action::Delete { index, attempt } => self.delete(index, attempt),
+            Action::TearDown { remove } => self.tear_down(remove),
+            Action::Emit(change) => self.emit(change, now.wall),
+            Action::Reply { token, failures } => {
+                if let Some(answer) = self.replies.remove(&token) {
+                    let _ = answer.send(failures); // who hung up does not care
+                }
+            }
+        }
+    }
+
+    fn subject(&self, index: Index) -> Subject {
+        Subject { context: self.context.clone(), record: self.record.clone(), index }
+    }
+
+    fn emit(&self, change: Change, time: jiff::Timestamp) {
+        publish::log(&self.context, &self.record, None, std::slice::from_ref(&change));
+        self.context.hub.send(Event { time, pod: self.record.id.clone(), change });
+    }
+
+    /// Runs something slow; what it gives is fed to the machine.
+    fn spawn_result(&self, task: impl Future<Output = Input> + 'static) {
+        let sender = self.sender.clone();
+        tokio::task::spawn_local(async move {
+            let _ = sender.send(Message::Input(task.await)); // a pod that is over needs no result
+        });
+    }
+
+    fn make_sandbox(&self) {
+        let Driver { context, record, reservation, sender, .. } = self;
+        let (context, record, sender) = (context.clone(), record.clone(), sender.clone());
+        let reservation = reservation.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(failure) = make_sandbox(&context, &record, &reservation, &sender).await {
+                let _ = sender.send(Message::Input(Input::SandboxFailed(failure)));
+            }
+        });
+    }
+
+    fn create(&self, index: Index, attempt: u32, fresh: bool) {
+        let (subject, live, sender) = (self.subject(index), self.live.clone(), self.sender.clone());
+        tokio::task::spawn_local(async move {
+            let result = subject.create(fresh).await;
+            let (result, exit) = match result {
+                Ok((process, made)) => {
+                    *live[index].borrow_mut() = made;
+                    (Ok(process), Some(subject.context.reaper.watch(process.pid)))
+                }
+                Err(failure) => (Err(failure), None),
+            };
+            let _ = sender.send(Message::Input(Input::Created { index, attempt, result }));
+            if let Some(Ok(exit)) = match exit {
+                Some(exit) => Some(exit.await),
+                None => None,
+            } {
+                let exit = exit.into();
+                let _ = sender.send(Message::Input(Input::Exited { index, attempt, exit }));
+            }
+        });
+    }
+
+    fn start(&self, index: Index, attempt: u32) {
+        let (subject, live) = (self.subject(index), self.live.clone());
+        self.spawn_result(async move {
+            let report = live[index].borrow_mut().report.take();
+            let result = subject.start(report).await;
+            Input::Started { index, attempt, result }
+        });
+    }
+
+    fn run_hook(&self, index: Index, attempt: u32, hook: Hook, limit: Option<u64>) {
+        let subject = self.subject(index);
+        let ips = self.machine.state.ips.clone();
+        self.spawn_result(async move {
+            let result = hook::run(&subject, hook, &ips, limit.map(Duration::from_millis)).await;
+            Input::HookDone { index, attempt, hook, result }
+        });
+    }
+
+    fn signal(&self, index: Index, signal: Signal) {
+        let subject = self.subject(index);
+        let number = match (signal, subject.spec()) {
+            (Signal::Number(number), _) => number,
+            (Signal::Stop, Some(spec)) => lower::stop_signal(spec, subject.container()),
+            (Signal::Stop, None) => 15,
+        };
+        let pidfd = self.live[index].borrow().pidfd.clone();
+        let Some(pidfd) = pidfd else { return };
+        if let Err(error) = sys::process::pidfd_send_signal(&*pidfd, number) {
+            // Mostly a process that has just ended, which shows by itself.
+            tracing::debug!(container = %subject.container().name, %error, "cannot send signal {number}");
+        }
+    }
+
+    fn delete(&self, index: Index, attempt: u32) {
+        let subject = self.subject(index);
+        let live = std::mem::take(&mut *self.live[index].borrow_mut());
+        let exit = self.machine.state.cells[index].exit;
+        self.spawn_result(async move {
+            let deleted = subject.delete(live, exit).await;
+            let super::container::Deleted { out_of_memory, message, problems } = deleted;
+            Input::Deleted { index, attempt, out_of_memory, message, problems }
+        });
+    }
+
+    fn tear_down(&self, remove: bool) {
+        let Driver { context, record, reservation, .. } = self;
+        let (context, record, reservation) = (context.clone(), record.clone(), reservation.clone());
+        self.spawn_result(async move {
+            let problems = tear_down(&context, &record).await;
+            drop(reservation.borrow_mut().take());
+            if remove {
+                let (time, pod) = (now().wall, record.id.clone());
+                publish::log(&context, &record, None, &[Change::Removed]);
+                context.hub.send(Event { time, pod, change: Change::Removed });
+            }
+            Input::TornDown { problems }
+        });
+    }
+
+    fn refresh_objects(&self, answer: Answer) {
+        let (context, record) = (self.context.clone(), self.record.clone());
+        tokio::task::spawn_local(async move {
+            let failures = match refresh_objects(&context, &record).await {
+                Ok(()) => Vec::new(),
+                Err(message) => vec![Failure { subject: record.id.clone(), kind: FailureKind::Other, message }],
+            };
+            let _ = answer.send(failures); // who hung up does not care
+        });
+    }
+}
+
+async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A point whose failure has no meaning: only killing and waiting do.
+fn reach(name: &str) {
+    if let Err(text) = failpoint::reach(name) {
+        tracing::warn!("{name}: {text}");
+    }
+}
+
+async fn make_sandbox(
+    context: &Rc<Context>,
+    record: &Rc<PodRecord>,
+    reservation: &RefCell<Option<Reservation>>,
+    sender: &mpsc::UnboundedSender<Message>,
+) -> Result<(), StartFailure> {
+    let other = |message: String| StartFailure { kind: FailureKind::Other, message };
+    reach("supervisor.sandbox.make");
+    if let Some(request) = sandbox::network_request(record) {
+        let held = reserve(&request.ports);
+        let held = held.map_err(|e| StartFailure { kind: FailureKind::PortInUse, message: chain(&e) })?;
+        *reservation.borrow_mut() = Some(held);
+    }
+    let facts = context.pod_facts(record);
+    let body = |reporter: &mut Reporter| sandbox::make(&context.layout, &context.networks, record, &facts, reporter);
+    let mut launched: Launched = launch(&context.reaper, &[], body).map_err(|e| other(chain(&e)))?;
+    loop {
+        let report =
+            launched.report().await.map_err(|e| other(format!("cannot make the pod's sandbox: {}", chain(&e))))?;
+        let (input, last) = match report {
+            sandbox::Report::Namespaces => (Input::NamespacesReady, false),
+            sandbox::Report::Network { ips } => (Input::NetworkReady { ips }, true),
+            sandbox::Report::Failed { kind, message } => return Err(StartFailure { kind, message }),
+        };
+        let _ = sender.send(Message::Input(input)); // a pod that is over needs no result
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes away everything below `<run>` that belongs to the pod, its network and cgroups; goes on after failures.
+pub(super) async fn tear_down(context: &Rc<Context>, record: &Rc<PodRecord>) -> Vec<String> {
+    reach("supervisor.pod.teardown");
+    let mut problems = Vec::new();
+    if sandbox::network_request(record).is_some() {
+        problems.extend(context.network_queue.tear_down(&context.reaper, &context.networks, &record.id).await);
+    }
+    for index in 0..record.containers.len() {
+        problems.extend(Subject { context: context.clone(), record: record.clone(), index }.remove_run_dir());
+    }
+    problems.extend(sandbox::remove(&context.layout, record));
+    let cgroup = lower::pod_cgroup(&record.id);
+    if let Err(error) = crate::runtime::cgroup::remove_cgroup(&cgroup) {
+        problems.push(format!("cannot remove cgroup `{cgroup}`: {error}"));
+    }
+    reach("supervisor.pod.torn_down");
+    problems
+}
+
+/// Swaps the files of volumes made of objects, in a launcher: the values never enter this process.
+async fn refresh_objects(context: &Rc<Context>, record: &PodRecord) -> Result<(), String> {
+    let facts = context.pod_facts(record);
+    let body = |reporter: &mut Reporter| {
+        let result = records::objects(&context.layout, &record.id).map_err(|e| chain(&e)).and_then(|objects| {
+            volume::refresh(&context.layout, record, &objects, &facts).map(drop).map_err(|e| chain(&e))
+        });
+        reporter.send(&result.err());
+        0
+    };
+    let mut launched = launch(&context.reaper, &[], body).map_err(|e| chain(&e))?;
+    match launched.report::<Option<String>>().await {
+        Ok(None) => Ok(()),
+        Ok(Some(error)) => Err(error),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+impl From<sys::process::Exit> for Exit {
+    fn from(exit: sys::process::Exit) -> Self {
+        match exit {
+            sys::process::Exit::Code(code) => Exit::Code(code),
+            sys::process::Exit::Signal(signal) => Exit::Signal(signal),
+        }
+    }
+}
+
+/// Whether the pod is on its way down.
+pub(super) fn is_stopping(goal: &Goal) -> bool {
+    !matches!(goal, Goal::Run)
+}
