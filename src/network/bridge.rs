@@ -86,6 +86,16 @@ impl Links {
             .map_err(failed(format!("connect pod `{}` to network `{}`", request.pod_name, definition.name())))
     }
 
+    /// Undoes [`Links::attach`]: the pair disappears with its host's end. For a setup that failed; else links go with the pod's
+    /// namespace, for which nobody has to wait.
+    pub fn detach(&mut self, index: usize) -> Result<(), NetworkError> {
+        let name = self.host_link(index);
+        match self.host.netlink.del_link(LinkID::Name(name)) {
+            Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
+            result => result.map_err(failed("remove a pod's link")),
+        }
+    }
+
     /// Waits until packets pass: the kernel makes a link and its bridge usable a moment after they were set up, and what is sent
     /// before is lost and sent again a second later.
     ///

@@ -26,18 +26,26 @@ impl Networks {
         let lock = self.lock()?;
         self.clear(&lock, &request.pod_id)?;
         self.register(&lock, request)?;
-        let result = self.make(&lock, &mut links, request, &definitions);
-        if result.is_err() {
-            // The first error is the one to tell; what could not be undone stays registered for the next teardown.
-            let _ = self.clear(&lock, &request.pod_id);
-        }
+        let made = self.make(&lock, &mut links, request, &definitions);
         drop(lock);
-        let status = result?;
-        links.wait_until_usable(&definitions)?;
-        self.wait_for_names(request, &definitions).inspect_err(|_| {
-            let _ = self.teardown(&request.pod_id);
-        })?;
-        Ok(status)
+        let ready = made.and_then(|status| {
+            links.wait_until_usable(&definitions)?;
+            self.wait_for_names(request, &definitions)?;
+            Ok(status)
+        });
+        if ready.is_err() {
+            self.undo(&mut links, request);
+        }
+        ready
+    }
+
+    /// Leaves nothing of a setup that failed. The first error is the one to tell; what could not be undone stays registered for
+    /// the next teardown, or goes with the pod's namespace.
+    fn undo(&self, links: &mut Links, request: &SetupRequest) {
+        let _ = self.teardown(&request.pod_id);
+        for index in 0..request.attachments.len() {
+            let _ = links.detach(index);
+        }
     }
 
     /// Takes the pod's rules and names away. Its links go with its namespace, which the caller unpins; bridges stay (see

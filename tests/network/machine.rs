@@ -113,6 +113,9 @@ impl Drop for Machine {
         while podkin::sys::lock::FileLock::is_held(&run.join("names.lock")).unwrap_or(false) {
             std::thread::sleep(Duration::from_millis(5));
         }
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let _ = namespace::unpin(&entry.path());
+        }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
