@@ -375,7 +375,7 @@ fn health(container: &ContainerView) -> &'static str {
 
 /// When it was made, as podman's `CreatedAt` has it.
 fn created_at(time: jiff::Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M:%S.%f +0000 UTC").to_string()
+    time.strftime("%Y-%m-%d %H:%M:%S.%9f +0000 UTC").to_string()
 }
 
 /// Inode numbers of the namespaces of a running container, by the names podman gives them.
