@@ -11,6 +11,7 @@ pub mod container;
 pub mod context;
 pub mod error;
 pub mod events;
+pub mod explain;
 pub mod filter;
 pub mod image;
 pub mod info;
@@ -75,6 +76,7 @@ pub enum Command {
     Version(version::VersionArgs),
     System(system::SystemArgs),
     Completion(completion::CompletionArgs),
+    Explain(explain::ExplainArgs),
     #[command(hide = true)]
     Play(kube::PlayAlias),
     #[command(hide = true)]
@@ -145,6 +147,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Version(args) => version::run(&args),
         Command::System(args) => system::run(globals, &args),
         Command::Completion(args) => completion::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Play(kube::PlayAlias { command: kube::PlayAliasCommand::Kube(args) }) => {
             kube::play::run(globals, &args)
         }

@@ -4,6 +4,7 @@ use super::{Engine, EngineError};
 use crate::model::kube;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,11 +74,13 @@ fn read(input: &Input) -> Result<kube::Input, EngineError> {
 fn read_file(path: &Path) -> Result<kube::Input, EngineError> {
     let name = path.display().to_string();
     let fail = |source| EngineError::Read { name: name.clone(), source };
-    let text = std::fs::read_to_string(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(fail)?;
+    file.take(LARGEST).read_to_end(&mut bytes).map_err(fail)?;
     let absolute = path.canonicalize().map_err(fail)?;
     // A pipe, as from `<(...)`, is no place to come back to.
     let path = absolute.is_file().then_some(absolute);
-    Ok(kube::Input { name, path, text })
+    Ok(kube::Input::from_bytes(name, path, &bytes))
 }
 
 fn fetch(url: &str) -> Result<String, EngineError> {

@@ -5,7 +5,7 @@ use super::super::error::{CommandError, Exit};
 use super::super::output::{Style, notice};
 use crate::engine::{Engine, Input, LoadRequest};
 use crate::model::Application;
-use crate::model::diagnostic::{Diagnostic, Severity, Sources};
+use crate::model::diagnostic::{Diagnostic, Format, Severity, Sources, has_errors, render};
 use std::io::{IsTerminal, Read};
 
 /// Standard input that cannot be read.
@@ -35,44 +35,36 @@ fn read_stdin() -> Result<String, CommandError> {
     if std::io::stdin().is_terminal() {
         notice("reading YAML from standard input, end it with Ctrl-D");
     }
-    let mut text = String::new();
-    let read = std::io::stdin().lock().read_to_string(&mut text);
-    read.map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => CommandError::invalid(StdinError(error)),
-        _ => CommandError::engine(StdinError(error)),
-    })?;
-    Ok(text)
-}
-
-/// A finding with its place; more than a line when there is more to say.
-fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
-    let label = match diagnostic.severity {
-        Severity::Error => style.error("error"),
-        Severity::Warning => style.warning("warning"),
-        Severity::Info => style.dim("info"),
-    };
-    let mut text = format!("{label}[{}]: {}", diagnostic.code, diagnostic.message);
-    if let Some((span, _)) = &diagnostic.primary {
-        let before = &sources.text(span.source)[..span.start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        text.push_str(&format!("\n  at {}:{line}:{column}", sources.name(span.source)));
-    }
-    if let Some(hint) = &diagnostic.hint {
-        text.push_str(&format!("\n{} {hint}", style.hint("hint:")));
-    }
-    text
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|error| CommandError::engine(StdinError(error)))?;
+    Ok(crate::model::yaml::decode(&bytes))
 }
 
 /// Reads and checks; says every finding on standard error, and fails with 2 when one of them is an error.
 pub fn load(engine: &mut Engine, request: &LoadRequest) -> Result<Application, CommandError> {
     let loaded = engine.load(request).map_err(|error| explain(engine, error))?;
-    let style = Style::stderr();
-    for diagnostic in &loaded.diagnostics {
-        notice(render(diagnostic, &loaded.sources, style));
-    }
+    say(&loaded.diagnostics, &loaded.sources);
     match loaded.application {
-        Some(application) if loaded.diagnostics.iter().all(|d| d.severity != Severity::Error) => Ok(application),
+        Some(application) if !has_errors(&loaded.diagnostics) => Ok(application),
         _ => Err(CommandError::silent(Exit::InvalidInput)),
+    }
+}
+
+/// Shows what is wrong with its lines, and what is only worth knowing in one line each.
+fn say(diagnostics: &[Diagnostic], sources: &Sources) {
+    let (notes, problems): (Vec<_>, Vec<_>) = diagnostics.iter().cloned().partition(|d| d.severity == Severity::Info);
+    let human = Format::Human { colour: Style::stderr().is_coloured() };
+    for text in [render(&problems, sources, human), render(&notes, sources, Format::Concise)] {
+        if !text.is_empty() {
+            notice(text.strip_suffix('\n').unwrap_or(&text));
+        }
+    }
+    let errors = problems.iter().filter(|d| d.severity == Severity::Error);
+    if let Some(first) = errors.clone().next() {
+        let count = match errors.count() {
+            1 => "1 problem".to_owned(),
+            many => format!("{many} problems"),
+        };
+        notice(format!("{count}, nothing was changed; `podkin explain {}` tells more", first.code));
     }
 }
