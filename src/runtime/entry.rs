@@ -82,9 +82,13 @@ impl Entry {
     /// root, directory and user, and still its privileges.
     pub(crate) fn run(&self) -> ! {
         let failure = self.attempt();
-        let code = failure.kind.exit_code();
-        report::send(std::fs::File::from(self.report_copy()), &failure);
-        process::exit_now(code)
+        self.fail(&failure)
+    }
+
+    /// Reports that the program was not executed, and ends the process.
+    pub(crate) fn fail(&self, failure: &ExecFailure) -> ! {
+        report::send(std::fs::File::from(self.report_copy()), failure);
+        process::exit_now(failure.kind.exit_code())
     }
 
     fn report_copy(&self) -> OwnedFd {

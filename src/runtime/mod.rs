@@ -10,12 +10,14 @@
 //! ```
 //!
 //! `create` leaves nothing mounted outside: the launcher's mount namespace ends with the launcher, and the container keeps its
-//! own. Signals go by pidfd and waiting is the parent's affair: neither is here.
+//! own. `exec` runs further processes, `pause` holds a shared pid namespace. Signals go by pidfd and waiting is the parent's affair: neither is here.
 
 pub mod cgroup;
 pub mod config;
 mod entry;
+pub mod exec;
 mod libcontainer;
+pub mod pause;
 mod record;
 pub mod report;
 mod rootfs;

@@ -149,3 +149,28 @@ pub fn read_signalfd(fd: impl std::os::fd::AsFd) -> io::Result<Option<i32>> {
         Err(error) => Err(error.into()),
     }
 }
+
+/// Ignores a signal; ignoring SIGCHLD has the kernel reap this process's children.
+pub fn ignore(signal: i32) -> io::Result<()> {
+    // SAFETY: a zeroed sigaction with SIG_IGN as handler is a valid one; no old action is asked for.
+    let result = unsafe {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+        action.sa_sigaction = libc::SIG_IGN;
+        libc::sigaction(signal, &action, std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Blocks these signals and waits until one of them comes; gives its number.
+pub fn wait_for(signals: &[i32]) -> io::Result<i32> {
+    let set = set_of(signals);
+    let mut signal = 0;
+    // SAFETY: `set` is an initialised set, `signal` a live integer of this frame; no old mask is asked for.
+    let result = unsafe {
+        match libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) {
+            0 => libc::sigwait(&set, &mut signal),
+            error => error,
+        }
+    };
+    if result == 0 { Ok(signal) } else { Err(io::Error::from_raw_os_error(result)) }
+}

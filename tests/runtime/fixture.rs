@@ -3,6 +3,7 @@
 use podkin::runtime::config::{
     CgroupResources, ContainerConfig, Namespaces, PidNamespace, Process, Rootfs, Seccomp, UserSpec,
 };
+use podkin::runtime::exec::{ExecError, ExecRequest, ExecTarget, exec};
 use podkin::runtime::report::{self, ExecFailure};
 use podkin::runtime::{Created, Libcontainer, Runtime, RuntimeError, Stdio};
 use podkin::sys::process::{self, Child, Exit};
@@ -239,4 +240,34 @@ pub fn expect_no_children() {
 /// Whether anything is mounted below a directory in this mount namespace.
 pub fn is_mounted_below(dir: &Path) -> bool {
     fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&*dir.to_string_lossy())
+}
+
+impl Running<'_> {
+    pub fn target(&self) -> ExecTarget {
+        let ticks = process::start_ticks(self.child.pid).unwrap();
+        ExecTarget::open(&self.run_dir, self.child.pid, ticks).unwrap()
+    }
+
+    /// Runs a command in the container and collects its output.
+    pub fn exec(&self, request: &ExecRequest) -> Result<Outcome, ExecError> {
+        let (output, write) = process::pipe().unwrap();
+        let null = OwnedFd::from(fs::File::open("/dev/null").unwrap());
+        let stdio = Stdio::Descriptors { stdin: null, stdout: write.try_clone().unwrap(), stderr: write };
+        let executed = exec(&self.target(), request, stdio)?;
+        let mut text = String::new();
+        fs::File::from(output).read_to_string(&mut text).unwrap();
+        let exit = process::wait(&executed.child.pidfd).unwrap();
+        Ok(Outcome { exit, output: text, failure: None })
+    }
+
+    /// What a script prints when it is executed in the container; panics unless it succeeds.
+    pub fn exec_output(&self, script: &str) -> String {
+        let outcome = self.exec(&shell_request(script)).unwrap_or_else(|error| panic!("exec: {error}"));
+        assert_eq!(outcome.exit, Exit::Code(0), "output: {}", outcome.output);
+        outcome.output
+    }
+}
+
+pub fn shell_request(script: &str) -> ExecRequest {
+    ExecRequest { args: vec!["/bin/sh".into(), "-c".into(), script.into()], ..ExecRequest::default() }
 }

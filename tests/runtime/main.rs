@@ -5,6 +5,7 @@
 
 mod attacks;
 mod bench;
+mod executes;
 mod fixture;
 mod hardening;
 mod lifecycle;
@@ -29,7 +30,7 @@ fn main() {
         return;
     }
     let words: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let all: Vec<Test> = [lifecycle::TESTS, hardening::TESTS, attacks::TESTS].concat();
+    let all: Vec<Test> = [lifecycle::TESTS, executes::TESTS, hardening::TESTS, attacks::TESTS].concat();
     let chosen: Vec<Test> = all
         .into_iter()
         .filter(|(name, _)| words.is_empty() || words.iter().any(|w| name.contains(w.as_str())))

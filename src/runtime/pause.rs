@@ -1,0 +1,51 @@
+//! The process that holds a pid namespace shared by the containers of a pod (`shareProcessNamespace`).
+
+use super::RuntimeError;
+use crate::sys::capability::{self, Capabilities};
+use crate::sys::namespace::{self, Kinds};
+use crate::sys::process::{self, Child};
+use crate::sys::signal;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Forks a process that is pid 1 of a new pid namespace, and pins that at `pin`.
+///
+/// It reaps what the namespace orphans, ends on SIGTERM or SIGINT (and with it everything in the namespace), has no
+/// capabilities and no descriptors. It is a fork of the caller, so it costs the few pages that it writes to.
+///
+/// # Panics
+/// When the calling process has more than one thread.
+pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
+    let fail = |action| move |source| RuntimeError::System { action, source };
+    let own = File::open("/proc/self/ns/pid").map_err(fail("open own pid namespace"))?;
+    namespace::unshare(Kinds::PID).map_err(fail("make a pid namespace"))?;
+    let child = process::fork_child(|| match hold() {
+        Ok(()) => 0,
+        Err(_) => 1,
+    });
+    namespace::setns_fd(&own, Kinds::PID).map_err(fail("return to own pid namespace"))?;
+    let child = child.map_err(fail("fork the holder of a pid namespace"))?;
+    let source = PathBuf::from(format!("/proc/{}/ns/pid", child.pid));
+    if let Err(source) = namespace::pin(&source, pin) {
+        let _ = process::pidfd_kill(&child.pidfd);
+        let _ = process::wait(&child.pidfd);
+        return Err(RuntimeError::Path { action: "pin the pid namespace at", path: pin.to_owned(), source });
+    }
+    Ok(child)
+}
+
+fn hold() -> io::Result<()> {
+    process::set_not_dumpable()?;
+    rustix::process::setsid()?;
+    rustix::process::chdir("/")?;
+    // Before descriptors go: these look into /proc.
+    process::set_title("podkin-pause")?;
+    rustix::thread::set_name(c"podkin-pause")?;
+    process::close_inherited(&process::open_descriptors()?);
+    signal::ignore(libc::SIGCHLD)?;
+    capability::limit_bounding(Capabilities::NONE)?;
+    capability::set(Capabilities::NONE)?;
+    signal::wait_for(&[libc::SIGTERM, libc::SIGINT])?;
+    Ok(())
+}
