@@ -5,7 +5,7 @@
 //! So the supervisor holds a bound socket for each port of its pods: it does not listen (a connection that arrives before the
 //! rules do is refused and not left hanging), and it lets nobody else bind.
 
-use super::{Cause, NetworkError};
+use super::{Cause, NetworkError, Networks};
 use crate::model::container::Protocol;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
@@ -54,7 +54,7 @@ pub struct Reservation {
 
 /// Binds each port in the host's network namespace and keeps it.
 ///
-/// To be called before [`super::Networks::setup`] by the process that stays, and dropped after [`super::Networks::teardown`].
+/// To be called before [`Networks::setup`] by the process that stays, and dropped after [`Networks::teardown`].
 ///
 /// # Errors
 /// [`NetworkError::PortInUse`] for the first port somebody else has; [`NetworkError::PortRefused`] when the address is not one
@@ -74,6 +74,20 @@ pub fn reserve(ports: &[PublishedPort]) -> Result<Reservation, NetworkError> {
         }
     }
     Ok(Reservation { _sockets: sockets })
+}
+
+impl Networks {
+    /// As [`reserve`]; when a pod of this root has the port, the error names it.
+    pub fn reserve(&self, ports: &[PublishedPort]) -> Result<Reservation, NetworkError> {
+        reserve(ports).map_err(|error| {
+            let NetworkError::PortInUse { port, protocol, address, by: None } = error else { return error };
+            let wanted = PublishedPort { host_port: port, container_port: port, protocol, host_ip: address };
+            // Not being able to tell who has it is no reason to hide that somebody has.
+            let pods = self.all_registered().unwrap_or_default();
+            let holder = pods.into_iter().find(|pod| pod.ports.iter().any(|port| port.clashes_with(&wanted)));
+            NetworkError::PortInUse { port, protocol, address, by: holder.map(|pod| pod.pod_name) }
+        })
+    }
 }
 
 fn hold(port: &PublishedPort) -> Result<OwnedFd, Errno> {

@@ -11,7 +11,7 @@ use super::machine::{self, Action, Exit, Goal, Hook, Index, Input, Machine, Now,
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
 use super::{adopt, hook, lower, probe, publish, sandbox, volume};
-use crate::network::{Reservation, reserve};
+use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
 use std::cell::RefCell;
@@ -341,7 +341,7 @@ async fn make_sandbox(
     let other = |message: String| StartFailure { kind: FailureKind::Other, message };
     reach("supervisor.sandbox.make");
     if let Some(request) = sandbox::network_request(record) {
-        let held = reserve(&request.ports);
+        let held = context.networks.reserve(&request.ports);
         let held = held.map_err(|e| StartFailure { kind: FailureKind::PortInUse, message: chain(&e) })?;
         *reservation.borrow_mut() = Some(held);
     }
