@@ -126,7 +126,7 @@ mod tests {
         std::fs::set_permissions(&diff, std::fs::Permissions::from_mode(0o751)).unwrap();
         for _ in 0..2 {
             let rootfs = rootfs(&layout, "c1", &image).unwrap();
-            assert_eq!(rootfs.layers, [diff.clone()]);
+            assert_eq!(rootfs.layers, std::slice::from_ref(&diff));
             for path in [&rootfs.init, &rootfs.upper] {
                 assert_eq!(std::fs::metadata(path).unwrap().mode() & 0o7777, 0o751);
             }

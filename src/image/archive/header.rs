@@ -86,15 +86,27 @@ impl RawHeader {
         Ok((part(329..337, "devmajor")?, part(337..345, "devminor")?))
     }
 
-    /// GNU sparse: the regions in the header, whether more follow in blocks of their own, the real size.
-    pub fn gnu_sparse(&self) -> Result<(Vec<(u64, u64)>, bool, u64), TarError> {
-        let regions = sparse_regions(&self.block[386..482])?;
-        Ok((regions, self.block[482] != 0, unsigned(self.number(483..495, "realsize")?, "realsize")?))
+    pub fn gnu_sparse(&self) -> Result<GnuSparse, TarError> {
+        Ok(GnuSparse {
+            regions: sparse_regions(&self.block[386..482])?,
+            more: self.block[482] != 0,
+            size: unsigned(self.number(483..495, "realsize")?, "realsize")?,
+        })
     }
 
     fn number(&self, range: std::ops::Range<usize>, field: &'static str) -> Result<i64, TarError> {
         number(&self.block[range]).ok_or(TarError::Field(field))
     }
+}
+
+/// What a GNU header says of a sparse file.
+pub(super) struct GnuSparse {
+    /// Offset and length of the first regions.
+    pub regions: Vec<(u64, u64)>,
+    /// More follow in blocks of their own.
+    pub more: bool,
+    /// The real size of the file.
+    pub size: u64,
 }
 
 /// Regions of one block of a GNU sparse map, 24 bytes each; an empty one ends them.

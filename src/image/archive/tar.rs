@@ -1,6 +1,6 @@
 //! Reading tar: ustar, PAX and GNU archives as a stream of entries, every ambiguity an error.
 
-use super::header::{BLOCK, Extended, RawHeader, check_global, sparse_regions};
+use super::header::{BLOCK, Extended, GnuSparse, RawHeader, check_global, sparse_regions};
 use std::io::{self, BufRead};
 
 /// What an archive may ask of us before it is refused.
@@ -247,7 +247,7 @@ impl<R: Source> TarReader<R> {
         if !header.is_gnu() {
             return Err(TarError::Sparse);
         }
-        let (mut regions, mut more, size) = header.gnu_sparse()?;
+        let GnuSparse { mut regions, mut more, size } = header.gnu_sparse()?;
         // Further map blocks stand before the data and are not counted in its size.
         while more {
             let block = self.block()?.ok_or(TarError::Truncated)?;
@@ -276,7 +276,11 @@ impl<R: Source> TarReader<R> {
         let mut digits = String::new();
         while numbers.len() < wanted {
             let mut block = Vec::with_capacity(BLOCK);
-            if self.read(BLOCK as u64, |bytes| Ok(block.extend_from_slice(bytes)))? != BLOCK as u64 {
+            let read = self.read(BLOCK as u64, |bytes| {
+                block.extend_from_slice(bytes);
+                Ok(())
+            })?;
+            if read != BLOCK as u64 {
                 return Err(TarError::Sparse);
             }
             for byte in block {

@@ -152,24 +152,24 @@ impl ImageStore<'_> {
         }
         Ok(GraphDriver { name: "overlay".into(), data })
     }
-}
 
-/// Steps of an image with the sizes of their layers, the newest first.
-pub fn inspect_history(store: &ImageStore<'_>, text: &str) -> Result<Vec<(History, u64)>, ImageError> {
-    let found = store.find(text)?;
-    let connection = store.database.connection();
-    let document = ConfigDocument::parse(stored(connection, &found.id)?.config.as_bytes())?;
-    let query = "SELECT size FROM layers JOIN image_layers USING (chain) WHERE image = ? ORDER BY position";
-    let mut statement = connection.prepare(query)?;
-    let sizes: Vec<i64> = statement.query_map([&found.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut sizes = sizes.into_iter();
-    let step = |entry: History| {
-        let size = if entry.empty_layer { 0 } else { sizes.next().unwrap_or(0) };
-        (entry, size as u64)
-    };
-    let mut steps: Vec<_> = document.history.into_iter().map(step).collect();
-    steps.reverse();
-    Ok(steps)
+    /// Steps of an image with the sizes of their layers, the newest first.
+    pub fn history(&self, text: &str) -> Result<Vec<(History, u64)>, ImageError> {
+        let found = self.find(text)?;
+        let connection = self.database.connection();
+        let document = ConfigDocument::parse(stored(connection, &found.id)?.config.as_bytes())?;
+        let query = "SELECT size FROM layers JOIN image_layers USING (chain) WHERE image = ? ORDER BY position";
+        let mut statement = connection.prepare(query)?;
+        let sizes: Vec<i64> = statement.query_map([&found.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut sizes = sizes.into_iter();
+        let step = |entry: History| {
+            let size = if entry.empty_layer { 0 } else { sizes.next().unwrap_or(0) };
+            (entry, size as u64)
+        };
+        let mut steps: Vec<_> = document.history.into_iter().map(step).collect();
+        steps.reverse();
+        Ok(steps)
+    }
 }
 
 struct Stored {

@@ -19,7 +19,7 @@ mod tests;
 pub(super) use add::NewImage;
 pub use add::{ImportOptions, Loaded};
 pub use check::{Problem, ProblemKind};
-pub use inspect::{ImageInspect, ImageSummary, inspect_history};
+pub use inspect::{ImageInspect, ImageSummary};
 pub use remove::Removed;
 
 use super::error::ImageError;
