@@ -48,3 +48,13 @@ pub const UNSUPPORTED: &str = "K302";
 pub const PARTLY: &str = "K303";
 /// Refused because it would reach beyond the pod.
 pub const UNSAFE: &str = "K304";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_code_is_explained() {
+        let used = include_str!("codes.rs").split('"').filter(|word| word.len() == 4 && word.starts_with('K'));
+        let unexplained: Vec<_> = used.filter(|code| crate::model::diagnostic::explain(code).is_none()).collect();
+        assert!(unexplained.is_empty(), "{unexplained:?}");
+    }
+}

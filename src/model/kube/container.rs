@@ -76,7 +76,12 @@ pub(super) fn lower(
             at.field(field).on_key(Diagnostic::error(codes::CONFLICT, message).hint(hint), "");
         }
     }
-    let ports = port::lower_all(&at.field("ports"), ports.unwrap_or_default(), around.host_network);
+    let ports_at = at.field("ports");
+    let mut ports = port::lower_all(&ports_at, ports.unwrap_or_default(), around.host_network);
+    if init && !sidecar {
+        ports_at.no_effect(!ports.is_empty(), "an init container ends before the pod serves");
+        ports.clear();
+    }
     let probe = |field: &str, probe: Option<core::Probe>, kind| probe::probe(&at.field(field), probe?, kind, &ports);
     let security = security_context.map(|c| security::container(&at.field("securityContext"), c)).unwrap_or_default();
     let env_from = env::env_from(&at.field("envFrom"), env_from.unwrap_or_default());

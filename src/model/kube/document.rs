@@ -2,7 +2,7 @@
 
 use super::kinds::{Kind, stranger};
 use super::spot::{Spot, did_you_mean};
-use super::{Input, Session, Validation, codes};
+use super::{Input, Session, codes};
 use crate::model::application::{DocumentRange, Source};
 use crate::model::diagnostic::{Diagnostic, Severity, Sources, Span};
 use crate::model::yaml::{self, Budgets, Dialect, Node, Value};
@@ -81,6 +81,7 @@ impl Reader<'_> {
     }
 
     fn add_items(&mut self, node: Node, depth: usize) {
+        check_list(&Spot::root(self.session, "List", &node), &node);
         for item in node.entry("items").map(|e| e.value.items()).unwrap_or_default() {
             self.add(item.clone(), item.span, depth + 1);
         }
@@ -124,6 +125,28 @@ fn check_header(at: &Spot<'_>, node: &Node, kind: &str) -> bool {
     !kind.is_empty()
 }
 
+/// Checks what a `List` consists of; its items are objects of their own.
+fn check_list(at: &Spot<'_>, node: &Node) {
+    const FIELDS: [&str; 4] = ["apiVersion", "kind", "metadata", "items"];
+    match node.get("items") {
+        Some(items) if matches!(items.value, Value::Sequence(_)) => {}
+        Some(items) => {
+            let message = format!("`items` must be a list, and this is {}", items.kind_name());
+            at.field("items").wrong(codes::HEADER, message);
+        }
+        None => at.missing("items"),
+    }
+    if let Some(version) = node.get("apiVersion").and_then(Node::as_str).filter(|v| *v != "v1") {
+        report_version(at, "List", version, "v1", "write `apiVersion: v1`".to_owned());
+    }
+    for entry in node.entries().iter().filter(|e| !FIELDS.contains(&&*e.key.text)) {
+        let Some(severity) = at.session.validate.severity_of_unknown() else { return };
+        let diagnostic = Diagnostic::new("K101", severity, format!("unknown field `{}` in List", entry.key.text));
+        let label = did_you_mean(&entry.key.text, FIELDS.into_iter()).unwrap_or_default();
+        at.field(&entry.key.text).on_key(diagnostic, label);
+    }
+}
+
 fn is_compose(node: &Node) -> bool {
     node.get("services").is_some_and(|s| matches!(s.value, Value::Mapping(_)))
 }
@@ -137,28 +160,24 @@ fn check_version(at: &Spot<'_>, kind: Kind, node: &mut Node) {
     if version == expected {
         return;
     }
-    let message = format!("{} is not in `{}`", kind.name(), super::spot::shown(&version));
     let old = ["extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"].contains(&version.as_str());
     let hint = match old && kind == Kind::Deployment {
         true => format!("Kubernetes 1.16 removed `{version}`; write `apiVersion: {expected}`, and set `spec.selector`"),
         false => format!("write `apiVersion: {expected}`"),
     };
-    let label = did_you_mean(&version, [expected].into_iter()).unwrap_or_default();
-    let severity = match at.session.validate {
-        Validation::Strict => Severity::Error,
-        Validation::Warn => Severity::Warning,
-        Validation::Ignore => Severity::Info,
-    };
-    at.field("apiVersion").on_value(Diagnostic::new(codes::API_VERSION, severity, message).hint(hint), label);
+    report_version(at, kind.name(), &version, expected, hint);
     entry.value.value = Value::String(expected.into());
 }
 
+fn report_version(at: &Spot<'_>, kind: &str, version: &str, expected: &str, hint: String) {
+    let message = format!("{kind} is not in `{}`", super::spot::shown(version));
+    let label = did_you_mean(version, [expected].into_iter()).unwrap_or_default();
+    let severity = at.session.validate.severity_of_unsupported();
+    at.field("apiVersion").on_value(Diagnostic::new(codes::API_VERSION, severity, message).hint(hint), label);
+}
+
 fn report_stranger(at: &Spot<'_>, kind: &str, name: &str) {
-    let severity = match at.session.validate {
-        Validation::Strict => Severity::Error,
-        Validation::Warn => Severity::Warning,
-        Validation::Ignore => return,
-    };
+    let Some(severity) = at.session.validate.severity_of_unknown() else { return };
     let words = stranger(kind);
     let mut diagnostic = Diagnostic::new(codes::KIND, severity, words.message).hint(words.hint);
     if severity == Severity::Error {

@@ -148,6 +148,18 @@ pub(super) fn field_ref(at: &Spot<'_>, field: core::ObjectFieldSelector, in_file
             at.wrong_hint(codes::VALUE, message, format!("name one: `{field_path}['key']`"));
             None
         }
+        Some(
+            FieldPath::NodeName
+            | FieldPath::ServiceAccountName
+            | FieldPath::HostIp
+            | FieldPath::HostIps
+            | FieldPath::PodIp
+            | FieldPath::PodIps,
+        ) if in_file => {
+            let message = format!("`{field_path}` can be the value of a variable, not of a file");
+            at.wrong_hint(codes::VALUE, message, "files can have fields of `metadata`");
+            None
+        }
         Some(_) => Some(EnvValue::Field(field_path)),
         None => {
             let error = Diagnostic::error(codes::VALUE, format!("a pod has no field `{field_path}` to refer to"));
@@ -195,8 +207,8 @@ fn check_divisor(at: &Spot<'_>, divisor: &str, resource: ResourceName) {
     const BYTES: [&str; 13] = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
     let allowed: &[&str] = if resource == ResourceName::Cpu { &CPU } else { &BYTES };
     let quantity = divisor.parse::<Quantity>();
-    let same = |other: &&str| other.parse::<Quantity>() == quantity;
-    if divisor.is_empty() || quantity == Ok(Quantity::ZERO) || allowed.iter().any(|other| same(&other)) {
+    let same = |other: &str| other.parse::<Quantity>() == quantity;
+    if divisor.is_empty() || quantity == Ok(Quantity::ZERO) || allowed.iter().any(|other| same(other)) {
         return;
     }
     let message = format!("`{}` is no divisor of this resource", super::spot::shown(divisor));

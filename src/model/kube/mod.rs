@@ -76,11 +76,27 @@ pub enum Validation {
     Ignore,
 }
 
+impl Validation {
+    /// What an unknown field or kind is; `None` passes over it in silence.
+    fn severity_of_unknown(self) -> Option<Severity> {
+        match self {
+            Self::Strict => Some(Severity::Error),
+            Self::Warn => Some(Severity::Warning),
+            Self::Ignore => None,
+        }
+    }
+
+    /// What a field is that is valid and not supported.
+    fn severity_of_unsupported(self) -> Severity {
+        self.severity_of_unknown().unwrap_or(Severity::Info)
+    }
+}
+
 /// Options that change what the files ask for.
 #[derive(Clone, Default)]
 pub struct LoadOptions {
     pub validate: Validation,
-    /// Values of `--publish`.
+    /// Values of `--publish`: `[[ip:]hostPort:]containerPort[/protocol]`, ranges too; without a host port, the container's.
     pub publish: Vec<String>,
     /// `--publish-all`: every container port on the same port of the host.
     pub publish_all: bool,
@@ -267,11 +283,7 @@ impl<'a> Loader<'a> {
 
     /// The typed object; `None` when it cannot be read at all.
     fn read<T: serde::de::DeserializeOwned>(&mut self, object: &Object) -> Option<T> {
-        let unknown_fields = match self.session.validate {
-            Validation::Strict => Some(Severity::Error),
-            Validation::Warn => Some(Severity::Warning),
-            Validation::Ignore => None,
-        };
+        let unknown_fields = self.session.validate.severity_of_unknown();
         let secret = object.kind == Kind::Secret;
         let (read, diagnostics) = typed(&object.node, TypedOptions { object: &object.label, unknown_fields, secret });
         diagnostics.into_iter().for_each(|d| self.session.report(d));
@@ -306,7 +318,11 @@ impl<'a> Loader<'a> {
         publish::apply(self.session, &mut self.sources, &mut self.drafts, &options.publish, options.publish_all);
         references::check(self.session, &self.index);
         let ports = self.drafts.iter().flat_map(|draft| {
-            draft.ports.iter().flatten().map(|port| port::HostPort { pod: &draft.pod.name, draft: port })
+            draft.ports.iter().flatten().map(|port| port::HostPort {
+                pod: &draft.pod.name,
+                host_network: draft.pod.host_network,
+                draft: port,
+            })
         });
         port::check_clashes(ports).into_iter().for_each(|d| self.session.report(d));
         self.check_names(options.no_pod_prefix);

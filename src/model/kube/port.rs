@@ -6,7 +6,7 @@ use crate::model::diagnostic::Diagnostic;
 use crate::model::{Port, Protocol};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 /// A port and where it was asked for: in a file or by `--publish`.
@@ -141,34 +141,56 @@ pub(super) fn describe(port: u16, protocol: Protocol) -> String {
 pub(super) struct HostPort<'a> {
     /// Pod, for messages.
     pub pod: &'a str,
+    /// Whether the pod is on the host's network, where every port is the host's.
+    pub host_network: bool,
     pub draft: &'a DraftPort,
 }
 
-/// Reports host ports that two containers ask for; addresses overlap when they are equal or one of them is every address.
+impl HostPort<'_> {
+    fn number(&self) -> Option<u16> {
+        let port = &self.draft.port;
+        if self.host_network { Some(port.container_port) } else { port.host_port }
+    }
+
+    /// Addresses overlap when they are equal or one of them is every address.
+    fn overlaps(&self, other: &HostPort<'_>) -> bool {
+        match (self.draft.port.host_ip, other.draft.port.host_ip) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        }
+    }
+}
+
+/// Reports host ports that two containers ask for.
 pub(super) fn check_clashes<'a>(wanted: impl Iterator<Item = HostPort<'a>>) -> Vec<Diagnostic> {
     let mut by_port: BTreeMap<(u16, Protocol), Vec<HostPort<'a>>> = BTreeMap::new();
     let mut found = Vec::new();
+    let mut reported = HashSet::new();
     for claim in wanted {
-        let port = &claim.draft.port;
-        let Some(host_port) = port.host_port else { continue };
-        let others = by_port.entry((host_port, port.protocol)).or_default();
-        let overlaps = |other: &&HostPort<'_>| match (other.draft.port.host_ip, port.host_ip) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        };
-        if let Some(first) = others.iter().find(overlaps) {
-            let name = describe(host_port, port.protocol);
-            let message = match first.pod == claim.pod {
-                true => format!("host port {name} is published twice by pod `{}`", claim.pod),
-                false => format!("host port {name} is published by pod `{}` and by pod `{}`", first.pod, claim.pod),
-            };
-            let mut error = Diagnostic::error(codes::PORT, message).at(claim.draft.mark.span, "");
-            error.path.clone_from(&claim.draft.mark.path);
-            found.push(
-                error.also(first.draft.mark.span, "first here").hint("publish one of them on another `hostPort`"),
-            );
+        let Some(number) = claim.number() else { continue };
+        let others = by_port.entry((number, claim.draft.port.protocol)).or_default();
+        if let Some(first) = others.iter().find(|other| claim.overlaps(other)) {
+            // A Deployment clashes with itself: that is said once, not for each pair of its pods.
+            if reported.insert((first.draft.mark.span, claim.draft.mark.span)) {
+                found.push(clash(number, first, &claim));
+            }
         }
         others.push(claim);
     }
     found
+}
+
+fn clash(number: u16, first: &HostPort<'_>, second: &HostPort<'_>) -> Diagnostic {
+    let name = describe(number, second.draft.port.protocol);
+    let (first_mark, mark) = (&first.draft.mark, &second.draft.mark);
+    let message = match first.pod == second.pod {
+        true => format!("host port {name} is published twice by pod `{}`", first.pod),
+        false => format!("host port {name} is published by pod `{}` and by pod `{}`", first.pod, second.pod),
+    };
+    let mut error = Diagnostic::error(codes::PORT, message).at(mark.span, "");
+    error.path.clone_from(&mark.path);
+    if first_mark.span == mark.span {
+        return error.hint("only one pod can have a port of the machine: leave it out, or set `replicas: 1`");
+    }
+    error.also(first_mark.span, "first here").hint("publish one of them on another `hostPort`")
 }

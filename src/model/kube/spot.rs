@@ -3,9 +3,9 @@
 //! Typed objects have no positions. The lowering walks them and the tree they came from side by side: a [`Spot`] is a path into
 //! the tree, linked to the spot of the parent on the stack, and finds its span only when there is something to say.
 
+use super::Session;
 use super::codes;
-use super::{Session, Validation};
-use crate::model::diagnostic::{Diagnostic, Severity, Span};
+use crate::model::diagnostic::{Diagnostic, Span};
 use crate::model::yaml::{Node, Path, PathElem, Place, Value};
 
 /// A field or element of an object, whether it is in the text or not.
@@ -175,7 +175,8 @@ impl<'a> Spot<'a> {
             Ok(()) => true,
             Err(reason) => {
                 let message = format!("`{}` is not a valid {what}: {reason}", shown(value));
-                self.on_value(Diagnostic::error(codes::FORM, message), "");
+                let label = mended(value, rule).map(|m| format!("did you mean `{m}`?")).unwrap_or_default();
+                self.on_value(Diagnostic::error(codes::FORM, message), label);
                 false
             }
         }
@@ -204,11 +205,7 @@ impl<'a> Spot<'a> {
     /// Says that this field is there and not supported: an error, a warning or a note, as `--validate` has it.
     pub fn unsupported(&self, present: bool, reason: &str, hint: &str) {
         if present {
-            let severity = match self.session.validate {
-                Validation::Strict => Severity::Error,
-                Validation::Warn => Severity::Warning,
-                Validation::Ignore => Severity::Info,
-            };
+            let severity = self.session.validate.severity_of_unsupported();
             let name = self.name();
             let message = format!("`{name}` is not supported: {reason}");
             self.on_key(Diagnostic::new(codes::UNSUPPORTED, severity, message).hint(hint), "");
@@ -260,6 +257,13 @@ pub(super) fn list<S: AsRef<str>>(names: &[S]) -> String {
     let quoted: Vec<_> = names.iter().take(MOST).map(|n| format!("`{}`", n.as_ref())).collect();
     let more = names.len().saturating_sub(MOST);
     if more > 0 { format!("{} and {more} more", quoted.join(", ")) } else { quoted.join(", ") }
+}
+
+/// The value with its usual slips mended, when that gives it the right form.
+fn mended(value: &str, rule: impl Fn(&str) -> Result<(), &'static str>) -> Option<String> {
+    let dashed = value.trim().to_lowercase().replace(['_', ' ', '.'], "-");
+    let candidates = [value.trim().to_owned(), dashed, format!("/{value}"), value.trim_start_matches('/').to_owned()];
+    candidates.into_iter().find(|candidate| candidate != value && rule(candidate).is_ok())
 }
 
 /// A value short enough for a message.

@@ -3,6 +3,7 @@ use crate::model::diagnostic::{Diagnostic, Sources};
 
 mod objects;
 mod pods;
+mod robust;
 mod rules;
 
 /// Loads one text as `a.yaml` in `/dir`.

@@ -64,10 +64,10 @@ pub(super) fn deployment(at: &Spot<'_>, object: apps::Deployment, base: &Path) -
     let mut draft = pod::lower(&spec_at, template_spec.unwrap_or_default(), of_pod, base, name_at.mark());
     draft.pod.workload = Some(name.clone());
     let names: Vec<_> = (1..=replicas).map(|n| pod_name(&name, n)).collect();
-    if let Some(longest) = names.last().filter(|n| !name.is_empty() && form::dns_subdomain(n).is_err()) {
-        if form::dns_subdomain(&name).is_ok() {
-            name_at.wrong(codes::FORM, format!("the name is too long: pod `{longest}` could not be named"));
-        }
+    if let Some(longest) =
+        names.last().filter(|n| form::dns_subdomain(&name).is_ok() && form::dns_subdomain(n).is_err())
+    {
+        name_at.wrong(codes::FORM, format!("the name is too long: pod `{longest}` could not be named"));
     }
     let drafts = names.iter().map(|name| {
         let mut draft = draft.clone();

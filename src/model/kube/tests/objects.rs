@@ -18,6 +18,9 @@ fn headers() {
             "apiVersion: v1\nkind: Service\nmetadata: {name: s}",
             &["K111", "kind `Service` is not supported yet", "hostPort"],
         ),
+        ("apiVersion: v1\nkind: List", &["K113", "`items`"]),
+        ("apiVersion: v1\nkind: List\nitems: {}", &["K110", "must be a list"]),
+        ("apiVersion: v1\nkind: List\nitems: []\nitemss: []", &["K101", "4:1", "did you mean `items`?"]),
         ("apiVersion: v1\nkind: PodList\nitems: []", &["K111", "`List`"]),
         ("apiVersion: example.com/v1\nkind: Widget", &["K111", "played kinds"]),
         ("apiVersion: apps/v1\nkind: ConfigMap\nmetadata: {name: m}", &["K112", "1:13", "`apiVersion: v1`"]),
@@ -32,7 +35,7 @@ fn headers() {
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {}", &["K113", "`containers`"]),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: []}", &["K113", "`containers`"]),
     ];
-    finds_each(table.map(|(text, parts)| ((text).to_string(), parts)));
+    finds_each(table.map(|(text, parts)| (text.to_owned(), parts)));
     finds("# nothing\n", &["K110", "nothing to play"]);
 }
 
@@ -88,9 +91,9 @@ fn config_maps() {
         ("data: {a: x}\nbinaryData: {a: AAE=}", &["K116", "in `data` and in `binaryData`"]),
         ("data: {a: 1}", &["error", "a"]),
     ];
-    finds_each(table.map(|(data, parts)| {
-        ((&format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\n{data}")).to_string(), parts)
-    }));
+    finds_each(
+        table.map(|(data, parts)| (format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\n{data}"), parts)),
+    );
 }
 
 #[test]

@@ -113,14 +113,17 @@ fn rules_of_deployments() {
         &["K118", "restart always"],
     );
     finds(
-        &deployment("replicas: 2", ", ports: [{containerPort: 80, hostPort: 80}]"),
+        &deployment("replicas: 9", ", ports: [{containerPort: 80, hostPort: 80}]"),
         &["K204", "`web-pod` and by pod `web-pod-2`"],
     );
     let two = format!("{}---\n{}", deployment("", ""), with_spec("").replace("name: p}", "name: web-pod}"));
     finds(&two, &["K205", "two pods would be named `web-pod`"]);
 }
 
-fn published(text: &str, publish: &[&str], all: bool) -> Result<Vec<Vec<(u16, Option<u16>)>>, Vec<String>> {
+/// Container and host port of each port of each pod, or what is found.
+type Published = Result<Vec<Vec<(u16, Option<u16>)>>, Vec<String>>;
+
+fn published(text: &str, publish: &[&str], all: bool) -> Published {
     let publish = publish.iter().map(|s| (*s).to_owned()).collect();
     let loaded = load_text(text, &LoadOptions { publish, publish_all: all, ..LoadOptions::default() });
     let found = shown(&loaded);

@@ -93,7 +93,7 @@ fn rules_of_probes() {
 #[test]
 fn rules_of_mounts() {
     let table = [
-        ("name: v, mountPath: data", &["K114", "absolute"][..]),
+        ("name: v, mountPath: data", &["K114", "absolute", "did you mean `/data`?"][..]),
         ("name: v, mountPath: ''", &["K113", "mountPath"]),
         ("name: v, mountPath: '/a:ro'", &["K114", "`readOnly: true`"]),
         ("name: v, mountPath: /a/../b", &["K114", "`..`"]),
@@ -139,12 +139,11 @@ fn rules_of_volumes() {
         ("secret: {}", &["K113", "secretName"]),
         ("downwardAPI: {items: [{path: a}]}", &["K118", "either"]),
         ("downwardAPI: {items: [{path: a, resourceFieldRef: {resource: limits.cpu}}]}", &["K113", "containerName"]),
+        ("downwardAPI: {items: [{path: a, fieldRef: {fieldPath: status.podIP}}]}", &["K115", "of `metadata`"]),
         ("projected: {sources: [{}]}", &["K118", "not 0"]),
         ("projected: {sources: [{serviceAccountToken: {path: token}}]}", &["K302", "API server"]),
     ];
-    finds_each(
-        table.map(|(volume, parts)| ((&with_spec(&format!("volumes: [{{name: v, {volume}}}]"))).to_string(), parts)),
-    );
+    finds_each(table.map(|(volume, parts)| (with_spec(&format!("volumes: [{{name: v, {volume}}}]")), parts)));
     finds(&with_spec("volumes: [{name: v}, {name: v}]"), &["K116", "declared twice", "5:"][..2]);
     finds(&with_spec("volumes: [{name: V_1}]"), &["K114", "lower-case"]);
 }
@@ -175,6 +174,7 @@ fn rules_of_pods() {
         ("dnsConfig: {nameservers: [1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4]}", &["K115", "at most 3"]),
         ("dnsConfig: {searches: [-a]}", &["K114"]),
         ("dnsConfig: {options: [{value: a}]}", &["K113", "name"]),
+        ("initContainers: [{name: i, image: i, ports: [{containerPort: 80, hostPort: 80}]}]", &["info[K301]", "ports"]),
         ("initContainers: [{name: c, image: i}]", &["K116", "two containers are named `c`"]),
         ("initContainers: [{name: i, image: i, livenessProbe: {tcpSocket: {port: 1}}}]", &["K118", "sidecar"]),
         ("initContainers: [{name: i, image: i, lifecycle: {preStop: {sleep: {seconds: 1}}}}]", &["K118", "lifecycle"]),
