@@ -261,7 +261,8 @@ pub(super) fn list<S: AsRef<str>>(names: &[S]) -> String {
 
 /// The value with its usual slips mended, when that gives it the right form.
 fn mended(value: &str, rule: impl Fn(&str) -> Result<(), &'static str>) -> Option<String> {
-    let dashed = value.trim().to_lowercase().replace(['_', ' ', '.'], "-");
+    let is_path = value.contains('/');
+    let dashed = if is_path { value.to_owned() } else { value.trim().to_lowercase().replace(['_', ' ', '.'], "-") };
     let candidates = [value.trim().to_owned(), dashed, format!("/{value}"), value.trim_start_matches('/').to_owned()];
     candidates.into_iter().find(|candidate| candidate != value && rule(candidate).is_ok())
 }
