@@ -8,8 +8,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     match args.get(1).and_then(|name| name.to_str()) {
-        Some("supervisor") => std::process::exit(supervisor::run(&args[2..])),
         Some(network::dns::COMMAND) => network::dns::run(args.into_iter().skip(2)),
+        Some(supervisor::COMMAND) => ExitCode::from(supervisor::run(&args[2..]) as u8),
         _ => cli::main(args),
     }
 }

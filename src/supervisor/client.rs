@@ -180,7 +180,7 @@ pub fn spawn(layout: &Layout, app: &str, launch: &Launch) -> Result<Connection, 
     let (ours, theirs) = UnixStream::pair().map_err(fail)?;
     let log = std::fs::OpenOptions::new().create(true).append(true).open(layout.supervisor_log(app)).map_err(fail)?;
     let mut child = Command::new(&launch.binary)
-        .arg("supervisor")
+        .arg(super::COMMAND)
         .arg("--root")
         .arg(&layout.root)
         .arg("--runroot")

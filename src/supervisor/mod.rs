@@ -45,5 +45,8 @@ pub use failpoints::FAILPOINTS;
 pub use lower::signal_number;
 pub use process::run;
 
+/// Name of the hidden sub-command.
+pub const COMMAND: &str = "supervisor";
+
 /// Exit code of a supervisor that found another one living.
 pub const EXIT_BUSY: i32 = 75;

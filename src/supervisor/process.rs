@@ -61,6 +61,7 @@ struct Arguments {
 /// `args` are those after the sub-command: `--root R --runroot X --app ID [--fd N] [--back-off-ms BASE]`. Must be called before
 /// any thread was started.
 pub fn run(args: &[OsString]) -> i32 {
+    start_logging();
     match try_run(args) {
         Ok(()) => 0,
         Err(ProcessError::Busy) => EXIT_BUSY,
@@ -70,6 +71,18 @@ pub fn run(args: &[OsString]) -> i32 {
             1
         }
     }
+}
+
+/// Warnings and errors go to standard error, which is the supervisor's log. Forked children stay silent: what is their standard
+/// error may be a container's already, and they report in other ways.
+fn start_logging() {
+    let supervisor = std::process::id();
+    let writer = move || -> Box<dyn io::Write> {
+        if std::process::id() == supervisor { Box::new(io::stderr()) } else { Box::new(io::sink()) }
+    };
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false);
+    // A subscriber that is there already serves as well.
+    let _ = subscriber.with_max_level(tracing::Level::WARN).try_init();
 }
 
 fn try_run(args: &[OsString]) -> Result<(), ProcessError> {

@@ -1,0 +1,7 @@
+//! Pods of real containers under a supervisor, without an engine: records are written here, requests sent over the socket.
+
+mod common;
+mod supervisor {
+    pub mod fixture;
+    mod lifecycle;
+}
