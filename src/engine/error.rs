@@ -1,7 +1,9 @@
 //! Why an operation of the engine was refused or failed.
 
+use crate::generate::GenerateError;
 use crate::image::ImageError;
 use crate::network::NetworkError;
+use crate::storage::VolumeError;
 use crate::store::StoreError;
 use crate::supervisor::client::ClientError;
 use std::io;
@@ -69,6 +71,10 @@ pub enum EngineError {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     #[error("cannot {attempt} `{}`", path.display())]
     File { attempt: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -112,6 +118,8 @@ impl EngineError {
             | Self::Client(_)
             | Self::Network(_)
             | Self::Image(_)
+            | Self::Volume(_)
+            | Self::Generate(_)
             | Self::NewerStatus { .. }
             | Self::Read { .. }
             | Self::Fetch { .. }
@@ -138,6 +146,7 @@ impl EngineError {
             Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),
             Self::WrongState { state, .. } if state == "running" => Some("stop it first, or use `--force`".to_owned()),
             Self::Ambiguous { .. } => Some("give more digits of the id, or the name".to_owned()),
+            Self::Generate(GenerateError::Unknown { objects, .. }) => Some(format!("it has {}", objects.join(", "))),
             Self::Store(StoreError::Newer { .. }) => {
                 Some("use the podkin that wrote it, or another `--root`".to_owned())
             }

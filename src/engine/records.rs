@@ -21,7 +21,6 @@ use crate::store::volumes::{self, VolumeRow};
 use crate::store::{apps, pods};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
-use std::os::unix::fs::DirBuilderExt;
 
 /// Ids that a transaction needs, drawn before it begins.
 struct PodIds {
@@ -103,7 +102,7 @@ impl Engine {
             report(step(StepKind::StoreObject { kind, name: name.clone() }, StepState::Done));
         }
         for volume in &actions.volumes {
-            self.make_volume_directory(volume)?;
+            self.volume_store().ensure_directory(volume)?;
             report(step(StepKind::CreateVolume { volume: volume.clone() }, StepState::Done));
         }
         fault("engine.play.volumes")?;
@@ -116,9 +115,7 @@ impl Engine {
                 logged.extend(created(record));
             }
         }
-        if !logged.is_empty() {
-            self.log_events(&logged);
-        }
+        self.log_events(&logged);
         Ok(())
     }
 
@@ -143,14 +140,6 @@ impl Engine {
         let text = serde_json::to_vec(&found).expect("objects have string keys only");
         atomic::replace(&self.layout().pod_objects(&record.id), &text, Durability::Relaxed)?;
         Ok(())
-    }
-
-    /// `<root>/volumes/<name>/_data`, for everyone to enter as podman makes it.
-    pub(super) fn make_volume_directory(&self, name: &str) -> Result<(), EngineError> {
-        private_directory(&self.layout().volumes())?;
-        let path = self.layout().volume_data(name);
-        let fail = |source| EngineError::File { attempt: "make directory", path: path.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(fail)
     }
 }
 
@@ -187,14 +176,14 @@ fn store_object(
 /// A volume as its claim describes it; without a claim, by its name alone.
 fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
     let claim = request.application.claims.iter().find(|claim| claim.name == name).cloned().unwrap_or_default();
-    let mut options = claim.annotations;
-    if let Some(bytes) = claim.storage_request {
-        options.insert("storage".to_owned(), bytes.to_string());
-    }
+    let annotation = |key: &str| claim.annotations.get(&format!("volume.podman.io/{key}"));
+    // podman's annotations for the owner of the directory.
+    let owner = ["uid", "gid"].iter().filter_map(|key| annotation(key).map(|value| format!("{key}={value}")));
+    let options = owner.collect::<Vec<_>>().join(",");
     VolumeRow {
         name: name.to_owned(),
+        options: if options.is_empty() { BTreeMap::new() } else { [("o".to_owned(), options)].into() },
         labels: claim.labels,
-        options,
         created: jiff::Timestamp::now(),
         app: Some(app.to_owned()),
         anonymous: false,

@@ -4,6 +4,7 @@
 //! step can be repeated, so that whoever finds marked rows finishes what an interrupted command began.
 
 use super::{Engine, EngineError, fault};
+use crate::storage::{self, VolumeError};
 use crate::store::events::LoggedEvent;
 use crate::store::pods::{self, PodRow};
 use crate::store::record::PodPhase;
@@ -81,9 +82,15 @@ impl Engine {
     fn remove_directories(&self, row: &PodRow) -> Result<(), EngineError> {
         let layout = self.layout();
         for container in &row.record.containers {
-            remove_tree(&layout.container(&container.id))?;
+            let path = layout.container(&container.id);
+            storage::remove_container(layout, &container.id).map_err(|source| EngineError::File {
+                attempt: "remove",
+                path,
+                source,
+            })?;
         }
-        remove_tree(&layout.pod(&row.record.id))
+        let path = layout.pod(&row.record.id);
+        storage::discard(&path).map_err(|source| EngineError::File { attempt: "remove", path, source })
     }
 
     /// Finishes removals that were decided and not carried out. To be called with the application's lock held.
@@ -134,20 +141,15 @@ impl Engine {
     pub(super) fn remove_unused_volumes(&mut self, names: &[String]) -> Result<Vec<String>, EngineError> {
         let mut removed = Vec::new();
         for name in names {
-            if volumes::users(self.database.connection(), name)?.is_empty() {
-                self.remove_volume_now(name)?;
-                removed.push(name.clone());
+            match self.volume_store().remove(name) {
+                Ok(name) => removed.push(name),
+                Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
             }
         }
+        let logged: Vec<_> = removed.iter().map(|name| LoggedEvent::now("volume", "remove", name, name)).collect();
+        self.log_events(&logged);
         Ok(removed)
-    }
-
-    /// Data first: a row without data is mended by making the directory anew, data without a row is garbage.
-    pub(super) fn remove_volume_now(&mut self, name: &str) -> Result<(), EngineError> {
-        remove_tree(&self.layout().volumes().join(name))?;
-        self.database.write(|t| volumes::delete(t, name))?;
-        self.log_events(&[LoggedEvent::now("volume", "remove", name, name)]);
-        Ok(())
     }
 
     /// By the supervisor's last word alone.
@@ -174,6 +176,9 @@ impl Engine {
 
     /// Appends to the event log; a full disk must not fail what has been done.
     pub(super) fn log_events(&self, logged: &[LoggedEvent]) {
+        if logged.is_empty() {
+            return;
+        }
         if let Err(error) = events::append(self.layout(), logged) {
             tracing::warn!(%error, "cannot append to the event log");
         }

@@ -1,37 +1,28 @@
 //! Named volumes.
 
 use super::view::VolumeView;
-use super::{Engine, EngineError, Outcome, machine};
+use super::{Engine, EngineError, Outcome};
+use crate::storage::{NewVolume, Volume, VolumeError, VolumeStore};
 use crate::store::events::LoggedEvent;
-use crate::store::pods;
-use crate::store::volumes::{self, VolumeRow};
 use std::collections::BTreeMap;
 
 impl Engine {
+    pub(super) fn volume_store(&mut self) -> VolumeStore<'_> {
+        VolumeStore::new(&self.config.layout, &mut self.database)
+    }
+
     /// Every volume, by name.
     pub fn volumes(&mut self) -> Result<Vec<VolumeView>, EngineError> {
         self.recover()?;
-        let connection = self.database.connection();
-        let mut users = pods::volume_users(connection)?;
-        let rows = volumes::all(connection)?;
-        Ok(rows.into_iter().map(|row| self.volume_view(&mut users, row)).collect())
+        Ok(self.volume_store().list()?.into_iter().map(VolumeView::from).collect())
     }
 
     /// The volume of that name, or of the one name that begins so.
     pub fn volume(&mut self, name: &str) -> Result<VolumeView, EngineError> {
-        let mut all = self.volumes()?;
-        if let Some(exact) = all.iter().position(|volume| volume.name == name) {
-            return Ok(all.swap_remove(exact));
-        }
-        let mut matches: Vec<_> = all.into_iter().filter(|volume| volume.name.starts_with(name)).collect();
-        match matches.len() {
-            1 if !name.is_empty() => Ok(matches.remove(0)),
-            0 | 1 => Err(EngineError::NotFound { what: "volume", name: name.to_owned() }),
-            _ => Err(EngineError::Ambiguous {
-                what: "volume",
-                prefix: name.to_owned(),
-                matches: matches.into_iter().map(|volume| volume.name).collect(),
-            }),
+        self.recover()?;
+        match self.volume_store().find(name) {
+            Err(VolumeError::NotFound(name)) => Err(EngineError::NotFound { what: "volume", name }),
+            found => Ok(found?.into()),
         }
     }
 
@@ -44,25 +35,9 @@ impl Engine {
         ignore_existing: bool,
     ) -> Result<String, EngineError> {
         self.recover()?;
-        let name = match name {
-            Some(name) => checked(name)?,
-            None => machine::random_id(machine::LONG_ID)?,
-        };
-        let row = VolumeRow {
-            name: name.clone(),
-            labels,
-            options,
-            created: jiff::Timestamp::now(),
-            app: None,
-            anonymous: false,
-        };
-        // The directory first: a volume that is listed has its data.
-        self.make_volume_directory(&name)?;
-        if self.database.write(|t| volumes::insert(t, &row))? {
-            self.log_events(&[LoggedEvent::now("volume", "create", &name, &name)]);
-        } else if !ignore_existing {
-            return Err(EngineError::NameTaken { what: "volume", name, owner: None });
-        }
+        let new = NewVolume { name: name.map(str::to_owned), labels, options, app: None };
+        let name = self.volume_store().create(new, ignore_existing)?.name;
+        self.log_events(&[LoggedEvent::now("volume", "create", &name, &name)]);
         Ok(name)
     }
 
@@ -87,16 +62,14 @@ impl Engine {
     }
 
     fn remove_volume(&mut self, volume: &VolumeView, force: bool) -> Result<(), EngineError> {
-        if !volume.used_by.is_empty() {
-            if !force {
-                let by = volume.used_by.iter().map(|pod| format!("pod `{pod}`")).collect();
-                return Err(EngineError::InUse { what: "volume", name: volume.name.clone(), by });
-            }
+        if force && !volume.used_by.is_empty() {
             for outcome in self.remove_pods(&volume.used_by, true, true, None)? {
                 outcome.result?;
             }
         }
-        self.remove_volume_now(&volume.name)
+        let name = self.volume_store().remove(&volume.name)?;
+        self.log_events(&[LoggedEvent::now("volume", "remove", &name, &name)]);
+        Ok(())
     }
 
     /// Removes volumes nobody refers to and that match; their names. Keys: `label`, `label!`, `until` (a timestamp), `name`.
@@ -111,18 +84,12 @@ impl Engine {
         }
         self.remove_unused_volumes(&names)
     }
+}
 
-    fn volume_view(&self, users: &mut BTreeMap<String, Vec<String>>, row: VolumeRow) -> VolumeView {
-        let VolumeRow { name, labels, options, created, app: _, anonymous } = row;
-        VolumeView {
-            mountpoint: self.layout().volume_data(&name),
-            used_by: users.remove(&name).unwrap_or_default(),
-            name,
-            created,
-            labels,
-            options,
-            anonymous,
-        }
+impl From<Volume> for VolumeView {
+    fn from(volume: Volume) -> Self {
+        let Volume { name, mountpoint, labels, options, created, app: _, anonymous, used_by } = volume;
+        Self { name, mountpoint, created, labels, options, anonymous, used_by }
     }
 }
 
@@ -146,17 +113,4 @@ fn matches(volume: &VolumeView, key: &str, value: &str) -> Result<bool, EngineEr
         }
         _ => Err(refuse("known are `label`, `label!`, `name`, `until`")),
     }
-}
-
-/// podman's rule for names: it begins with a letter or digit and has letters, digits, `_`, `.` and `-`.
-fn checked(name: &str) -> Result<String, EngineError> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fine) && name.len() <= 255 {
-        return Ok(name.to_owned());
-    }
-    Err(EngineError::BadOption {
-        flag: "NAME",
-        value: name.to_owned(),
-        reason: "it must begin with a letter or digit and have only letters, digits, `_`, `.` and `-`".to_owned(),
-    })
 }

@@ -125,6 +125,14 @@ impl<'a> VolumeStore<'a> {
         Ok(Volume { name, mountpoint, labels, options, created, app: new.app, anonymous, used_by: Vec::new() })
     }
 
+    /// Makes the directory of a recorded volume when it is missing: for rows that were written in another transaction.
+    pub fn ensure_directory(&mut self, name: &str) -> Result<(), VolumeError> {
+        let _lock = self.lock(name)?;
+        let volume = self.by_name(name)?.ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
+        self.finish_removal(name)?;
+        self.make_directory(name, &Ownership::parse(&volume.options)?)
+    }
+
     /// All volumes by name.
     pub fn list(&self) -> Result<Vec<Volume>, VolumeError> {
         self.query(&format!("{SELECT} ORDER BY name"), &[])

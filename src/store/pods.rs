@@ -7,7 +7,6 @@ use super::record::{PodNetwork, PodRecord, RECORD_VERSION};
 use super::row::{decode, encode};
 use crate::model::VolumeSource;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -79,19 +78,6 @@ pub fn of_app(connection: &Connection, app: &str) -> Result<Vec<PodRow>, StoreEr
 pub fn all(connection: &Connection) -> Result<Vec<PodRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY pods.rowid"))?;
     statement.query_map([], |row| Ok(read(row)))?.map(|row| row?).collect()
-}
-
-/// Names of pods that refer to each named volume.
-pub fn volume_users(connection: &Connection) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT pod_volumes.volume, pods.name FROM pod_volumes JOIN pods ON pods.id = pod_volumes.pod ORDER BY 1, 2",
-    )?;
-    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
-        let (volume, pod): (String, String) = row?;
-        users.entry(volume).or_default().push(pod);
-    }
-    Ok(users)
 }
 
 /// Application id and name of each of these pods that exists, as `(pod name, app id, app name)`.

@@ -93,7 +93,7 @@ fn applications_pods_and_what_goes_with_them() {
     assert_eq!(pods::ids_by_prefix(c, "a").unwrap(), ["aa01", "ab02"]);
     assert_eq!(pods::ids_by_prefix(c, "aa").unwrap(), ["aa01"]);
     assert_eq!(pods::containers_by_prefix(c, "cab").unwrap()[0].name, "api-c");
-    assert_eq!(pods::volume_users(c).unwrap()["data"], ["api", "web"]);
+    assert_eq!(super::volumes::users(c, "data").unwrap(), ["api", "web"]);
     assert_eq!(pods::leases(c, "podkin").unwrap().len(), 2);
     let clash = database.write(|t| pods::insert(t, &pod("ac03", "other", "10.0.0.3")));
     assert!(matches!(clash, Err(StoreError::Query(_))), "an address is given once");

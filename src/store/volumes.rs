@@ -1,8 +1,8 @@
-//! Rows of named volumes.
+//! Rows of named volumes, as far as they are part of a larger transaction; the volumes themselves are `storage`'s.
 
 use super::StoreError;
-use super::row::{decode, encode, timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use super::row::encode;
+use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -25,17 +25,6 @@ pub fn insert(connection: &Connection, volume: &VolumeRow) -> Result<bool, Store
         .prepare_cached(&format!("INSERT OR IGNORE INTO volumes({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))?
         .execute(params![volume.name, labels, options, volume.created.to_string(), volume.app, volume.anonymous])?;
     Ok(made == 1)
-}
-
-pub fn get(connection: &Connection, name: &str) -> Result<Option<VolumeRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM volumes WHERE name = ?1"))?;
-    statement.query_row([name], |row| Ok(read(row))).optional()?.transpose()
-}
-
-/// Every volume, by name.
-pub fn all(connection: &Connection) -> Result<Vec<VolumeRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM volumes ORDER BY name"))?;
-    statement.query_map([], |row| Ok(read(row)))?.map(|row| row?).collect()
 }
 
 /// Those of the names that exist.
@@ -65,20 +54,4 @@ pub fn users(connection: &Connection, name: &str) -> Result<Vec<String>, StoreEr
         "SELECT pods.name FROM pod_volumes JOIN pods ON pods.id = pod_volumes.pod WHERE volume = ?1 ORDER BY 1",
     )?;
     Ok(statement.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
-pub fn delete(connection: &Connection, name: &str) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name])?;
-    Ok(())
-}
-
-fn read(row: &Row<'_>) -> Result<VolumeRow, StoreError> {
-    Ok(VolumeRow {
-        name: row.get(0)?,
-        labels: decode("volume", &row.get::<_, String>(1)?)?,
-        options: decode("volume", &row.get::<_, String>(2)?)?,
-        created: timestamp(&row.get::<_, String>(3)?),
-        app: row.get(4)?,
-        anonymous: row.get(5)?,
-    })
 }
