@@ -1,5 +1,6 @@
 //! One command at a time for each application, and putting right what a dead one left.
 
+use super::removal::remove_tree;
 use super::{Engine, EngineError};
 use crate::store::lock::FileLock;
 use crate::store::{apps, journal, pods};
@@ -29,7 +30,32 @@ impl Engine {
             // A held lock means that a living command is at it.
             if let Some(lock) = FileLock::try_acquire(&self.app_lock(&app))? {
                 let _lock = AppLock { _lock: lock.removing() };
-                self.recover_app(&app)?;
+                // What cannot be put right now must not keep anybody from looking.
+                if let Err(error) = self.recover_app(&app) {
+                    tracing::warn!(
+                        app,
+                        error = &error as &dyn std::error::Error,
+                        "cannot put right what a command left"
+                    );
+                }
+            }
+        }
+        self.forget_unknown_apps()
+    }
+
+    /// A command that died before it recorded its application may have left the application's directory below `<run>`.
+    fn forget_unknown_apps(&self) -> Result<(), EngineError> {
+        let entries = std::fs::read_dir(self.layout().run.join("apps")).into_iter().flatten().flatten();
+        let found: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let known = apps::names(self.database.connection())?;
+        for app in found.iter().filter(|id| known.binary_search_by(|(known, _)| known.cmp(id)).is_err()) {
+            let Some(lock) = FileLock::try_acquire(&self.app_lock(app))? else { continue };
+            let _lock = lock.removing();
+            if apps::get(self.database.connection(), app)?.is_none() && !self.is_supervised(app) {
+                remove_tree(&self.layout().app_run(app))?;
             }
         }
         Ok(())

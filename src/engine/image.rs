@@ -5,14 +5,19 @@ use super::prepare::Prepared;
 use super::progress::{Report, StepState};
 use super::{Engine, EngineError};
 use crate::graph::StepKind;
-use crate::image::{Reference, demo};
+use crate::image::{ImageStore, Reference, demo};
 use crate::store::record::ImageRecord;
 use std::collections::BTreeMap;
 
 impl Engine {
+    /// The images below this root.
+    pub fn images(&mut self) -> ImageStore<'_> {
+        ImageStore::new(&self.config.layout, &mut self.database)
+    }
+
     /// The image of that name or id; `None` when the store does not have it.
     pub(super) fn image_record(&mut self, reference: &str) -> Result<Option<ImageRecord>, EngineError> {
-        let images = self.image_store();
+        let images = self.images();
         match images.resolve(reference)? {
             Some(_) => Ok(Some(images.to_record(reference)?)),
             None => Ok(None),
@@ -30,8 +35,8 @@ impl Engine {
         for image in &actions.images {
             let kind = StepKind::LoadImage { image: image.clone() };
             report(step(kind.clone(), StepState::Started));
-            self.image_store().ensure_demo()?;
-            images.insert(image.clone(), self.image_store().to_record(image)?);
+            self.images().ensure_demo()?;
+            images.insert(image.clone(), self.images().to_record(image)?);
             report(step(kind, StepState::Done));
         }
         Ok(images)

@@ -19,12 +19,15 @@ pub mod progress;
 pub mod request;
 pub mod view;
 
+mod check;
 mod command;
 mod down;
 mod execute;
 mod failpoints;
+mod generate;
 mod identity;
 mod image;
+mod info;
 mod input;
 mod lifecycle;
 mod listing;
@@ -34,13 +37,16 @@ mod play;
 mod prepare;
 mod records;
 mod removal;
+mod reset;
 mod status;
 mod supervisor;
 mod undo;
 mod volume;
 
+pub use check::Problem;
 pub use error::{EngineError, ErrorKind};
 pub use failpoints::FAILPOINTS;
+pub use info::Info;
 pub use input::{Input, LoadRequest, Loaded, Validation};
 pub use progress::{Progress, StepState};
 pub use request::{
@@ -48,6 +54,7 @@ pub use request::{
 };
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
+use crate::store::events::Reader;
 use crate::store::layout::Layout;
 use crate::store::{Database, StoreError};
 use failpoints::fault;
@@ -118,6 +125,12 @@ impl Engine {
 
     pub fn layout(&self) -> &Layout {
         &self.config.layout
+    }
+
+    /// The event log from its beginning.
+    pub fn events(&self) -> Result<Reader, EngineError> {
+        let fail = |source| EngineError::File { attempt: "read", path: self.layout().events(), source };
+        Reader::open(self.layout()).map_err(fail)
     }
 
     fn check_interrupt(&self) -> Result<(), EngineError> {

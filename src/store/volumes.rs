@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::row::encode;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,4 +54,10 @@ pub fn users(connection: &Connection, name: &str) -> Result<Vec<String>, StoreEr
         "SELECT pods.name FROM pod_volumes JOIN pods ON pods.id = pod_volumes.pod WHERE volume = ?1 ORDER BY 1",
     )?;
     Ok(statement.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// The application whose play made a volume.
+pub fn app(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT app FROM volumes WHERE name = ?1 AND app IS NOT NULL")?;
+    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
 }
