@@ -52,7 +52,7 @@ pub(super) async fn find(
     let mut found = vec![Found::Absent; state.cells.len()];
     let mut half_made = Vec::new();
     for (index, cell) in state.cells.iter().enumerate() {
-        let subject = Subject { context: context.clone(), record: record.clone(), index };
+        let subject = Subject::new(context, record, index);
         let process = look(&subject, cell);
         match (cell.step, &process) {
             (Step::Waiting | Step::Ended, _) => {}
@@ -94,7 +94,7 @@ pub(super) async fn clean_up(context: &Rc<Context>, record: &Rc<PodRecord>, cont
     let tasks: Vec<_> = containers
         .iter()
         .map(|index| {
-            let subject = Subject { context: context.clone(), record: record.clone(), index: *index };
+            let subject = Subject::new(context, record, *index);
             tokio::task::spawn_local(async move {
                 let problems = subject.clean_up().await;
                 if let Err(error) = namespace::unpin(&pidfd_pin(&subject.context.layout, &subject.container().id)) {

@@ -86,9 +86,16 @@ pub(super) struct Subject {
     pub context: Rc<Context>,
     pub record: Rc<PodRecord>,
     pub index: usize,
+    /// The container's first process, while it has one.
+    pub process: Option<Process>,
 }
 
 impl Subject {
+    /// A container of which nothing is known but its record.
+    pub fn new(context: &Rc<Context>, record: &Rc<PodRecord>, index: usize) -> Self {
+        Self { context: context.clone(), record: record.clone(), index, process: None }
+    }
+
     pub fn container(&self) -> &ContainerRecord {
         &self.record.containers[self.index]
     }
@@ -115,14 +122,18 @@ impl Subject {
     async fn try_create(&self, fresh: bool) -> Result<Result<(Process, Live), StartFailure>, CreateError> {
         failpoint::reach("supervisor.container.create").map_err(CreateError::Failpoint)?;
         self.prepare_run_dir()?;
-        let pumps = self.start_pumps()?;
+        let is_terminal = self.spec().is_some_and(|s| s.tty);
+        let mut pumps = if is_terminal { Vec::new() } else { self.start_pumps()? };
         let system = |action| move |source| CreateError::System { action, source };
         let (reader, writer) = report::pipe().map_err(system("make a pipe"))?;
+        let (console, console_far) = std::os::unix::net::UnixStream::pair().map_err(system("make a socket pair"))?;
+        // The launcher sends before it reports; a terminal that is not there must not be waited for.
+        console.set_nonblocking(true).map_err(system("make a socket pair"))?;
         let facts = self.context.pod_facts(&self.record);
         let mut launched = {
             let writer = writer;
             let body = |reporter: &mut Reporter| {
-                let result = self.create_in_launcher(fresh, &facts, writer.as_fd());
+                let result = self.create_in_launcher(fresh, &facts, writer.as_fd(), console_far.as_fd());
                 let code = i32::from(result.is_err());
                 reporter.send(&match result {
                     Ok(Process { pid, start_ticks }) => CreateReport::Created { pid, start_ticks },
@@ -130,12 +141,20 @@ impl Subject {
                 });
                 code
             };
-            launch(&self.context.reaper, &[writer.as_fd()], body)?
+            launch(&self.context.reaper, &[writer.as_fd(), console_far.as_fd()], body)?
         };
         match launched.report().await? {
             CreateReport::Failed(failure) => Ok(Err(failure)),
             CreateReport::Created { pid, start_ticks } => {
                 failpoint::reach("supervisor.container.created").map_err(CreateError::Failpoint)?;
+                if is_terminal && self.keeps_log() {
+                    let console = sys::pass::receive(&console).map_err(system("take the terminal over"))?;
+                    let writer = self.writer(Stream::Stdout)?;
+                    pumps.push(Pump::start_terminal(console, writer).map_err(system("watch the terminal"))?);
+                } else if is_terminal {
+                    let console = sys::pass::receive(&console).map_err(system("take the terminal over"))?;
+                    pumps.push(Pump::discard_terminal(console).map_err(system("watch the terminal"))?);
+                }
                 // Not reaped before somebody asked for its end, so the pid is still its own.
                 let pidfd = sys::process::pidfd_open(pid).ok().map(Rc::new);
                 Ok(Ok((Process { pid, start_ticks }, Live { pidfd, pumps, report: Some(reader) })))
@@ -179,14 +198,18 @@ impl Subject {
 
     fn start_pump(&self, stream: Stream) -> Result<Pump, CreateError> {
         let fifo = self.run_dir().join(stream.name());
-        let log = self.context.layout.container_log(&self.container().id);
-        let config = &self.record.log;
-        let copy = config.path.as_deref().map(Path::new);
-        let writer = Writer::open(&log, stream, config.max_size, copy).map_err(at("open the log in", &log))?;
+        let writer = self.writer(stream)?;
         let source = pipe::open_both(&fifo).map_err(at("open", &fifo))?;
         rustix::io::ioctl_fionbio(&source, true).map_err(|e| at("open", &fifo)(e.into()))?;
         pipe::set_size(&source, FIFO_SIZE).map_err(at("size", &fifo))?;
         Pump::start(source, writer).map_err(at("watch", &fifo))
+    }
+
+    fn writer(&self, stream: Stream) -> Result<Writer, CreateError> {
+        let log = self.context.layout.container_log(&self.container().id);
+        let config = &self.record.log;
+        let copy = config.path.as_deref().map(Path::new);
+        Writer::open(&log, stream, config.max_size, copy).map_err(at("open the log in", &log))
     }
 
     fn create_in_launcher(
@@ -194,6 +217,7 @@ impl Subject {
         fresh: bool,
         facts: &PodFacts,
         report: BorrowedFd<'_>,
+        console: BorrowedFd<'_>,
     ) -> Result<Process, CreateError> {
         failpoint::reach("supervisor.launcher.begin").map_err(CreateError::Failpoint)?;
         let Context { layout, runtime, .. } = &*self.context;
@@ -211,6 +235,9 @@ impl Subject {
         let report = report.try_clone_to_owned().map_err(system("pass the report on"))?;
         let created = runtime.create(&config, self.stdio()?, report)?;
         failpoint::reach("supervisor.launcher.created").map_err(CreateError::Failpoint)?;
+        if let Some(terminal) = &created.console {
+            sys::pass::send(console, terminal.as_fd()).map_err(system("hand the terminal over"))?;
+        }
         let start_ticks = sys::process::start_ticks(created.pid).map_err(system("look at the new process"))?;
         let pidfd = sys::process::pidfd_open(created.pid).map_err(system("hold the new process"))?;
         let pin = pidfd_pin(layout, &self.container().id);
@@ -222,6 +249,9 @@ impl Subject {
     }
 
     fn stdio(&self) -> Result<Stdio, CreateError> {
+        if self.spec().is_some_and(|s| s.tty) {
+            return Ok(Stdio::Terminal);
+        }
         let run = self.run_dir();
         let null = || {
             let path = Path::new("/dev/null");

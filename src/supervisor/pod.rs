@@ -7,7 +7,7 @@
 use super::container::{Live, Subject};
 use super::context::{Context, moment, now};
 use super::launcher::{Launched, Reporter, chain, launch};
-use super::machine::{self, Action, Exit, Goal, Hook, Index, Input, Machine, Now, Signal, Spec, StartFailure, Token};
+use super::machine::{self, Action, Exit, Hook, Index, Input, Machine, Now, Signal, Spec, StartFailure, Token};
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
 use super::{adopt, hook, lower, probe, publish, sandbox, volume};
@@ -198,7 +198,8 @@ impl Driver {
     }
 
     fn subject(&self, index: Index) -> Subject {
-        Subject { context: self.context.clone(), record: self.record.clone(), index }
+        let process = self.machine.state.cells[index].process;
+        Subject { process, ..Subject::new(&self.context, &self.record, index) }
     }
 
     fn emit(&self, change: Change, time: jiff::Timestamp) {
@@ -252,6 +253,7 @@ impl Driver {
         self.spawn_result(async move {
             let report = live[index].borrow_mut().report.take();
             let result = subject.start(report).await;
+            reach("supervisor.container.started");
             Input::Started { index, attempt, result }
         });
     }
@@ -286,6 +288,7 @@ impl Driver {
         let exit = self.machine.state.cells[index].exit;
         self.spawn_result(async move {
             let deleted = subject.delete(live, exit).await;
+            reach("supervisor.container.deleted");
             let super::container::Deleted { out_of_memory, message, problems } = deleted;
             Input::Deleted { index, attempt, out_of_memory, message, problems }
         });
@@ -371,7 +374,7 @@ pub(super) async fn tear_down(context: &Rc<Context>, record: &Rc<PodRecord>) -> 
         problems.extend(context.network_queue.tear_down(&context.reaper, &context.networks, &record.id).await);
     }
     for index in 0..record.containers.len() {
-        problems.extend(Subject { context: context.clone(), record: record.clone(), index }.remove_run_dir());
+        problems.extend(Subject::new(context, record, index).remove_run_dir());
     }
     problems.extend(sandbox::remove(&context.layout, record));
     let cgroup = lower::pod_cgroup(&record.id);
@@ -407,9 +410,4 @@ impl From<sys::process::Exit> for Exit {
             sys::process::Exit::Signal(signal) => Exit::Signal(signal),
         }
     }
-}
-
-/// Whether the pod is on its way down.
-pub(super) fn is_stopping(goal: &Goal) -> bool {
-    !matches!(goal, Goal::Run)
 }

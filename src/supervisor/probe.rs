@@ -5,13 +5,19 @@
 
 use super::container::Subject;
 use super::http::{self, Answer, HttpError, Target, Verdict};
-use super::machine::{Outcome, ProbeKind};
+use super::launcher::{Reporter, chain, launch};
+use super::machine::{Outcome, ProbeKind, Process};
 use crate::model::{Handler, HttpGet, TcpSocket};
+use crate::runtime::Stdio;
+use crate::runtime::exec::{self, ExecRequest, ExecTarget};
 use crate::sys;
 use rustix::net::{AddressFamily, SocketType};
+use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,7 +30,7 @@ pub(super) async fn run(subject: &Subject, kind: ProbeKind, ips: &[IpAddr]) -> O
     let limit = Duration::from_secs(u64::from(probe.timeout_seconds.max(1)));
     let asked = async {
         match &probe.handler {
-            Handler::Exec(command) => match exec(subject, command).await? {
+            Handler::Exec(command) => match exec(subject, command, Some(limit)).await? {
                 Ended::Code(0) => Ok("exit code 0".to_owned()),
                 ended => Err(ended.to_string()),
             },
@@ -114,8 +120,60 @@ impl fmt::Display for Ended {
     }
 }
 
-/// Runs a program in the container and waits for its end.
-pub(super) async fn exec(subject: &Subject, command: &[String]) -> Result<Ended, String> {
-    let _ = (subject, command);
-    Err("exec is still to come".to_owned())
+#[derive(Debug, Serialize, Deserialize)]
+enum ExecReport {
+    Code(i32),
+    Signal(i32),
+    TimedOut,
+    Failed(String),
+}
+
+/// Runs a program in the container and waits for its end; what it prints goes nowhere. Past the limit it is killed.
+pub(super) async fn exec(subject: &Subject, command: &[String], limit: Option<Duration>) -> Result<Ended, String> {
+    let Some(process) = subject.process else { return Err("the container is not running".to_owned()) };
+    let body = |reporter: &mut Reporter| {
+        reporter.send(&match exec_in_launcher(&subject.run_dir(), process, command, limit) {
+            Ok(report) => report,
+            Err(error) => ExecReport::Failed(error),
+        });
+        0
+    };
+    let mut launched = launch(&subject.context.reaper, &[], body).map_err(|e| chain(&e))?;
+    match launched.report().await.map_err(|e| chain(&e))? {
+        ExecReport::Code(code) => Ok(Ended::Code(code)),
+        ExecReport::Signal(signal) => Ok(Ended::Signal(signal)),
+        ExecReport::TimedOut => Err(format!("it did not end within {} s", limit.unwrap_or_default().as_secs_f32())),
+        ExecReport::Failed(error) => Err(error),
+    }
+}
+
+fn exec_in_launcher(
+    run_dir: &Path,
+    process: Process,
+    command: &[String],
+    limit: Option<Duration>,
+) -> Result<ExecReport, String> {
+    let null =
+        || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from).map_err(|e| e.to_string());
+    let stdio = Stdio::Descriptors { stdin: null()?, stdout: null()?, stderr: null()? };
+    let request = ExecRequest { args: command.to_vec(), ..ExecRequest::default() };
+    let target = ExecTarget::open(run_dir, process.pid, process.start_ticks).map_err(|e| chain(&e))?;
+    let child = exec::exec(&target, &request, stdio).map_err(|e| chain(&e))?.child;
+    let ended = wait_within(&child.pidfd, limit).map_err(|e| e.to_string())?;
+    if !ended {
+        sys::process::pidfd_kill(&child.pidfd).map_err(|e| e.to_string())?;
+    }
+    Ok(match sys::process::wait(&child.pidfd).map_err(|e| e.to_string())? {
+        _ if !ended => ExecReport::TimedOut,
+        sys::process::Exit::Code(code) => ExecReport::Code(code),
+        sys::process::Exit::Signal(signal) => ExecReport::Signal(signal),
+    })
+}
+
+/// False when the time ran out first.
+fn wait_within(pidfd: &OwnedFd, limit: Option<Duration>) -> std::io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let limit = limit.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    Ok(poll(&mut fds, limit.as_ref())? > 0)
 }

@@ -9,10 +9,11 @@ use crate::model::environment::PodFacts;
 use crate::network::{
     Attachment, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest, hosts_file, resolver,
 };
+use crate::runtime::{RuntimeError, pause};
 use crate::store::layout::Layout;
 use crate::store::record::{PodNetwork, PodRecord};
 use crate::sys::namespace::{self, Kinds};
-use crate::sys::{failpoint, mount};
+use crate::sys::{failpoint, mount, process};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
@@ -24,6 +25,8 @@ use std::path::{Path, PathBuf};
 const SHARED_MEMORY: u64 = 64 << 20;
 /// Namespaces that a pod may have pinned.
 const PINS: [&str; 4] = ["net", "ipc", "uts", "pid"];
+/// Pin of the process that holds a shared pid namespace.
+const HOLDER: &str = "holder";
 
 /// What the launcher says on its way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,6 +55,8 @@ enum SandboxError {
     Volume(#[from] volume::VolumeError),
     #[error(transparent)]
     Objects(#[from] super::records::ReadError),
+    #[error("cannot make the pod's pid namespace")]
+    Holder(#[source] RuntimeError),
     #[error("{0}")]
     Failpoint(String),
 }
@@ -181,6 +186,9 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
         kinds = kinds | kind;
         pins.push(name);
     }
+    if pod.share_process_namespace && !pod.host_pid {
+        hold_pid_namespace(layout, record)?;
+    }
     if kinds == Kinds::NONE {
         return Ok(());
     }
@@ -196,6 +204,25 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
         namespace::pin(&source, &target).map_err(at("pin a namespace at", &target))?;
     }
     Ok(())
+}
+
+/// A pid namespace ends with its first process, so one must be there that no container is.
+fn hold_pid_namespace(layout: &Layout, record: &PodRecord) -> Result<(), SandboxError> {
+    let child = pause::spawn(&layout.pod_namespace(&record.id, "pid")).map_err(SandboxError::Holder)?;
+    let pin = layout.pod_namespace(&record.id, HOLDER);
+    let pinned = namespace::pin_pidfd(&child.pidfd, &pin);
+    pinned.map_err(at("pin the holder of the pid namespace at", &pin)).inspect_err(|_| {
+        // Nobody would find it again.
+        let _ = process::pidfd_kill(&child.pidfd);
+    })
+}
+
+fn end_holder(layout: &Layout, record: &PodRecord) -> io::Result<()> {
+    let pin = layout.pod_namespace(&record.id, HOLDER);
+    if record.pod.share_process_namespace && pin.exists() {
+        process::pidfd_kill(namespace::open_pinned_pidfd(&pin)?)?;
+    }
+    namespace::unpin(&pin)
 }
 
 /// `hosts`, `hostname` and `resolv.conf`, which every container of the pod has mounted.
@@ -226,6 +253,7 @@ fn write_files(
 /// Takes away what [`make`] made but the network, whole or half; returns what could not be.
 pub(super) fn remove(layout: &Layout, record: &PodRecord) -> Vec<String> {
     let mut problems = Vec::new();
+    note(&mut problems, &layout.pod_namespace(&record.id, HOLDER), end_holder(layout, record));
     for name in PINS {
         let pin = layout.pod_namespace(&record.id, name);
         note(&mut problems, &pin, namespace::unpin(&pin));

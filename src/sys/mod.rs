@@ -9,6 +9,7 @@ pub mod lock;
 pub mod mount;
 pub mod namespace;
 pub mod net;
+pub mod pass;
 pub mod pipe;
 pub mod process;
 pub mod readiness;

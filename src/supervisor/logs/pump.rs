@@ -3,6 +3,7 @@
 use super::writer::Writer;
 use crate::sys::pipe::Moved;
 use crate::sys::readiness;
+use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -26,6 +27,23 @@ impl Pump {
         let source = readiness::readable(fifo)?;
         let (stop, stopped) = oneshot::channel();
         Ok(Self { stop, task: tokio::task::spawn_local(run(source, writer, stopped)) })
+    }
+
+    /// Starts to keep what the other side of a terminal prints. It ends with the last process that has the terminal open.
+    pub fn start_terminal(console: OwnedFd, writer: Writer) -> io::Result<Self> {
+        Self::of_terminal(console, Some(writer))
+    }
+
+    /// Keeps a terminal open and its buffer empty.
+    pub fn discard_terminal(console: OwnedFd) -> io::Result<Self> {
+        Self::of_terminal(console, None)
+    }
+
+    fn of_terminal(console: OwnedFd, writer: Option<Writer>) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&console, true)?;
+        let source = readiness::readable(console)?;
+        let (stop, stopped) = oneshot::channel();
+        Ok(Self { stop, task: tokio::task::spawn_local(run_terminal(source, writer, stopped)) })
     }
 
     /// Moves what is still in the pipe and ends; returns where the file ends.
@@ -55,6 +73,29 @@ async fn run(source: AsyncFd<OwnedFd>, mut writer: Writer, mut stop: oneshot::Re
             },
             Moved::Bytes(_) => tokio::task::yield_now().await,
             Moved::Empty | Moved::End => guard.clear_ready(),
+        }
+    }
+}
+
+async fn run_terminal(
+    source: AsyncFd<OwnedFd>,
+    mut writer: Option<Writer>,
+    mut stop: oneshot::Receiver<()>,
+) -> io::Result<u64> {
+    let mut stopping = false;
+    let mut buffer = vec![0; SMALL];
+    loop {
+        match rustix::io::read(&source, &mut buffer) {
+            // EIO: nobody has the other side open any more.
+            Ok(0) | Err(Errno::IO) => return Ok(writer.map_or(0, |w| w.offset())),
+            Ok(count) => writer.as_mut().map_or(Ok(()), |w| w.append(&buffer[..count], now()))?,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if stopping => return Ok(writer.map_or(0, |w| w.offset())),
+            Err(Errno::AGAIN) => tokio::select! {
+                guard = source.readable() => guard?.clear_ready(),
+                _ = &mut stop, if !stopping => stopping = true,
+            },
+            Err(error) => return Err(error.into()),
         }
     }
 }
