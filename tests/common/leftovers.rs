@@ -1,4 +1,4 @@
-//! What a test left on the machine: mounts, processes, cgroups, network interfaces.
+//! What a test left on the machine: mounts, processes, cgroups, network interfaces, nftables tables.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +11,41 @@ pub fn find(base: &Path, pods: &BTreeSet<String>) -> Vec<String> {
     found.extend(mounts(base).into_iter().map(|m| format!("mount {}", m.display())));
     found.extend(processes(base).into_iter().map(|(pid, what)| format!("process {pid} {what}")));
     found.extend(cgroups(pods).into_iter().map(|c| format!("cgroup {}", c.display())));
+    found.extend(network(base));
     found.sort();
     found
 }
 
-/// Takes all of it away: processes, then mounts, then cgroups.
+/// The default bridge of the root, what hangs on it, and the root's rules.
+fn network(base: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let bridge = PathBuf::from("/sys/class/net").join(format!("pkb{}", root_hash(base, "podkin")));
+    if bridge.exists() {
+        found.push(format!("bridge {}", bridge.display()));
+        let ports = fs::read_dir(bridge.join("brif")).into_iter().flatten().flatten();
+        found.extend(ports.map(|port| format!("link {}", port.path().display())));
+    }
+    let table = format!("podkin_{}", root_hash(base, ""));
+    let tables = Command::new("nft").args(["list", "tables"]).output().map(|out| out.stdout).unwrap_or_default();
+    if String::from_utf8_lossy(&tables).contains(&table) {
+        found.push(format!("nftables table {table}"));
+    }
+    found
+}
+
+/// What names the networks of a root on the machine.
+fn root_hash(base: &Path, salt: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let directory = base.join("root/networks");
+    let path = directory.canonicalize().unwrap_or(directory);
+    let mut digest = Sha256::new();
+    digest.update(path.as_os_str().as_encoded_bytes());
+    digest.update([0]);
+    digest.update(salt);
+    digest.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Takes all of it away: processes, then mounts, then cgroups, then the network.
 pub fn remove(base: &Path, pods: &BTreeSet<String>) {
     for cgroup in cgroups(pods) {
         for pid in pids_of(&cgroup) {
@@ -38,6 +68,10 @@ pub fn remove(base: &Path, pods: &BTreeSet<String>) {
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    // Absent ones are what is hoped for.
+    let _ = Command::new("ip").args(["link", "del", &format!("pkb{}", root_hash(base, "podkin"))]).output();
+    let table = format!("podkin_{}", root_hash(base, ""));
+    let _ = Command::new("nft").args(["delete", "table", "inet", &table]).output();
 }
 
 /// Mount points below `base` in this mount namespace, outer ones first.
