@@ -110,11 +110,7 @@ fn rules_of_mounts() {
         ("name: v, mountPath: /a}, {name: v, mountPath: /a/", &["K116", "mounted at `/a`"]),
     ];
     finds_each(table.map(|(mount, parts)| {
-        (
-            (&format!("{}  volumes: [{{name: v}}]\n", with_container(&format!("volumeMounts: [{{{mount}}}]"))))
-                .to_string(),
-            parts,
-        )
+        (format!("{}  volumes: [{{name: v}}]\n", with_container(&format!("volumeMounts: [{{{mount}}}]"))), parts)
     }));
 }
 

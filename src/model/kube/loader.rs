@@ -1,0 +1,267 @@
+//! Objects one after the other to an application, and the checks that need all of them.
+
+use super::document::{self, Object};
+use super::kinds::Kind;
+use super::pod::Draft;
+use super::references::Index;
+use super::spot::{Mark, Spot};
+use super::{Input, Known, LoadOptions, Loaded, Session};
+use super::{codes, form, metadata, object, pod, port, publish, references, spot, workload};
+use crate::model::application::Source;
+use crate::model::diagnostic::{Diagnostic, Severity, SourceId, Sources, Span, has_errors, settle};
+use crate::model::yaml::{TypedOptions, typed};
+use crate::model::{Application, ObjectKind};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Collects what the objects become.
+pub(super) struct Loader<'a> {
+    session: &'a Session,
+    sources: Sources,
+    application: Application,
+    drafts: Vec<Draft>,
+    index: Index,
+    /// Names that are taken, by kind.
+    names: BTreeMap<(Kind, String), Mark>,
+    secrets: Vec<Span>,
+}
+
+impl<'a> Loader<'a> {
+    pub fn new(session: &'a Session, known: &Known) -> Self {
+        let mut index = Index::default();
+        known.config_maps.iter().for_each(|(name, keys)| index.add(ObjectKind::ConfigMap, name, Some(keys.clone())));
+        known.secrets.iter().for_each(|(name, keys)| index.add(ObjectKind::Secret, name, Some(keys.clone())));
+        Self {
+            session,
+            sources: Sources::default(),
+            application: Application::default(),
+            drafts: Vec::new(),
+            index,
+            names: BTreeMap::new(),
+            secrets: Vec::new(),
+        }
+    }
+
+    pub fn load(mut self, inputs: &[Input], options: &LoadOptions) -> Loaded {
+        for input in inputs {
+            let (objects, source) = document::read(self.session, &mut self.sources, input, base_of(input, options));
+            self.application.sources.push(source);
+            objects.into_iter().for_each(|object| self.add(object));
+        }
+        self.add_extra_config_maps(options);
+        self.finish(options)
+    }
+
+    fn add(&mut self, object: Object) {
+        let Object { kind, label, node, base } = &object;
+        let at = Spot::root(self.session, label, node);
+        match kind {
+            Kind::Pod => {
+                let Some(k8s_openapi::api::core::v1::Pod { metadata, spec, status }) = self.read(&object) else {
+                    return;
+                };
+                at.field("status").no_effect(status.is_some(), "a cluster sets it");
+                let meta_at = at.field("metadata");
+                let meta = metadata::lower(&meta_at, metadata);
+                let spec_at = at.field("spec");
+                if !spec_at.exists() {
+                    at.missing("spec");
+                }
+                let mark = meta_at.field("name").mark();
+                if spec_at.exists() && self.claim_name(*kind, &meta.name, &mark) {
+                    self.drafts.push(pod::lower(&spec_at, spec.unwrap_or_default(), meta, base, mark));
+                }
+            }
+            Kind::Deployment => {
+                let Some(read) = self.read(&object) else { return };
+                let (workload, drafts) = workload::deployment(&at, read, base);
+                if self.claim_name(*kind, &workload.name, &name_mark(&at)) {
+                    self.application.workloads.push(workload);
+                    self.drafts.extend(drafts);
+                }
+            }
+            Kind::ConfigMap => self.add_config_map(&object, &at),
+            Kind::Secret => {
+                self.secrets.extend(object::secret_values(node));
+                let Some(read) = self.read(&object) else { return };
+                let secret = object::secret(&at, read);
+                self.index.add(ObjectKind::Secret, &secret.name, Some(secret.data.keys().cloned().collect()));
+                if self.claim_name(*kind, &secret.name, &name_mark(&at)) {
+                    self.application.secrets.push(secret);
+                }
+            }
+            Kind::PersistentVolumeClaim => {
+                let Some(read) = self.read(&object) else { return };
+                let claim = object::claim(&at, read);
+                if self.claim_name(*kind, &claim.name, &name_mark(&at)) {
+                    self.application.claims.push(claim);
+                }
+            }
+        }
+    }
+
+    fn add_config_map(&mut self, object: &Object, at: &Spot<'_>) {
+        let Some(read) = self.read(object) else { return };
+        let map = object::config_map(at, read);
+        self.index.add(ObjectKind::ConfigMap, &map.name, Some(map.data.keys().cloned().collect()));
+        if self.claim_name(Kind::ConfigMap, &map.name, &name_mark(at)) {
+            self.application.config_maps.push(map);
+        }
+    }
+
+    /// Adds the ConfigMaps of `--configmap`, which are no part of what `generate` gives back.
+    fn add_extra_config_maps(&mut self, options: &LoadOptions) {
+        for input in &options.config_maps {
+            let (objects, _) = document::read(self.session, &mut self.sources, input, base_of(input, options));
+            for object in objects {
+                let at = Spot::root(self.session, &object.label, &object.node);
+                if object.kind == Kind::ConfigMap {
+                    self.add_config_map(&object, &at);
+                } else {
+                    let message = format!("files of `--configmap` hold ConfigMaps only, not `{}`", object.label);
+                    at.field("kind").wrong(codes::OPTION, message);
+                }
+            }
+        }
+    }
+
+    /// The typed object; `None` when it cannot be read at all.
+    fn read<T: serde::de::DeserializeOwned>(&mut self, object: &Object) -> Option<T> {
+        let unknown_fields = self.session.validate.severity_of_unknown();
+        let secret = object.kind == Kind::Secret;
+        let (read, diagnostics) = typed(&object.node, TypedOptions { object: &object.label, unknown_fields, secret });
+        diagnostics.into_iter().for_each(|d| self.session.report(d));
+        if read.is_none() {
+            self.add_unreadable(object);
+        }
+        read
+    }
+
+    /// Remembers an object that could not be read, so that references to it are not reported on top.
+    fn add_unreadable(&mut self, object: &Object) {
+        let name = object.node.get("metadata").and_then(|m| m.get("name")).and_then(|n| n.as_str());
+        match (object.kind, name) {
+            (Kind::ConfigMap, Some(name)) => self.index.add(ObjectKind::ConfigMap, name, None),
+            (Kind::Secret, Some(name)) => self.index.add(ObjectKind::Secret, name, None),
+            _ => {}
+        }
+    }
+
+    /// Takes a name of a kind; a second object of that name is reported and left out.
+    fn claim_name(&mut self, kind: Kind, name: &str, mark: &Mark) -> bool {
+        if name.is_empty() {
+            return false;
+        }
+        let Some(first) = self.names.insert((kind, name.to_owned()), mark.clone()) else { return true };
+        let error = Diagnostic::error(codes::CLASH, format!("{} `{name}` is there twice", kind.name()));
+        self.session.report(at_mark(error, mark).also(first.span, "first here").hint("give one of them another name"));
+        false
+    }
+
+    fn finish(mut self, options: &LoadOptions) -> Loaded {
+        publish::apply(self.session, &mut self.sources, &mut self.drafts, &options.publish, options.publish_all);
+        references::check(self.session, &self.index);
+        let ports = self.drafts.iter().flat_map(|draft| {
+            draft.ports.iter().flatten().map(|port| port::HostPort {
+                pod: &draft.pod.name,
+                host_network: draft.pod.host_network,
+                draft: port,
+            })
+        });
+        port::check_clashes(ports).into_iter().for_each(|d| self.session.report(d));
+        self.check_names(options.no_pod_prefix);
+        self.application.pods = std::mem::take(&mut self.drafts).into_iter().map(Draft::finish).collect();
+        self.annotate(&options.annotations);
+        self.application.name = self.name_application();
+        self.check_empty();
+        self.secrets.iter().for_each(|span| self.sources.mask(*span));
+        let diagnostics = settle(self.session.diagnostics.take());
+        let failed = has_errors(&diagnostics);
+        Loaded { application: (!failed).then_some(self.application), diagnostics, sources: self.sources }
+    }
+
+    /// Reports pods and containers whose names on the machine would be the same.
+    fn check_names(&self, no_pod_prefix: bool) {
+        let mut pods: BTreeMap<&str, &Mark> = BTreeMap::new();
+        let mut containers: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+        for draft in self.drafts.iter().filter(|d| !d.pod.name.is_empty()) {
+            let pod = draft.pod.name.as_str();
+            if let Some(first) = pods.insert(pod, &draft.name) {
+                let error = Diagnostic::error(codes::CLASH, format!("two pods would be named `{pod}`"));
+                let error = error.hint("pods of a Deployment are named `<name>-pod`, `<name>-pod-2` and on");
+                self.session.report(at_mark(error, &draft.name).also(first.span, "first here"));
+                continue;
+            }
+            for container in draft.pod.all_containers() {
+                let name = match no_pod_prefix {
+                    true => container.name.clone(),
+                    false => format!("{pod}-{}", container.name),
+                };
+                if let Some((other, _)) = containers.insert(name.clone(), (pod, &container.name)).filter(|o| o.0 != pod)
+                {
+                    let message =
+                        format!("pods `{other}` and `{pod}` would both have a container `{name}` on this machine");
+                    let hint = match no_pod_prefix {
+                        true => "play without `--no-pod-prefix`, or rename one",
+                        false => "containers are named `<pod>-<container>`; rename one",
+                    };
+                    self.session.report(at_mark(Diagnostic::error(codes::CLASH, message).hint(hint), &draft.name));
+                }
+            }
+        }
+    }
+
+    fn annotate(&mut self, annotations: &[(String, String)]) {
+        for (key, value) in annotations {
+            if let Err(reason) = form::qualified_name(&key.to_lowercase()) {
+                let source = self.sources.add("--annotation", format!("{key}={value}"));
+                let message = format!("`{}` is not a valid annotation key: {reason}", spot::shown(key));
+                let span = Span { source, start: 0, end: key.len() };
+                self.session.report(Diagnostic::error(codes::OPTION, message).at(span, ""));
+            }
+            let pods = self.application.pods.iter_mut().map(|p| &mut p.annotations);
+            for map in pods.chain(self.application.claims.iter_mut().map(|c| &mut c.annotations)) {
+                map.insert(key.clone(), value.clone());
+            }
+        }
+    }
+
+    /// Name of the first workload or pod in file order; else of the first object.
+    fn name_application(&self) -> String {
+        let first = self.application.pods.first().map(|p| p.workload.clone().unwrap_or_else(|| p.name.clone()));
+        let documents = || self.application.sources.iter().flat_map(|s| &s.documents);
+        let workload = || documents().find(|d| matches!(d.kind.as_str(), "Pod" | "Deployment"));
+        let stated = workload().or_else(|| documents().next()).map(|d| d.name.clone());
+        stated.filter(|name| !name.is_empty()).or(first).unwrap_or_default()
+    }
+
+    /// Files without any object that is played are a mistake, whatever `--validate` says.
+    fn check_empty(&mut self) {
+        let Application { name: _, sources, workloads, pods, config_maps, secrets, claims } = &self.application;
+        let counts = [workloads.len(), pods.len(), config_maps.len(), secrets.len(), claims.len()];
+        let errors = self.session.diagnostics.borrow().iter().any(|d| d.severity == Severity::Error);
+        if errors || counts.iter().any(|n| *n > 0) {
+            return;
+        }
+        let names: Vec<_> = sources.iter().map(|s: &Source| s.name.as_str()).collect();
+        let error = Diagnostic::error(codes::HEADER, "there is nothing to play")
+            .hint(format!("no object of a played kind is in {}", spot::list(&names)));
+        // The sources were added in this order, before all others.
+        let span = Span { source: SourceId(0), start: 0, end: 0 };
+        self.session.report(if sources.is_empty() { error } else { error.at(span, "") });
+    }
+}
+
+fn name_mark(at: &Spot<'_>) -> Mark {
+    at.field("metadata").field("name").mark()
+}
+
+fn at_mark(mut diagnostic: Diagnostic, mark: &Mark) -> Diagnostic {
+    diagnostic.path.clone_from(&mark.path);
+    diagnostic.at(mark.span, "")
+}
+
+fn base_of(input: &Input, options: &LoadOptions) -> PathBuf {
+    let directory = input.path.as_ref().and_then(|p| p.parent());
+    directory.map_or_else(|| options.base_dir.clone(), |d| d.to_owned())
+}
