@@ -123,6 +123,8 @@ fn part(marks: &[(Span, &String, AnnotationKind)], sources: &Sources) -> Part {
     let start = text[..low].rfind('\n').map_or(0, |n| n + 1);
     let end = text[high..].find('\n').map_or(text.len(), |n| high + n + 1);
     let mut lines = Redacted::new(text, start..end);
+    // What is no character is shown as the replacement character, which has as many bytes.
+    lines.text = lines.text.replace('\u{ffff}', "\u{fffd}");
     let marks = spans
         .iter()
         .zip(marks)

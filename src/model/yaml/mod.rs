@@ -5,7 +5,7 @@
 //! ```
 //!
 //! - [`decode`]: encodings, byte order marks, control characters;
-//! - [`parse`]: events of the parser to [`Node`]s: aliases, merge keys, duplicate keys, budgets;
+//! - [`parse`]: text to documents within the budgets; `build`: events of the parser to [`Node`]s;
 //! - [`syntax`](self): what a syntax error means and what to do about it;
 //! - [`scalar`]: which value a plain scalar is, by [`Dialect`];
 //! - [`typed()`]: a strict serde deserializer over a tree that goes on after an error;
@@ -15,6 +15,7 @@
 //! It never fails as a whole: whatever the bytes, it returns the documents it could read and what is wrong with the others.
 
 pub mod base64;
+mod build;
 mod node;
 mod parse;
 #[cfg(test)]
