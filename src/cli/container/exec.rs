@@ -14,7 +14,7 @@ use crate::sys::process;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -250,8 +250,11 @@ fn output(user: &impl AsFd) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
 /// Leaves a process behind that holds the terminal of a program the user has detached from, and reads what comes: without one
 /// the program would be hung up on.
 fn keep_terminal(console: OwnedFd) -> io::Result<()> {
+    let (mut ready, out_of_session) = io::pipe()?;
+    let mut out_of_session = Some(out_of_session);
     process::fork_child(|| {
         let _ = rustix::process::setsid();
+        out_of_session.take();
         if let Ok(null) = open("/dev/null", OFlags::RDWR, Mode::empty()) {
             let _ = process::install_stdio([null.as_fd(), null.as_fd(), null.as_fd()]);
         }
@@ -268,6 +271,9 @@ fn keep_terminal(console: OwnedFd) -> io::Result<()> {
             }
         }
     })?;
+    drop(out_of_session);
+    // Our own end may hang the session up, and the keeper must not be part of it any more.
+    ready.read_to_end(&mut Vec::new())?;
     warn("detached; the program goes on");
     Ok(())
 }
