@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
     let fail = |action| move |source| RuntimeError::System { action, source };
     let own = File::open("/proc/self/ns/pid").map_err(fail("open own pid namespace"))?;
+    let (ready, held) = process::pipe().map_err(fail("make a pipe"))?;
     namespace::unshare(Kinds::PID).map_err(fail("make a pid namespace"))?;
     let child = process::fork_child(|| match hold() {
         Ok(()) => 0,
@@ -26,6 +27,9 @@ pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
     });
     namespace::setns_fd(&own, Kinds::PID).map_err(fail("return to own pid namespace"))?;
     let child = child.map_err(fail("fork the holder of a pid namespace"))?;
+    // Its end comes with that of all the holder's descriptors, the last thing it does before it waits.
+    drop(held);
+    let _ = rustix::io::read(&ready, &mut [0_u8; 1]);
     let source = PathBuf::from(format!("/proc/{}/ns/pid", child.pid));
     if let Err(source) = namespace::pin(&source, pin) {
         let _ = process::pidfd_kill(&child.pidfd);
@@ -39,13 +43,12 @@ fn hold() -> io::Result<()> {
     process::set_not_dumpable()?;
     rustix::process::setsid()?;
     rustix::process::chdir("/")?;
-    // Before descriptors go: these look into /proc.
     process::set_title("podkin-pause")?;
     rustix::thread::set_name(c"podkin-pause")?;
-    process::close_inherited(&process::open_descriptors()?);
     signal::ignore(libc::SIGCHLD)?;
     capability::limit_bounding(Capabilities::NONE)?;
     capability::set(Capabilities::NONE)?;
+    process::close_inherited(&process::open_descriptors()?);
     signal::wait_for(&[libc::SIGTERM, libc::SIGINT])?;
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! Time of one container from the launcher's fork to the end of its process.
+//! Time of one container from the launcher's fork to the end of its process, and the CPU time of all that takes part.
 
 use super::fixture::Fixture;
 use std::time::Instant;
 
 pub fn run(count: usize) {
     let fixture = Fixture::new();
+    let cpu_before = cpu_seconds();
     let mut times: Vec<[f64; 2]> = Vec::new();
     for _ in 0..count {
         let config = fixture.config(&["/bin/true"]);
@@ -14,9 +15,20 @@ pub fn run(count: usize) {
         running.finish();
         times.push([started.as_secs_f64() * 1e3, begin.elapsed().as_secs_f64() * 1e3]);
     }
+    println!("CPU time: {:.2} ms each", (cpu_seconds() - cpu_before) * 1e3 / count as f64);
     for (name, column) in [("create and start", 0), ("with exit and delete", 1)] {
         let mut values: Vec<f64> = times.iter().map(|t| t[column]).collect();
         values.sort_by(f64::total_cmp);
         println!("{name}: min {:.2} ms, median {:.2} ms", values[0], values[values.len() / 2]);
     }
+}
+
+/// User and system time of this process and its reaped children.
+fn cpu_seconds() -> f64 {
+    let clock = |times: &str| -> f64 {
+        let fields: Vec<&str> = times.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
+        // utime, stime, cutime, cstime, in hundredths of a second.
+        fields[11..15].iter().map(|f| f.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+    };
+    clock(&std::fs::read_to_string("/proc/self/stat").unwrap())
 }

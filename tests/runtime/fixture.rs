@@ -125,11 +125,12 @@ impl Fixture {
         let null = || OwnedFd::from(fs::File::open("/dev/null").unwrap());
         let stdio = Stdio::Descriptors { stdin: null(), stdout: write.try_clone().unwrap(), stderr: write };
         let (report, report_write) = report::pipe().unwrap();
+        let mut keep = children();
         let pid = launch(|| self.runtime.create(config, stdio, report_write).map(|Created { pid, .. }| pid));
         let pid = match pid {
             Ok(pid) => pid,
             Err(error) => {
-                reap_helpers(None);
+                reap_helpers(&keep);
                 self.runtime.delete(&config.run_dir).expect("delete after a failure");
                 return Err(error);
             }
@@ -137,7 +138,8 @@ impl Fixture {
         let pidfd = process::pidfd_open(pid).expect("pidfd of the container");
         self.runtime.start(&config.run_dir).expect("start");
         let failure = report::receive(report).expect("report");
-        reap_helpers(Some(pid));
+        keep.push(pid);
+        reap_helpers(&keep);
         Ok(Running { fixture: self, run_dir: config.run_dir.clone(), child: Child { pid, pidfd }, output, failure })
     }
 }
@@ -208,11 +210,11 @@ pub fn launch(create: impl FnOnce() -> Result<i32, RuntimeError>) -> Result<i32,
     }
 }
 
-/// Reaps the helpers of libcontainer, which end on their own, but not the container's process.
-fn reap_helpers(container: Option<i32>) {
+/// Reaps the helpers of libcontainer, which end on their own, but none of the processes to keep.
+fn reap_helpers(keep: &[i32]) {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
-        let others: Vec<i32> = children().into_iter().filter(|pid| Some(*pid) != container).collect();
+        let others: Vec<i32> = children().into_iter().filter(|pid| !keep.contains(pid)).collect();
         if others.is_empty() {
             return;
         }
