@@ -109,7 +109,7 @@ impl<'a> VolumeStore<'a> {
         if let Some(volume) = self.by_name(&name)? {
             return if reuse { Ok(volume) } else { Err(VolumeError::Exists(name)) };
         }
-        self.finish_removal(&name)?;
+        self.settle(&name)?;
         self.make_directory(&name, &owner)?;
         failpoint::reach("volume.create").map_err(VolumeError::Failpoint)?;
         let created = jiff::Timestamp::now();
@@ -154,35 +154,29 @@ impl<'a> VolumeStore<'a> {
 
     /// Removes a volume with its files.
     ///
+    /// Decided, unrecorded and taken out of sight in one transaction: a play either has recorded its use before, or finds no volume.
+    ///
     /// # Errors
     /// [`VolumeError::InUse`] with the names of the pods that refer to it.
-    pub fn remove(&mut self, text: &str) -> Result<String, VolumeError> {
-        let name = self.find(text)?.name;
-        let _lock = self.lock(&name)?;
-        let directory = self.layout.volumes().join(&name);
-        // The mark comes before the decision: a crash after it is then told from data whose row was lost.
-        let mark = directory.join(REMOVING);
-        match std::fs::write(&mark, "") {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&mark)(e)),
-            _ => {}
-        }
-        let decided = self.database.write(|transaction| {
-            let pods = users(transaction, &name)?;
+    pub fn remove(&mut self, name: &str) -> Result<(), VolumeError> {
+        let _lock = self.lock(name)?;
+        self.settle(name)?;
+        let (directory, removed) = (self.layout.volumes().join(name), self.removed_path(name));
+        self.database.write(|transaction| {
+            let pods = users(transaction, name)?;
             if !pods.is_empty() {
-                return Err(VolumeError::InUse { name: name.clone(), pods });
+                return Err(VolumeError::InUse { name: name.to_owned(), pods });
             }
-            match transaction.execute("DELETE FROM volumes WHERE name = ?", [&name])? {
-                0 => Err(VolumeError::NotFound(name.clone())),
-                _ => Ok(()),
+            if transaction.execute("DELETE FROM volumes WHERE name = ?", [name])? == 0 {
+                return Err(VolumeError::NotFound(name.to_owned()));
             }
-        });
-        if let Err(error) = decided {
-            let _ = std::fs::remove_file(&mark);
-            return Err(error);
-        }
+            match std::fs::rename(&directory, &removed) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(&directory)(e)),
+                _ => failpoint::reach("volume.renamed").map_err(VolumeError::Failpoint),
+            }
+        })?;
         failpoint::reach("volume.removed").map_err(VolumeError::Failpoint)?;
-        dir::remove_tree(&directory).map_err(failed(&directory))?;
-        Ok(name)
+        dir::remove_tree(&removed).map_err(failed(&removed))
     }
 
     /// Removes every volume that no pod refers to and that `select` picks; names of those that went, and what failed.
@@ -191,7 +185,7 @@ impl<'a> VolumeStore<'a> {
         let (mut removed, mut failures) = (Vec::new(), Vec::new());
         for volume in unused {
             match self.remove(&volume.name) {
-                Ok(name) => removed.push(name),
+                Ok(()) => removed.push(volume.name),
                 // Taken into use, or removed by another command, meanwhile.
                 Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}
                 Err(error) => failures.push(error),
@@ -206,34 +200,47 @@ impl<'a> VolumeStore<'a> {
         dir::usage(&path).map_err(failed(&path))
     }
 
-    /// Finishes interrupted removals, and says what does not fit; with `repair`, mends what can be mended without losing data.
+    /// Finishes removals that were interrupted, or takes them back when they had not been decided.
+    pub fn sweep(&mut self) -> Result<(), VolumeError> {
+        for entry in self.entries()? {
+            let Some(name) = entry.strip_prefix(REMOVED) else { continue };
+            // Another command is at it.
+            let Some(lock) = FileLock::try_acquire(&self.lock_path(name))? else { continue };
+            let _lock = lock.removing();
+            self.settle(name)?;
+        }
+        Ok(())
+    }
+
+    /// Says what does not fit; with `repair`, mends what can be mended without losing data.
     pub fn check(&mut self, repair: bool) -> Result<Vec<VolumeProblem>, VolumeError> {
-        let path = self.layout.volumes();
+        self.sweep()?;
         let mut problems = Vec::new();
-        for volume in self.list()?.into_iter().filter(|volume| !volume.mountpoint.is_dir()) {
+        let volumes = self.list()?;
+        for volume in volumes.iter().filter(|volume| !volume.mountpoint.is_dir()) {
             if repair {
                 let _lock = self.lock(&volume.name)?;
                 self.make_directory(&volume.name, &Ownership::parse(&volume.options)?)?;
             }
-            problems.push(VolumeProblem::NoDirectory(volume.name));
+            problems.push(VolumeProblem::NoDirectory(volume.name.clone()));
         }
-        let entries = match std::fs::read_dir(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(problems),
-            entries => entries.map_err(failed(&path))?,
-        };
-        for entry in entries {
-            let name = entry.map_err(failed(&path))?.file_name().to_string_lossy().into_owned();
-            if name.starts_with(".lock-") || self.by_name(&name)?.is_some() {
-                continue;
-            }
-            let Some(lock) = FileLock::try_acquire(&self.lock_path(&name))? else { continue };
-            let _lock = lock.removing();
-            self.finish_removal(&name)?;
-            if path.join(&name).exists() && self.by_name(&name)?.is_none() {
+        for name in self.entries()? {
+            if !name.starts_with('.') && !volumes.iter().any(|volume| volume.name == name) {
                 problems.push(VolumeProblem::NoRow(name));
             }
         }
         Ok(problems)
+    }
+
+    fn entries(&self) -> Result<Vec<String>, VolumeError> {
+        let path = self.layout.volumes();
+        match std::fs::read_dir(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            entries => {
+                let names = entries.map_err(failed(&path))?.map(|e| Ok(e?.file_name().to_string_lossy().into_owned()));
+                names.collect::<io::Result<_>>().map_err(failed(&path))
+            }
+        }
     }
 
     fn by_name(&self, name: &str) -> Result<Option<Volume>, VolumeError> {
@@ -275,17 +282,20 @@ impl<'a> VolumeStore<'a> {
         Ok(FileLock::acquire(&self.lock_path(name))?.removing())
     }
 
-    /// Deletes the directory of a volume whose removal was decided; takes the mark off one whose was not.
-    fn finish_removal(&mut self, name: &str) -> Result<(), VolumeError> {
-        let directory = self.layout.volumes().join(name);
-        let mark = directory.join(REMOVING);
-        if !mark.exists() {
+    fn removed_path(&self, name: &str) -> PathBuf {
+        self.layout.volumes().join(format!("{REMOVED}{name}"))
+    }
+
+    /// Puts what was taken out of sight back if its row is still there, else deletes it. To be called with the lock held.
+    fn settle(&mut self, name: &str) -> Result<(), VolumeError> {
+        let (directory, removed) = (self.layout.volumes().join(name), self.removed_path(name));
+        if !removed.exists() {
             return Ok(());
         }
-        match self.by_name(name)? {
-            Some(_) => std::fs::remove_file(&mark).map_err(failed(&mark)),
-            None => dir::remove_tree(&directory).map_err(failed(&directory)),
+        if self.by_name(name)?.is_some() && !directory.exists() {
+            return std::fs::rename(&removed, &directory).map_err(failed(&removed));
         }
+        dir::remove_tree(&removed).map_err(failed(&removed))
     }
 
     fn make_directory(&self, name: &str, owner: &Ownership) -> Result<(), VolumeError> {
@@ -305,7 +315,8 @@ impl<'a> VolumeStore<'a> {
     }
 }
 
-const REMOVING: &str = ".removing";
+/// Before the name of a volume that is being removed.
+const REMOVED: &str = ".removed-";
 
 const SELECT: &str = "SELECT name, labels, options, created, app, anonymous FROM volumes";
 
@@ -472,19 +483,34 @@ mod tests {
             let made = root.volumes().create(named(name), false).unwrap();
             std::fs::write(made.mountpoint.join("f"), name).unwrap();
         }
+        let volumes = root.layout.volumes();
         for name in ["undecided", "decided"] {
-            std::fs::write(root.layout.volumes().join(name).join(REMOVING), "").unwrap();
+            std::fs::rename(volumes.join(name), volumes.join(format!("{REMOVED}{name}"))).unwrap();
         }
         root.database
             .write(|c| c.execute("DELETE FROM volumes WHERE name <> 'undecided'", []).map_err(VolumeError::from))
             .unwrap();
         assert_eq!(root.volumes().check(true).unwrap(), [VolumeProblem::NoRow("lost".into())]);
-        assert!(!root.layout.volumes().join("decided").exists());
+        assert!(!volumes.join(".removed-decided").exists());
         assert!(root.layout.volume_data("undecided").join("f").exists());
         root.volumes().create(named("lost"), false).unwrap();
         assert_eq!(std::fs::read(root.layout.volume_data("lost").join("f")).unwrap(), b"lost");
-        dir::remove_tree(&root.layout.volumes().join("lost")).unwrap();
+        dir::remove_tree(&volumes.join("lost")).unwrap();
         assert_eq!(root.volumes().check(true).unwrap(), [VolumeProblem::NoDirectory("lost".into())]);
         assert!(root.volumes().check(true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_volume_in_use_stays() {
+        let mut root = Root::new("used");
+        let made = root.volumes().create(named("data"), false).unwrap();
+        let rows = "INSERT INTO apps (id, name, sources, created) VALUES ('a', 'a', '[]', '');
+                    INSERT INTO pods (id, name, app, created, spec_hash, record) VALUES ('p', 'web', 'a', '', '', '{}');
+                    INSERT INTO pod_volumes VALUES ('p', 'data')";
+        root.database.write(|c| c.execute_batch(rows).map_err(VolumeError::from)).unwrap();
+        assert!(matches!(root.volumes().remove("data"), Err(VolumeError::InUse { pods, .. }) if pods == ["web"]));
+        assert!(made.mountpoint.is_dir());
+        assert_eq!(root.volumes().find("data").unwrap().used_by, ["web"]);
+        assert!(root.volumes().prune(|_| true).unwrap().0.is_empty());
     }
 }
