@@ -4,7 +4,7 @@
 //! <root>/containers/<id>/{init,upper,work}    one container's part of its root file system
 //! <root>/containers/.tmp-<id>                 being removed
 //! <root>/volumes/<name>/_data                 a named volume; its row says that it exists
-//! <root>/volumes/.removed-<name>              being removed; put back when its row is still there
+//! <root>/volumes/.removed-<name>@<created>    being removed; put back when its row is still there
 //! <root>/volumes/.lock-<name>                 held while it is made or removed
 //! ```
 //!

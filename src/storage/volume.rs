@@ -4,7 +4,7 @@ use crate::store::lock::{FileLock, LockError};
 use crate::store::{Database, StoreError, layout::Layout};
 use crate::sys::dir;
 use crate::sys::failpoint;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use rustix::fs::{Gid, Mode, Uid};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -129,7 +129,7 @@ impl<'a> VolumeStore<'a> {
     pub fn ensure_directory(&mut self, name: &str) -> Result<(), VolumeError> {
         let _lock = self.lock(name)?;
         let volume = self.by_name(name)?.ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
-        self.finish_removal(name)?;
+        self.settle(name)?;
         self.make_directory(name, &Ownership::parse(&volume.options)?)
     }
 
@@ -152,31 +152,35 @@ impl<'a> VolumeStore<'a> {
         }
     }
 
-    /// Removes a volume with its files.
+    /// Removes the volume of exactly that name with its files, and gives the name back.
     ///
     /// Decided, unrecorded and taken out of sight in one transaction: a play either has recorded its use before, or finds no volume.
     ///
     /// # Errors
     /// [`VolumeError::InUse`] with the names of the pods that refer to it.
-    pub fn remove(&mut self, name: &str) -> Result<(), VolumeError> {
+    pub fn remove(&mut self, name: &str) -> Result<String, VolumeError> {
         let _lock = self.lock(name)?;
         self.settle(name)?;
-        let (directory, removed) = (self.layout.volumes().join(name), self.removed_path(name));
-        self.database.write(|transaction| {
+        let volumes = self.layout.volumes();
+        let directory = volumes.join(name);
+        let removed = self.database.write(|transaction| {
             let pods = users(transaction, name)?;
             if !pods.is_empty() {
                 return Err(VolumeError::InUse { name: name.to_owned(), pods });
             }
-            if transaction.execute("DELETE FROM volumes WHERE name = ?", [name])? == 0 {
-                return Err(VolumeError::NotFound(name.to_owned()));
-            }
+            let query = "DELETE FROM volumes WHERE name = ? RETURNING created";
+            let created: Option<String> = transaction.query_row(query, [name], |row| row.get(0)).optional()?;
+            let created = created.ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
+            let removed = volumes.join(removed_name(name, &created));
             match std::fs::rename(&directory, &removed) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(&directory)(e)),
-                _ => failpoint::reach("volume.renamed").map_err(VolumeError::Failpoint),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&directory)(e)),
+                _ => failpoint::reach("volume.renamed").map_err(VolumeError::Failpoint)?,
             }
+            Ok(removed)
         })?;
         failpoint::reach("volume.removed").map_err(VolumeError::Failpoint)?;
-        dir::remove_tree(&removed).map_err(failed(&removed))
+        dir::remove_tree(&removed).map_err(failed(&removed))?;
+        Ok(name.to_owned())
     }
 
     /// Removes every volume that no pod refers to and that `select` picks; names of those that went, and what failed.
@@ -185,7 +189,7 @@ impl<'a> VolumeStore<'a> {
         let (mut removed, mut failures) = (Vec::new(), Vec::new());
         for volume in unused {
             match self.remove(&volume.name) {
-                Ok(()) => removed.push(volume.name),
+                Ok(name) => removed.push(name),
                 // Taken into use, or removed by another command, meanwhile.
                 Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}
                 Err(error) => failures.push(error),
@@ -203,7 +207,7 @@ impl<'a> VolumeStore<'a> {
     /// Finishes removals that were interrupted, or takes them back when they had not been decided.
     pub fn sweep(&mut self) -> Result<(), VolumeError> {
         for entry in self.entries()? {
-            let Some(name) = entry.strip_prefix(REMOVED) else { continue };
+            let Some((name, _)) = entry.strip_prefix(REMOVED).and_then(|rest| rest.split_once('@')) else { continue };
             // Another command is at it.
             let Some(lock) = FileLock::try_acquire(&self.lock_path(name))? else { continue };
             let _lock = lock.removing();
@@ -282,20 +286,23 @@ impl<'a> VolumeStore<'a> {
         Ok(FileLock::acquire(&self.lock_path(name))?.removing())
     }
 
-    fn removed_path(&self, name: &str) -> PathBuf {
-        self.layout.volumes().join(format!("{REMOVED}{name}"))
-    }
-
-    /// Puts what was taken out of sight back if its row is still there, else deletes it. To be called with the lock held.
+    /// Puts what was taken out of sight back if its very row is still there, else deletes it. To be called with the lock held.
     fn settle(&mut self, name: &str) -> Result<(), VolumeError> {
-        let (directory, removed) = (self.layout.volumes().join(name), self.removed_path(name));
-        if !removed.exists() {
-            return Ok(());
+        let prefix = format!("{REMOVED}{name}@");
+        for entry in self.entries()?.into_iter().filter(|entry| entry.starts_with(&prefix)) {
+            let (directory, removed) = (self.layout.volumes().join(name), self.layout.volumes().join(&entry));
+            // A volume that was made anew under the name is another one.
+            let query = "SELECT created FROM volumes WHERE name = ?";
+            let connection = self.database.connection();
+            let created: Option<String> = connection.query_row(query, [name], |row| row.get(0)).optional()?;
+            let undecided = created.is_some_and(|created| entry == removed_name(name, &created));
+            if undecided && !directory.exists() {
+                std::fs::rename(&removed, &directory).map_err(failed(&removed))?;
+            } else {
+                dir::remove_tree(&removed).map_err(failed(&removed))?;
+            }
         }
-        if self.by_name(name)?.is_some() && !directory.exists() {
-            return std::fs::rename(&removed, &directory).map_err(failed(&removed));
-        }
-        dir::remove_tree(&removed).map_err(failed(&removed))
+        Ok(())
     }
 
     fn make_directory(&self, name: &str, owner: &Ownership) -> Result<(), VolumeError> {
@@ -315,8 +322,13 @@ impl<'a> VolumeStore<'a> {
     }
 }
 
-/// Before the name of a volume that is being removed.
+/// Before the name of a volume that is being removed, which its creation time follows.
 const REMOVED: &str = ".removed-";
+
+/// `@` is in no volume's name.
+fn removed_name(name: &str, created: &str) -> String {
+    format!("{REMOVED}{name}@{created}")
+}
 
 const SELECT: &str = "SELECT name, labels, options, created, app, anonymous FROM volumes";
 
@@ -485,15 +497,18 @@ mod tests {
         }
         let volumes = root.layout.volumes();
         for name in ["undecided", "decided"] {
-            std::fs::rename(volumes.join(name), volumes.join(format!("{REMOVED}{name}"))).unwrap();
+            let created = root.volumes().find(name).unwrap().created.to_string();
+            std::fs::rename(volumes.join(name), volumes.join(removed_name(name, &created))).unwrap();
         }
         root.database
             .write(|c| c.execute("DELETE FROM volumes WHERE name <> 'undecided'", []).map_err(VolumeError::from))
             .unwrap();
         assert_eq!(root.volumes().check(true).unwrap(), [VolumeProblem::NoRow("lost".into())]);
-        assert!(!volumes.join(".removed-decided").exists());
+        assert_eq!(std::fs::read_dir(&volumes).unwrap().count(), 2);
         assert!(root.layout.volume_data("undecided").join("f").exists());
+        std::fs::create_dir_all(volumes.join(removed_name("lost", "before")).join("x")).unwrap();
         root.volumes().create(named("lost"), false).unwrap();
+        assert_eq!(std::fs::read_dir(&volumes).unwrap().count(), 2, "an older volume of the name does not come back");
         assert_eq!(std::fs::read(root.layout.volume_data("lost").join("f")).unwrap(), b"lost");
         dir::remove_tree(&volumes.join("lost")).unwrap();
         assert_eq!(root.volumes().check(true).unwrap(), [VolumeProblem::NoDirectory("lost".into())]);
