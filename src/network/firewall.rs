@@ -163,7 +163,19 @@ impl Firewall {
                 ports.push((batch.new_element(&element), port));
             }
         }
-        self.socket.commit(batch).map_err(|error| refused(&error, &ports))
+        self.socket.commit(batch).map_err(|error| refused(&error, &ports))?;
+        pods.iter().for_each(|pod| self.forget_connections(pod.ports));
+        Ok(())
+    }
+
+    /// Makes who sends to these ports already be judged anew.
+    fn forget_connections(&mut self, ports: &[PublishedPort]) {
+        for port in ports.iter().filter(|port| port.protocol == Protocol::Udp) {
+            for family in &FAMILIES {
+                // Old kernels cannot, and such a peer stays where it was until it pauses.
+                let _ = self.socket.forget_udp(family.number, port.host_port);
+            }
+        }
     }
 
     /// Whether the table exists.
@@ -179,7 +191,9 @@ impl Firewall {
             let ports: Vec<_> = port_elements(&alone).map(|(_, element)| element).collect();
             [pod_element(*address)].into_iter().chain(ports)
         };
-        self.delete(&pod.addresses.iter().flat_map(of_address).collect::<Vec<_>>())
+        self.delete(&pod.addresses.iter().flat_map(of_address).collect::<Vec<_>>())?;
+        self.forget_connections(pod.ports);
+        Ok(())
     }
 
     /// Removes a network whose bridge is gone.

@@ -50,6 +50,9 @@ impl Machine {
         inside(&neighbour, || {
             sh(&format!("ip link set lo up; ip addr add {NEIGHBOUR}/24 dev up1; ip link set up1 up"))
         });
+        // The wire carries nothing before both ends know that the other is there.
+        sh("until ip link show up0 | grep -q 'state UP'; do sleep 0.01; done");
+        inside(&neighbour, || sh("until ip link show up1 | grep -q 'state UP'; do sleep 0.01; done"));
         let networks = Networks::new(dir.join("root/networks"), dir.join("run/networks"));
         Self { dir, networks, neighbour, taken: RefCell::default() }
     }

@@ -42,5 +42,9 @@ fn run(body: fn()) -> bool {
         0
     });
     let child = child.expect("fork");
-    wait(&child.pidfd).is_ok_and(|exit| exit.shell_code() == 0)
+    let exit = wait(&child.pidfd).expect("wait");
+    if exit.shell_code() != 0 {
+        println!("the case ended with {exit:?}");
+    }
+    exit.shell_code() == 0
 }

@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     ("a_killed_server_is_revived", a_killed_server_is_revived),
     ("hostile_questions", hostile_questions),
     ("port_53_is_taken", port_53_is_taken),
+    ("an_orphaned_server_ends", an_orphaned_server_ends),
 ];
 
 fn names_of_pods_and_containers() {
@@ -148,4 +149,22 @@ fn port_53_is_taken() {
     assert_eq!(machine.picture(), before);
     drop(other);
     machine.set_up(&pod).expect("now that it is free");
+}
+
+fn an_orphaned_server_ends() {
+    let machine = Machine::new();
+    let _pod = machine.pod("web", &[]);
+    let run = machine.dir.join("run");
+    let text = std::fs::read_to_string(run.join("networks/names.lock")).expect("read");
+    let process = std::path::Path::new("/proc").join(text.split(' ').next().expect("pid"));
+    std::fs::remove_dir_all(&run).expect("remove");
+    for _ in 0..800 {
+        // A zombie has no descriptors left.
+        if std::fs::read_dir(process.join("fd")).map_or(0, Iterator::count) == 0 {
+            assert!(!run.exists(), "and makes nothing anew");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("still there");
 }

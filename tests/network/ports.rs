@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     ("hairpin", hairpin),
     ("bound_to_the_hosts_loopback", bound_to_the_hosts_loopback),
     ("udp", udp),
+    ("udp_peers_that_never_pause", udp_peers_that_never_pause),
     ("a_second_publisher_is_told_who_was_first", a_second_publisher_is_told_who_was_first),
     ("ipv6", ipv6),
 ];
@@ -101,6 +102,34 @@ fn udp() {
     }
     let listener = pod.listen(54);
     reach(None, (ip(HOST), 5300), &listener).expect("the same port of another protocol");
+}
+
+/// From one port of their own, before there is a pod, to the first pod, and to the second.
+fn udp_peers_that_never_pause() {
+    let machine = Machine::new();
+    let client = UdpSocket::bind("0.0.0.0:0").expect("bind");
+    let neighbour = super::machine::inside(&machine.neighbour, || UdpSocket::bind("0.0.0.0:0")).expect("bind");
+    let send = || {
+        // An earlier packet may have been refused, which a socket tells at the next occasion.
+        for _ in 0..2 {
+            let _ = client.send_to(b"here", ("127.0.0.1", 5300));
+            let _ = neighbour.send_to(b"there", (HOST, 5300));
+        }
+    };
+    for name in ["first", "second"] {
+        send();
+        let pod = machine.pod(name, &[PublishedPort { protocol: Protocol::Udp, ..tcp(5300, 53) }]);
+        let server = pod.udp(53);
+        send();
+        let mut words = std::collections::BTreeSet::new();
+        for _ in 0..4 {
+            let mut buffer = [0; 8];
+            let (size, _) = server.recv_from(&mut buffer).expect("receive in the pod");
+            words.insert(buffer[..size].to_vec());
+        }
+        assert_eq!(words.len(), 2, "both peers");
+        machine.remove(pod);
+    }
 }
 
 fn a_second_publisher_is_told_who_was_first() {

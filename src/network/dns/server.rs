@@ -26,8 +26,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// After which an address that could not be bound is tried again, and an end that had to wait for the lock.
 const RETRY: Duration = Duration::from_millis(50);
-/// How often the host's list of servers is looked at.
-const REFRESH: Duration = Duration::from_secs(10);
+/// How often the host's list of servers is looked at, and whether our directory still exists.
+const REFRESH: Duration = Duration::from_secs(5);
 
 /// Is the name server until no pod has names any more. `arguments` are those behind [`super::COMMAND`]: the directory
 /// `<run>/networks`. Standard input is the locked lock file.
@@ -69,10 +69,11 @@ async fn serve(place: Place) -> io::Result<()> {
             true => Some(RETRY),
             false => server.listen(wanted).await.then_some(RETRY),
         };
-        let mut pause = again.unwrap_or(REFRESH);
-        while tokio::time::timeout(pause, wake.recv()).await.is_err() && again.is_none() {
+        while tokio::time::timeout(again.unwrap_or(REFRESH), wake.recv()).await.is_err() && again.is_none() {
             server.refresh_upstream();
-            pause = REFRESH;
+            if is_orphan()? {
+                return Ok(());
+            }
         }
     }
 }
@@ -81,7 +82,6 @@ impl Server {
     /// Reads the files; answers which network is to be served where.
     fn read(&mut self) -> io::Result<BTreeSet<Listener>> {
         let entries = self.place.entries();
-        std::fs::create_dir_all(&entries)?;
         let domain = format!(".{SEARCH_DOMAIN}");
         let parsed = parse_configs(&entries.to_string_lossy(), &domain);
         let (backend, v4, v6) = parsed.map_err(|error| io::Error::other(error.to_string()))?;
@@ -150,6 +150,11 @@ impl Server {
         }
         Ok(empty)
     }
+}
+
+/// Whether somebody has removed the whole directory: nobody will ever wake us again.
+fn is_orphan() -> io::Result<bool> {
+    Ok(rustix::fs::fstat(io::stdin())?.st_nlink == 0)
 }
 
 /// Leaves what was inherited behind: session, directory, rights beyond binding low ports, names.

@@ -2,10 +2,11 @@
 //! changing sets needs. A transaction takes well below a millisecond, a run of the program `nft` five to twelve.
 //!
 //! [`attributes`] writes and reads attributes, [`expression`] the parts of a rule, [`batch`] a transaction, [`socket`] talks to
-//! the kernel.
+//! the kernel, [`conntrack`] makes it forget connections.
 
 mod attributes;
 mod batch;
+mod conntrack;
 mod expression;
 mod socket;
 

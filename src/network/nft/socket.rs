@@ -97,13 +97,20 @@ impl Socket {
     fn ask(&mut self, kind: u16, body: impl FnOnce(&mut Attributes<'_>)) -> io::Result<Option<Vec<u8>>> {
         let mut message = Vec::with_capacity(256);
         write_message(&mut message, kind, REQUEST, 1, body);
-        self.send(&message)?;
+        match self.exchange(&message) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// Sends one message and waits for the answer: its attributes, or none for an acknowledgement.
+    pub(super) fn exchange(&mut self, message: &[u8]) -> io::Result<Vec<u8>> {
+        self.send(message)?;
         let (_, size) = rustix::io::retry_on_intr(|| recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()))?;
         let answer = answers(&self.buffer[..size]).next().ok_or(io::ErrorKind::InvalidData)?;
         match answer.error() {
-            Some(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Some(error) => Err(error),
-            None => Ok(Some(answer.body.get(FAMILY_HEADER..).unwrap_or_default().to_vec())),
+            None => Ok(answer.body.get(FAMILY_HEADER..).unwrap_or_default().to_vec()),
         }
     }
 
