@@ -5,7 +5,7 @@ use crate::{Context, fail, net, say, serve};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub const NAMES: &str = "serve exit sleep crash abort write count listen alloc resolve connect get signals trap ids mounts fds";
+pub const NAMES: &str = "serve exit sleep crash abort write count listen alloc resolve connect get post signals trap ids mounts fds";
 
 const SIGINT: u32 = 2;
 const SIGTERM: u32 = 15;
@@ -31,13 +31,14 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
         ("alloc", [mib]) => alloc(mib),
         ("resolve", [name]) => resolve(name),
         ("connect", [host, port, text @ ..]) => connect(host, port, &text.join(" ")),
-        ("get", [url]) => get(url),
+        ("get", [url]) => request("GET", url),
+        ("post", [url]) => request("POST", url),
         ("signals", _) => signals(false),
         ("trap", _) => signals(true),
         ("ids", _) => ids(),
         ("mounts", _) => show_file("/proc/self/mountinfo"),
         ("fds", _) => descriptors(),
-        ("write" | "listen" | "alloc" | "resolve" | "connect" | "get" | "exit", _) => {
+        ("write" | "listen" | "alloc" | "resolve" | "connect" | "get" | "post" | "exit", _) => {
             fail!("{name}: wrong number of arguments");
             2
         }
@@ -201,14 +202,14 @@ fn connect(host: &str, port: &str, text: &str) -> i32 {
     }
 }
 
-fn get(url: &str) -> i32 {
-    match net::get(url) {
+fn request(method: &str, url: &str) -> i32 {
+    match net::request(method, url) {
         Ok((head, body)) => {
             let _ = sys::write_all(1, &body);
             let status = head.split(' ').nth(1).unwrap_or_default();
-            if status.starts_with('2') { 0 } else { fail!("get: status {status}") }
+            if status.starts_with('2') { 0 } else { fail!("{url}: status {status}") }
         }
-        Err(error) => fail!("get: {error}"),
+        Err(error) => fail!("{url}: {error}"),
     }
 }
 

@@ -111,8 +111,8 @@ pub fn exchange(socket: &Fd, text: &[u8], limit: usize) -> Vec<u8> {
     answer
 }
 
-/// `http://host[:port]/path` fetched with one request: status line and headers, then the body.
-pub fn get(url: &str) -> Result<(String, Vec<u8>), String> {
+/// `http://host[:port]/path` asked with one request of that method: status line and headers, then the body.
+pub fn request(method: &str, url: &str) -> Result<(String, Vec<u8>), String> {
     let rest = url.strip_prefix("http://").ok_or("only http:// is understood")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, port) = match authority.rsplit_once(':') {
@@ -120,7 +120,7 @@ pub fn get(url: &str) -> Result<(String, Vec<u8>), String> {
         _ => (authority, 80),
     };
     let socket = connect(host.trim_matches(['[', ']']), port)?;
-    let request = format!("GET /{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: podkin-demo\r\n\r\n");
+    let request = format!("{method} /{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: podkin-demo\r\n\r\n");
     let answer = exchange(&socket, request.as_bytes(), 16 << 20);
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or("no HTTP answer")?;
     Ok((String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec()))

@@ -198,7 +198,7 @@ impl Server<'_> {
                 let (host, port) = (value("host").unwrap_or_default(), number("port").unwrap_or(80) as u16);
                 outcome(net::connect(host, port).map(drop), "connected")
             }
-            "/get" => match net::get(value("url").unwrap_or_default()) {
+            "/get" => match net::request("GET", value("url").unwrap_or_default()) {
                 Ok((_, body)) => Answer { status: 200, kind: "application/octet-stream", body },
                 Err(error) => plain(502, error.as_bytes()),
             },

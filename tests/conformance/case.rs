@@ -24,6 +24,7 @@
 //!     body: ...
 //!   - file: name-in-DIR
 //!     content: ...                         # default: it exists
+//!   - copy: one.yaml other.yaml          # one file over another, both in ${DIR}
 //!   - sleep: 0.5
 //! ```
 //!
@@ -65,6 +66,7 @@ pub struct Step {
     pub run: Option<String>,
     pub http: Option<String>,
     pub file: Option<String>,
+    pub copy: Option<String>,
     pub sleep: Option<f64>,
     #[serde(default)]
     pub exit: i32,

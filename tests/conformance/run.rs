@@ -83,11 +83,16 @@ impl Scene {
             Step { run: Some(line), .. } => self.command(line, step),
             Step { http: Some(url), .. } => self.http(&self.substitute(url), step),
             Step { file: Some(name), .. } => self.file(&self.substitute(name), step),
+            Step { copy: Some(names), .. } => {
+                let (from, to) = names.split_once(' ').ok_or("copy takes two names")?;
+                let copied = std::fs::copy(self.directory.join(from), self.directory.join(to));
+                copied.map(drop).map_err(|e| format!("{names}: {e}"))
+            }
             Step { sleep: Some(seconds), .. } => {
                 std::thread::sleep(Duration::from_secs_f64(*seconds));
                 Ok(())
             }
-            _ => Err("a step needs run, http, file or sleep".into()),
+            _ => Err("a step needs run, http, file, copy or sleep".into()),
         }
     }
 
