@@ -126,7 +126,7 @@ impl Tar {
 
 fn config(architecture: &str, diff_id: &str) -> String {
     format!(
-        r#"{{"created":"2026-01-01T00:00:00Z","architecture":"{architecture}","os":"linux","config":{{"ExposedPorts":{{"8080/tcp":{{}}}},"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Entrypoint":["/podkin-demo"],"Cmd":["serve"],"WorkingDir":"/","Labels":{{"org.opencontainers.image.title":"podkin-demo","org.opencontainers.image.description":"A web page about the pod it runs in, and small tools"}}}},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff_id}"]}},"history":[{{"created":"2026-01-01T00:00:00Z","created_by":"podkin build script"}}]}}"#
+        r#"{{"created":"2026-01-01T00:00:00Z","architecture":"{architecture}","os":"linux","config":{{"ExposedPorts":{{"8080/tcp":{{}}}},"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Entrypoint":["/podkin-demo"],"Cmd":["serve"],"WorkingDir":"/","Labels":{{"io.podkin.embedded":"true","org.opencontainers.image.title":"podkin-demo","org.opencontainers.image.description":"A web page about the pod it runs in, and small tools"}}}},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff_id}"]}},"history":[{{"created":"2026-01-01T00:00:00Z","created_by":"podkin build script"}}]}}"#
     )
 }
 

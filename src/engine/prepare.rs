@@ -97,9 +97,12 @@ impl Engine {
             containers.map(|container| (container.image.as_str(), container.pull_policy)).collect();
         let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
         for reference in wanted.into_keys() {
+            let embedded = super::image::is_embedded(reference);
             match self.image_record(reference)? {
+                // Left by another version of this program.
+                Some(_) if embedded && !self.images().demo_is_current()? => {}
                 Some(record) => drop(found.insert(reference.to_owned(), record)),
-                None if super::image::is_embedded(reference) => {}
+                None if embedded => {}
                 None => missing.push(reference.to_owned()),
             }
         }

@@ -10,7 +10,6 @@ use crate::store::pods::{self, PodRow};
 use crate::store::record::PodPhase;
 use crate::store::{apps, events, lock, volumes};
 use crate::supervisor::protocol::{Failure, Operation};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -185,12 +184,9 @@ impl Engine {
     }
 }
 
-/// Removes a file or directory with all below it, following no link; one that does not exist is a success.
+/// Removes a file or directory with all below it, following no link and entering no mount, however deep a container made it; one
+/// that does not exist is a success.
 pub(super) fn remove_tree(path: &Path) -> Result<(), EngineError> {
     let fail = |source| EngineError::File { attempt: "remove", path: PathBuf::from(path), source };
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(path).map_err(fail),
-        result => result.map_err(fail),
-    }
+    crate::sys::dir::remove_tree(path).map_err(fail)
 }

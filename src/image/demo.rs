@@ -1,5 +1,6 @@
 //! The image in this binary: one static program of our own, built from `demo/`, for trying things out and for tests.
 
+use super::config::DocumentError;
 use super::error::ImageError;
 use super::layer::Expected;
 use super::store::{ImageStore, NewImage};
@@ -14,27 +15,44 @@ const LAYER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/demo-layer.tar"))
 // CONFIG, ID, DIFF_ID and PROGRAM_SIZE, computed when podkin was built: checking for the image costs one query.
 include!(concat!(env!("OUT_DIR"), "/demo.rs"));
 
+/// Label of the embedded image: one without it that has the name is the user's own, and stays.
+const LABEL: &str = "io.podkin.embedded";
+
 impl ImageStore<'_> {
+    /// Whether what has the name of the embedded image is this program's, whole, or the user's own. One query and one look at the
+    /// disk.
+    pub fn demo_is_current(&self) -> Result<bool, ImageError> {
+        let Some(found) = self.resolve(DEMO_IMAGE)? else { return Ok(false) };
+        if found.id != ID {
+            // Of another version of this program, unless it was given the name by hand.
+            return Ok(!self.to_record(DEMO_IMAGE)?.config.labels.contains_key(LABEL));
+        }
+        Ok(self.demo_is_whole())
+    }
+
     /// Makes sure that the embedded image is there under its name; true when it had to be loaded.
     pub fn ensure_demo(&mut self) -> Result<bool, ImageError> {
-        let present = self.resolve(DEMO_IMAGE)?.is_some_and(|found| found.id == ID);
-        // It is not synced, as it can be made again: a program cut short says that the power went before the disk had it.
-        let program = self.layer_directory(&DIFF_ID["sha256:".len()..]).join("podkin-demo");
-        if present && std::fs::metadata(&program).is_ok_and(|file| file.len() == PROGRAM_SIZE) {
+        if self.demo_is_current()? {
             return Ok(false);
         }
         self.prepare()?;
-        if present {
+        if self.resolve(ID)?.is_some() && !self.demo_is_whole() {
             self.forget(ID)?;
         }
         let mut open = |_: usize| {
-            let expected =
-                Expected { blob: None, diff_id: Some(DIFF_ID.parse().map_err(super::config::DocumentError::from)?) };
+            let diff_id = DIFF_ID.parse().map_err(DocumentError::from)?;
+            let expected = Expected { blob: None, diff_id: Some(diff_id) };
             Ok((Box::new(LAYER) as Box<dyn Read + Send>, expected))
         };
         let image =
             NewImage { names: vec![DEMO_IMAGE.to_owned()], config: CONFIG.as_bytes(), manifest: None, durable: false };
         self.add(image, &mut open)?;
         Ok(true)
+    }
+
+    /// It is not synced, as it can be made again: a program cut short says that the power went before the disk had it.
+    fn demo_is_whole(&self) -> bool {
+        let program = self.layer_directory(&DIFF_ID["sha256:".len()..]).join("podkin-demo");
+        std::fs::metadata(&program).is_ok_and(|file| file.len() == PROGRAM_SIZE)
     }
 }

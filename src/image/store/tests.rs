@@ -82,6 +82,13 @@ fn the_demo_image_is_loaded_once() {
     let diff = root.layout.layer_diff(&record.layers[0]);
     let output = std::process::Command::new(diff.join("podkin-demo")).args(["echo", "works"]).output().unwrap();
     assert_eq!(output.stdout, b"works\n");
+    // Of another version, or the user's own: only the first is replaced.
+    let archive = root.archive("own.tar", &["localhost/own:1"], &[&[("a", "1")]]);
+    root.images().load(Input::Path(&archive), "own.tar").unwrap();
+    root.images().tag("own:1", "podkin-demo").unwrap();
+    assert!(!root.images().ensure_demo().unwrap());
+    root.images().untag("podkin-demo", &["podkin-demo".into()]).unwrap();
+    assert!(root.images().ensure_demo().unwrap());
     // Cut short by a power failure.
     std::fs::write(diff.join("podkin-demo"), "").unwrap();
     assert!(root.images().ensure_demo().unwrap());
