@@ -122,7 +122,9 @@ fn look(subject: &Subject, cell: &Cell) -> Option<(Rc<OwnedFd>, ProcessState)> {
 
 /// Where the pin could not be made an empty file is left, or nothing.
 fn is_pidfd(fd: &OwnedFd) -> bool {
-    process::exit_info(fd).is_ok()
+    // A plain file is readable at any time, just like the pidfd of a process that has ended.
+    const PIDFS: i64 = 0x5049_4446;
+    rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type as i64 == PIDFS)
 }
 
 fn by_number(known: Process) -> Option<OwnedFd> {

@@ -157,8 +157,20 @@ impl Subject {
                 }
                 // Not reaped before somebody asked for its end, so the pid is still its own.
                 let pidfd = sys::process::pidfd_open(pid).ok().map(Rc::new);
+                if let Some(pidfd) = &pidfd {
+                    self.pin(pidfd);
+                }
                 Ok(Ok((Process { pid, start_ticks }, Live { pidfd, pumps, report: Some(reader) })))
             }
+        }
+    }
+
+    /// Keeps the pidfd for a later supervisor. Here and not in the launcher, whose mounts nobody else sees.
+    fn pin(&self, pidfd: &OwnedFd) {
+        let pin = pidfd_pin(&self.context.layout, &self.container().id);
+        if let Err(error) = namespace::unpin(&pin).and_then(|()| namespace::pin_pidfd(pidfd, &pin)) {
+            // Before Linux 6.14: a later supervisor finds the process by its pid and start time.
+            tracing::debug!(%error, "cannot pin the pidfd");
         }
     }
 
@@ -239,12 +251,6 @@ impl Subject {
             sys::pass::send(console, terminal.as_fd()).map_err(system("hand the terminal over"))?;
         }
         let start_ticks = sys::process::start_ticks(created.pid).map_err(system("look at the new process"))?;
-        let pidfd = sys::process::pidfd_open(created.pid).map_err(system("hold the new process"))?;
-        let pin = pidfd_pin(layout, &self.container().id);
-        if let Err(error) = namespace::unpin(&pin).and_then(|()| namespace::pin_pidfd(&pidfd, &pin)) {
-            // Before Linux 6.14: a later supervisor finds the process by its pid and start time.
-            tracing::debug!(%error, "cannot pin the pidfd");
-        }
         Ok(Process { pid: created.pid, start_ticks })
     }
 
