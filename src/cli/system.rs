@@ -1,7 +1,9 @@
 //! `system check`, `system reset`.
 
-use super::context::Globals;
-use super::error::CommandError;
+use super::confirm::confirm;
+use super::context::{Globals, explain};
+use super::error::{CommandError, Exit};
+use super::output::{Output, notice};
 use clap::{Args, Subcommand};
 
 /// Look after podkin's state
@@ -24,8 +26,7 @@ pub struct CheckArgs {
     /// Mend what is found
     #[arg(short, long)]
     pub repair: bool,
-    /// Only what can be told quickly: contents are not read
-    #[arg(short, long)]
+    #[arg(short, long, hide = true)]
     pub quick: bool,
 }
 
@@ -37,6 +38,47 @@ pub struct ResetArgs {
     pub force: bool,
 }
 
-pub fn run(_globals: &Globals, _args: &SystemArgs) -> Result<(), CommandError> {
-    Err(super::error::CommandError::engine("not available yet"))
+pub fn run(globals: &Globals, args: &SystemArgs) -> Result<(), CommandError> {
+    match &args.command {
+        SystemCommand::Check(args) => check(globals, args),
+        SystemCommand::Reset(args) => reset(globals, args),
+    }
+}
+
+fn check(globals: &Globals, args: &CheckArgs) -> Result<(), CommandError> {
+    let mut engine = globals.engine()?;
+    let problems = engine.system_check(args.repair).map_err(|error| explain(&mut engine, error))?;
+    let mut out = Output::new();
+    for problem in &problems {
+        let mended = if problem.repaired { ", mended" } else { "" };
+        out.line(format!("{}: {}{mended}", problem.what, problem.subject))?;
+    }
+    out.finish()?;
+    if problems.iter().all(|problem| problem.repaired) {
+        if problems.is_empty() {
+            notice("nothing is damaged");
+        }
+        return Ok(());
+    }
+    if !args.repair {
+        notice("`podkin system check --repair` mends what can be mended");
+    }
+    Err(CommandError::silent(Exit::Negative))
+}
+
+fn reset(globals: &Globals, args: &ResetArgs) -> Result<(), CommandError> {
+    let layout = globals.layout()?;
+    let question = format!(
+        "This stops and removes every pod, and removes every image and volume with what it holds, below\n  {}\n  {}",
+        layout.root.display(),
+        layout.run.display()
+    );
+    if !args.force && !confirm(&question)? {
+        return Ok(());
+    }
+    let failures = globals.engine()?.system_reset();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::all(failures.into_iter().map(Into::into).collect()))
 }

@@ -11,7 +11,7 @@ use crate::model::Application;
 use crate::sys::signal::first;
 use clap::{ArgAction, Args, ValueEnum};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Create and start what Kubernetes YAML asks for
@@ -82,9 +82,6 @@ pub struct PlayArgs {
     /// Name containers as the YAML does, without the pod's name before
     #[arg(long)]
     pub no_pod_prefix: bool,
-    /// Directory of `Localhost` seccomp profiles
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/kubelet/seccomp")]
-    pub seccomp_profile_root: PathBuf,
     /// Keep what was made when the play fails
     #[arg(long)]
     pub keep_on_error: bool,
@@ -133,6 +130,8 @@ pub struct Refused {
     #[arg(long, hide = true)]
     creds: Option<String>,
     #[arg(long, hide = true)]
+    seccomp_profile_root: Option<PathBuf>,
+    #[arg(long, hide = true)]
     service_container: bool,
     #[arg(long, hide = true)]
     service_exit_code_propagation: Option<String>,
@@ -155,6 +154,9 @@ pub struct RefusedFlag {
     reason: &'static str,
 }
 
+/// Where the kubelet, and the supervisor, look for `Localhost` profiles.
+const PROFILES: &str = "/var/lib/kubelet/seccomp";
+
 impl Refused {
     /// The first refused flag that was given.
     pub fn check(&self) -> Result<(), RefusedFlag> {
@@ -164,6 +166,7 @@ impl Refused {
             cert_dir,
             context_dir,
             creds,
+            seccomp_profile_root,
             service_container,
             service_exit_code_propagation,
             signature_policy,
@@ -182,6 +185,11 @@ impl Refused {
             ("signature-policy", signature_policy.is_some(), registry),
             ("build", *build, building),
             ("context-dir", context_dir.is_some(), building),
+            (
+                "seccomp-profile-root",
+                seccomp_profile_root.as_deref().is_some_and(|root| root != Path::new(PROFILES)),
+                "`Localhost` profiles are read from /var/lib/kubelet/seccomp",
+            ),
             ("service-container", *service_container, service),
             ("service-exit-code-propagation", service_exit_code_propagation.is_some(), service),
             (
