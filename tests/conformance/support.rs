@@ -77,7 +77,10 @@ fn table(all: &[Case], proven: &Proven) -> String {
 }
 
 pub fn write(all: &[Case]) -> Result<(), String> {
-    std::fs::write(table_path(), table(all, &Proven::load())).map_err(|e| e.to_string())
+    let path = table_path();
+    let directory = path.parent().unwrap_or(&path);
+    let written = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, table(all, &Proven::load())));
+    written.map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Fails when a claim was never proven, or the table is not what the cases say.
