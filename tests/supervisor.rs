@@ -2,6 +2,9 @@
 
 mod common;
 mod supervisor {
-    pub mod fixture;
+    mod fixture;
     mod lifecycle;
+    mod probes;
+    mod robustness;
+    mod sharing;
 }

@@ -1,0 +1,93 @@
+//! Supervisors that die, and many pods at once.
+
+use super::fixture::{App, FOREVER, PATIENCE, pod, shell};
+use crate::common::eventually;
+use podkin::model::RestartPolicy::{Always, Never};
+use podkin::store::record::{PodPhase, PodRecord};
+use podkin::supervisor::protocol::Operation;
+use std::time::{Duration, Instant};
+
+#[test]
+fn no_line_and_no_exit_code_is_lost_with_the_supervisor() {
+    let Some(app) = App::new("adoption") else { return };
+    let script = "i=0; while [ $i -lt 2500 ]; do echo $i; i=$((i+1)); usleep 1000; done; exit 42";
+    let record = app.pod(pod("writer", Never, vec![shell("main", script), shell("other", FOREVER)]));
+    app.start(&record);
+    let pid = app.pid(&record, "other");
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(300));
+        app.kill_supervisor(&record);
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(app.call(Operation::Ping), []);
+    }
+    // It ends while nobody looks.
+    app.kill_supervisor(&record);
+    let main = app.pid(&record, "main").expect("it still runs");
+    eventually("the writer ends", PATIENCE, || !std::path::Path::new(&format!("/proc/{main}/exe")).exists());
+    assert_eq!(app.call(Operation::Ping), []);
+    eventually("its end is known", PATIENCE, || app.pid(&record, "main").is_none());
+    assert_eq!(app.terminated(&record, "main").exit_code, Some(42), "this needs Linux 6.15");
+    let lines = app.log(&record, "main");
+    let expected: Vec<String> = (0..2500).map(|n| n.to_string()).collect();
+    assert!(
+        lines == expected,
+        "{} lines, first difference at {:?}",
+        lines.len(),
+        lines.iter().zip(&expected).position(|(a, b)| a != b)
+    );
+    assert_eq!(app.pid(&record, "other"), pid, "the other container never noticed");
+    app.remove(&[&record]);
+}
+
+#[test]
+fn two_who_start_a_supervisor_get_one() {
+    let Some(app) = App::new("race") else { return };
+    let launch = podkin::supervisor::client::Launch { binary: app.env.binary.clone(), arguments: vec![] };
+    let connections: Vec<_> = std::thread::scope(|scope| {
+        let spawn = || scope.spawn(|| podkin::supervisor::client::ensure(&app.layout, &app.id, &launch));
+        let threads: Vec<_> = (0..8).map(|_| spawn()).collect();
+        threads.into_iter().map(|t| t.join().expect("no panic").expect("a supervisor")).collect()
+    });
+    let mut connections = connections;
+    let started: Vec<_> = connections.iter_mut().filter_map(|c| c.child().map(|c| c.id())).collect();
+    assert_eq!(started.len(), 1, "{started:?}");
+    drop(connections);
+    eventually("it ends without pods", PATIENCE, || !app.layout.app_run(&app.id).exists());
+}
+
+#[test]
+fn many_pods_come_and_go_quickly() {
+    let Some(app) = App::new("many") else { return };
+    let records: Vec<PodRecord> =
+        (0..30).map(|n| app.pod(pod(&format!("p{n}"), Always, vec![shell("main", FOREVER)]))).collect();
+    let pods: Vec<String> = records.iter().map(|r| r.id.clone()).collect();
+    assert_eq!(app.call(Operation::Ping), []);
+    let begin = Instant::now();
+    assert_eq!(app.call(Operation::StartPods { pods: pods.clone() }), [], "{}", app.log_of_supervisor());
+    let up = begin.elapsed();
+    records.iter().for_each(|r| assert_eq!(app.status(r).phase, PodPhase::Running));
+    let supervisor = app.supervisor_pid(&records[0]);
+    let memory = std::fs::read_to_string(format!("/proc/{supervisor}/smaps_rollup")).unwrap_or_default();
+    let figures: Vec<_> = memory.lines().filter(|l| l.starts_with("Pss:") || l.starts_with("Private_Dirty")).collect();
+    let begin = Instant::now();
+    app.remove(&records.iter().collect::<Vec<_>>());
+    let threads = "one thread, or forking would have panicked";
+    println!("30 pods: up {up:?}, removed and checked {:?}; {figures:?}; {threads}", begin.elapsed());
+}
+
+#[test]
+fn a_pod_of_another_boot_is_known_to_be_down() {
+    let Some(app) = App::new("boot") else { return };
+    let record = app.pod(pod("old", Always, vec![shell("main", FOREVER)]));
+    app.start(&record);
+    app.kill_supervisor(&record);
+    let saved = app.layout.app_run(&app.id).join("pods").join(format!("{}.json", record.id));
+    let text = std::fs::read_to_string(&saved).expect("the state was saved");
+    let boot = app.status(&record).boot_id;
+    std::fs::write(&saved, text.replace(&boot, "00000000-0000-0000-0000-000000000000")).expect("run is writable");
+    assert_eq!(app.call(Operation::Ping), []);
+    eventually("nothing runs", PATIENCE, || app.status(&record).phase == PodPhase::Stopped);
+    app.start(&record);
+    assert_eq!(app.status(&record).phase, PodPhase::Running);
+    app.remove(&[&record]);
+}
