@@ -11,10 +11,18 @@ use crate::sys::{namespace, readiness};
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// How long the new parent of an orphan may take to reap it.
+const REAPING_TRIES: u32 = 400;
+const REAPING_PAUSE: Duration = Duration::from_millis(5);
+
 /// Takes up every pod that an earlier supervisor of the application looked after.
+///
+/// Returns when all of them have been: from then on their status is of this process.
 pub(super) async fn take_over(context: &Rc<Context>) -> std::io::Result<()> {
+    let mut adopted = Vec::new();
     for id in records::saved_pods(&context.layout, &context.app)? {
         let record = match records::pod(&context.layout, &id) {
             Ok(record) => Rc::new(record),
@@ -27,7 +35,7 @@ pub(super) async fn take_over(context: &Rc<Context>) -> std::io::Result<()> {
         };
         match records::load(&context.layout, &context.app, &id) {
             Ok(saved) if saved.boot_id == context.boot_id && saved.state.cells.len() == record.containers.len() => {
-                pod::spawn(context, record, Some(saved));
+                adopted.push(pod::spawn(context, record, Some(saved)));
             }
             _ => {
                 // Of another boot, or unreadable: nothing of it is to go on.
@@ -37,6 +45,9 @@ pub(super) async fn take_over(context: &Rc<Context>) -> std::io::Result<()> {
                 requests::settle(context, &record);
             }
         }
+    }
+    for pod in adopted {
+        let _ = pod.await; // a pod that is over already needs no taking over
     }
     Ok(())
 }
@@ -62,14 +73,15 @@ pub(super) async fn find(
             (Step::Deleting, _) => {
                 live[index].borrow_mut().pumps = subject.resume_pumps();
             }
-            (_, Some((pidfd, ProcessState::Alive))) => {
+            // One whose end the kernel does not tell yet is waited for like one that lives.
+            (_, Some((pidfd, ProcessState::Alive | ProcessState::Ended(None)))) => {
                 found[index] = Found::Running;
                 *live[index].borrow_mut() =
                     Live { pidfd: Some(pidfd.clone()), pumps: subject.resume_pumps(), report: None };
                 watch(pidfd.clone(), index, cell.attempt, sender);
             }
-            (_, Some((_, ProcessState::Ended(exit)))) => {
-                found[index] = Found::Gone(exit.map_or(Exit::Unknown, Exit::from));
+            (_, Some((_, ProcessState::Ended(Some(exit))))) => {
+                found[index] = Found::Gone((*exit).into());
                 live[index].borrow_mut().pumps = subject.resume_pumps();
             }
             (_, None) => live[index].borrow_mut().pumps = subject.resume_pumps(),
@@ -120,7 +132,7 @@ fn look(subject: &Subject, cell: &Cell) -> Option<(Rc<OwnedFd>, ProcessState)> {
     Some((Rc::new(pidfd), state))
 }
 
-/// Where the pin could not be made an empty file is left, or nothing.
+/// The pin may be missing, and the file that it would cover be there.
 fn is_pidfd(fd: &OwnedFd) -> bool {
     // A plain file is readable at any time, just like the pidfd of a process that has ended.
     const PIDFS: i64 = 0x5049_4446;
@@ -170,8 +182,8 @@ async fn wait(pidfd: &OwnedFd) -> std::io::Result<Option<process::Exit>> {
             ProcessState::Alive => guard.clear_ready(),
             ProcessState::Ended(None) => {
                 // Ended but not reaped yet by whoever is its parent now: the kernel tells the code only afterwards.
-                for _ in 0..50 {
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                for _ in 0..REAPING_TRIES {
+                    tokio::time::sleep(REAPING_PAUSE).await;
                     if let ProcessState::Ended(Some(exit)) = process::exit_info(pidfd)? {
                         return Ok(Some(exit));
                     }

@@ -49,8 +49,9 @@ impl Handle {
     }
 }
 
-/// Starts the task of a pod that has none.
-pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Option<Saved>) {
+/// Starts the task of a pod that has none. What it gives resolves once the pod was taken over from an earlier supervisor; for
+/// a pod without one, at once.
+pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Option<Saved>) -> oneshot::Receiver<()> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let handle = Handle { record: record.clone(), sender: sender.clone() };
     context.pods.borrow_mut().insert(record.id.clone(), handle);
@@ -72,7 +73,9 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         published: None,
         saved: Vec::new(),
     };
-    tokio::task::spawn_local(driver.run(receiver, resumed.is_some()));
+    let (adopted, done) = oneshot::channel();
+    tokio::task::spawn_local(driver.run(receiver, resumed.is_some(), adopted));
+    done
 }
 
 struct Driver {
@@ -90,12 +93,20 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Message>, adopted: bool) {
-        if adopted {
+    async fn run(
+        mut self,
+        mut receiver: mpsc::UnboundedReceiver<Message>,
+        resumed: bool,
+        adopted: oneshot::Sender<()>,
+    ) {
+        if resumed {
             let found = adopt::find(&self.context, &self.record, &self.machine.state, &self.live, &self.sender).await;
             self.feed(Input::Adopt { found });
         }
-        while !self.machine.is_over() {
+        let _ = adopted.send(()); // who started a new pod does not wait
+        // A new machine is over until its first input, one that was saved at its very end for good.
+        let mut is_over = resumed && self.machine.is_over();
+        while !is_over {
             let deadline = self.machine.deadline().map(|d| Duration::from_millis(d.since(moment())));
             let message = tokio::select! {
                 biased;
@@ -114,6 +125,7 @@ impl Driver {
                 // The driver itself holds a sender.
                 None => break,
             }
+            is_over = self.machine.is_over();
         }
         self.end(receiver);
     }
@@ -161,6 +173,9 @@ impl Driver {
     }
 
     fn publish(&mut self, now: Now) {
+        if self.machine.state.started.is_none() {
+            return;
+        }
         let status = machine::status(&self.machine, &self.context.boot_id, Some(std::process::id() as i32));
         if self.published.as_ref() == Some(&status) {
             return;

@@ -188,11 +188,11 @@ pub(super) fn deliver(context: &Rc<Context>, record: &Rc<PodRecord>, message: Me
                 Ok(()) => return,
                 Err(returned) => message = returned,
             },
-            None => pod::spawn(context, record.clone(), None),
+            None => drop(pod::spawn(context, record.clone(), None)),
         }
         let is_dead = context.pods.borrow().get(&record.id).is_some_and(|h| h.is_closed());
         if is_dead {
-            pod::spawn(context, record.clone(), None);
+            drop(pod::spawn(context, record.clone(), None));
         }
     }
 }

@@ -267,7 +267,13 @@ impl StreamReader {
                 {
                     return Ok(true);
                 }
+                // Rotated twice since: what lies between is the older file now.
+                let (old_data, old_index) = self.paths(directory, ".1");
+                let missed = self.opened && self.segments.front().is_some_and(|s| !s.is(&old_data).unwrap_or(true));
                 self.segments.clear();
+                if missed {
+                    self.segments.push_back(Segment::open(&old_data, &old_index, 0)?);
+                }
                 self.segments.push_back(Segment::open(&data, &index, 0)?);
                 self.opened = true;
                 Ok(true)

@@ -103,6 +103,7 @@ impl Machine {
             stop.after = stop.after.max(After::Start);
             return self.waiters.push(Waiter { token, wanted: Wanted::Restarted });
         }
+        self.begin();
         // A container that is through by its policy stays so.
         let ended = |cell: &super::Cell| cell.step == Step::Ended && !cell.held;
         let through: Vec<bool> = self.state.cells.iter().map(ended).collect();
@@ -117,8 +118,20 @@ impl Machine {
                 self.state.cells[index].held = !containers.contains(&index);
             }
         }
+        if let Goal::Stop(stop) = &mut self.state.goal {
+            stop.after = stop.after.max(After::Start);
+            return self.waiters.push(Waiter { token, wanted: Wanted::Restarted });
+        }
+        self.begin();
         self.wake(|index| containers.contains(&index), now);
         self.waiters.push(Waiter { token, wanted: Wanted::Started(containers) });
+    }
+
+    fn begin(&mut self) {
+        if self.state.goal == Goal::Over {
+            self.state.goal = Goal::Run;
+            (self.state.final_phase, self.state.final_reason) = (None, None);
+        }
     }
 
     /// Makes containers that ended, were stopped or wait for their back-off start now.

@@ -58,7 +58,7 @@ pub struct State {
 impl State {
     pub(super) fn new(containers: usize) -> Self {
         Self {
-            goal: Goal::Run,
+            goal: Goal::Over,
             sandbox: Sandbox::Absent,
             initialized: false,
             cells: vec![Cell::default(); containers],
@@ -78,6 +78,7 @@ impl State {
 pub enum Goal {
     Run,
     Stop(Stop),
+    /// Nothing, before the first start and after the last stop.
     Over,
 }
 

@@ -1,6 +1,6 @@
 //! Requests that wait for something to become true of the pod.
 
-use super::{Action, After, Goal, Index, Machine, Role, Step, StopReason, Token};
+use super::{Action, After, Cell, Goal, Index, Machine, Role, Step, StopReason, Token};
 use crate::supervisor::protocol::{Failure, FailureKind};
 
 #[derive(Debug, Clone)]
@@ -84,6 +84,10 @@ impl Machine {
         if let Some(failure) = self.crashing_init() {
             return Some(vec![failure]);
         }
+        // One that failed while it ran is told about once it is down.
+        if containers.iter().map(|i| &self.state.cells[*i]).any(is_going_down_after_failure) {
+            return None;
+        }
         let outcomes: Option<Vec<_>> =
             containers.iter().map(|i| self.state.cells[*i].outcome.as_ref().map(|o| (*i, o))).collect();
         let failed = outcomes?.into_iter().filter_map(|(index, outcome)| {
@@ -117,4 +121,8 @@ impl Machine {
     fn pod_failure(&self, kind: FailureKind, message: String) -> Failure {
         Failure { subject: self.spec.pod.clone(), kind, message }
     }
+}
+
+fn is_going_down_after_failure(cell: &Cell) -> bool {
+    matches!(cell.outcome, Some(Err(_))) && (cell.kill.is_some() || cell.step == Step::Deleting)
 }

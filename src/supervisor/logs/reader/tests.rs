@@ -143,7 +143,7 @@ fn following_ends_with_the_container() -> io::Result<()> {
     };
     std::fs::write(&status, serde_json::to_vec(&running)?)?;
     let writing = std::thread::spawn(move || -> io::Result<()> {
-        let mut err = Writer::open(&directory, Stream::Stderr, Some(8), None)?;
+        let mut err = Writer::open(&directory, Stream::Stderr, Some(60), None)?;
         for number in 0..20u64 {
             std::thread::sleep(Duration::from_millis(2));
             err.append(format!("late {number}\n").as_bytes(), (100 + number * 2) * MS)?;
