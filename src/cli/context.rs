@@ -121,6 +121,9 @@ fn absolute(given: Option<PathBuf>, variable: &str, default: &str) -> Result<Pat
 impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
         let hint = error.hint();
+        if let EngineError::Several { failures } = error {
+            return CommandError::all(failures.into_iter().map(Into::into).collect());
+        }
         CommandError::new(exit(error.kind()), error).maybe_hint(hint)
     }
 }

@@ -40,7 +40,16 @@ impl Engine {
                 }
             }
         }
-        self.forget_unknown_apps()
+        self.forget_unknown_apps()?;
+        self.sweep_locks()
+    }
+
+    /// Killed commands leave the files of their locks.
+    fn sweep_locks(&self) -> Result<(), EngineError> {
+        for entry in std::fs::read_dir(self.layout().run.join("locks")).into_iter().flatten().flatten() {
+            drop(FileLock::try_acquire(&entry.path())?.map(FileLock::removing));
+        }
+        Ok(())
     }
 
     /// A command that died before it recorded its application may have left the application's directory below `<run>`.

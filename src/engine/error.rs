@@ -56,10 +56,12 @@ pub enum EngineError {
     PartOfPod { container: String, pod: String },
     #[error("{what} `{name}` is in use by {}", by.join(", "))]
     InUse { what: &'static str, name: String, by: Vec<String> },
-    #[error("cannot {attempt} {subject}: {message}")]
+    #[error("cannot {attempt} `{subject}`: {message}")]
     Supervisor { attempt: &'static str, subject: String, message: String, kind: ErrorKind },
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error("the supervisor ended before it answered: {message}")]
+    SupervisorEnded { message: String },
     #[error("the status of pod `{pod}` has version {found}, which a newer podkin wrote")]
     NewerStatus { pod: String, found: u32 },
     #[error("interrupted")]
@@ -92,8 +94,8 @@ impl From<rusqlite::Error> for EngineError {
 }
 
 impl EngineError {
-    /// One error that stands for all of these.
-    pub(super) fn several(mut failures: Vec<EngineError>) -> Self {
+    /// One error that stands for all of these: itself when it is the only one.
+    pub fn several(mut failures: Vec<EngineError>) -> Self {
         match failures.len() {
             1 => failures.remove(0),
             _ => Self::Several { failures },
@@ -116,6 +118,7 @@ impl EngineError {
             Self::Several { failures } => failures.first().map_or(ErrorKind::Failed, Self::kind),
             Self::Store(_)
             | Self::Client(_)
+            | Self::SupervisorEnded { .. }
             | Self::Network(_)
             | Self::Image(_)
             | Self::Volume(_)

@@ -88,7 +88,7 @@ impl Starting {
 
     fn connection(mut self) -> Result<Connection, EngineError> {
         let thread = self.thread.take().expect("taken once, here or when dropped");
-        Ok(thread.join().expect("reaching a supervisor does not panic")?)
+        thread.join().expect("reaching a supervisor does not panic").map_err(super::supervisor::with_log)
     }
 }
 
@@ -264,12 +264,16 @@ fn start_failure(
     failure: &crate::supervisor::protocol::Failure,
     records: &[&PodRecord],
 ) -> EngineError {
-    let by_pod = records.iter().find(|record| record.id == failure.subject).map(|record| record.pod.name.clone());
+    let pod = records.iter().find(|record| record.id == failure.subject);
     let containers = records.iter().flat_map(|record| &record.containers);
-    let by_container = containers.filter(|c| c.id == failure.subject).map(|c| c.name.clone()).next();
+    let container = containers.filter(|c| c.id == failure.subject).map(|c| c.name.clone()).next();
+    let (attempt, subject) = match (pod, container) {
+        (None, Some(container)) => ("start container", container),
+        (pod, _) => (attempt, pod.map_or_else(|| failure.subject.clone(), |record| record.pod.name.clone())),
+    };
     EngineError::Supervisor {
         attempt,
-        subject: by_pod.or(by_container).unwrap_or_else(|| failure.subject.clone()),
+        subject,
         message: failure.message.clone(),
         kind: super::supervisor::failure_kind(failure.kind),
     }

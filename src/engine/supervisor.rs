@@ -41,7 +41,7 @@ impl Engine {
 
     /// Connects to the application's supervisor, starting one when none lives.
     pub(super) fn supervisor(&self, app: &str) -> Result<Connection, EngineError> {
-        Ok(client::ensure(self.layout(), app, &self.launch())?)
+        client::ensure(self.layout(), app, &self.launch()).map_err(with_log)
     }
 
     pub(super) fn launch(&self) -> Launch {
@@ -86,6 +86,18 @@ impl Engine {
     ) -> Result<Vec<Failure>, EngineError> {
         Ok(connection.call(operation, on_event)?)
     }
+}
+
+/// Takes along what a supervisor that could not begin wrote last: its log may be gone when somebody looks.
+pub(super) fn with_log(error: ClientError) -> EngineError {
+    const LONGEST: usize = 500;
+    let ClientError::Ended { log } = &error else { return error.into() };
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if last.is_empty() {
+        return error.into();
+    }
+    EngineError::SupervisorEnded { message: last.chars().take(LONGEST).collect() }
 }
 
 /// What a failure means to the caller.

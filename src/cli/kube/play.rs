@@ -5,7 +5,9 @@ use super::super::error::{CommandError, Exit};
 use super::super::output::{Output, notice};
 use super::super::progress::ProgressView;
 use super::{input, options};
-use crate::engine::{DownRequest, Engine, LoadRequest, PlayReport, PlayRequest, PodOutcome, Removed, Validation};
+use crate::engine::{
+    DownRequest, Engine, EngineError, LoadRequest, PlayReport, PlayRequest, PodOutcome, Removed, Validation,
+};
 use crate::graph::Format;
 use crate::model::Application;
 use crate::sys::signal::first;
@@ -228,7 +230,7 @@ pub fn run(globals: &Globals, args: &PlayArgs) -> Result<(), CommandError> {
     if report.failures.is_empty() {
         return Ok(());
     }
-    Err(CommandError::all(report.failures.into_iter().map(Into::into).collect()))
+    Err(EngineError::several(report.failures).into())
 }
 
 fn load_request(args: &PlayArgs) -> Result<LoadRequest, CommandError> {

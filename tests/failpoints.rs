@@ -1,0 +1,164 @@
+//! R1: a command killed at any of its steps leaves a state that the next command understands and puts right by itself.
+//!
+//! Every failpoint of the engine is one case of each scene: the command is killed there, then the next command is an ordinary one, and
+//! after it the state must be what it was before or what was asked for - never something between.
+
+mod common;
+
+use common::TestEnv;
+use podkin::engine::FAILPOINTS;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec:\n  terminationGracePeriodSeconds: 0\n  \
+    containers:\n  - {name: c, image: localhost/podkin-demo, args: [sleep, forever]}\n";
+const OBJECTS: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: pw}\nstringData: {p: hunter2}\n---\napiVersion: v1\n\
+    kind: PersistentVolumeClaim\nmetadata: {name: data}\nspec:\n  accessModes: [ReadWriteOnce]\n  \
+    resources: {requests: {storage: 1Mi}}\n---\n";
+
+fn pod(name: &str) -> String {
+    POD.replace("NAME", name)
+}
+
+/// Runs a command that is to die at a failpoint; false when it did not pass it.
+fn killed_at(env: &TestEnv, point: &str, arguments: &[&str]) -> bool {
+    let mut command = env.command(arguments);
+    command.env("PODKIN_FAILPOINTS", format!("{point}=kill"));
+    env.finish(command).code() == 137
+}
+
+fn failed_at(env: &TestEnv, point: &str, arguments: &[&str]) -> bool {
+    let mut command = env.command(arguments);
+    command.env("PODKIN_FAILPOINTS", format!("{point}=error(injected)"));
+    let ran = env.finish(command);
+    assert!(ran.status.success() || ran.stderr.contains("injected"), "{point}: {}", ran.stderr);
+    !ran.status.success()
+}
+
+/// What a user sees of the state.
+fn seen(env: &TestEnv) -> (String, String) {
+    (env.ok(["ps", "-a", "--format", "{{.Names}} {{.State}}"]), env.ok(["volume", "ls", "-q"]))
+}
+
+fn file(env: &TestEnv, text: &str) -> PathBuf {
+    env.file("app.yaml", text)
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path of a test is text")
+}
+
+const NOTHING: (&str, &str) = ("", "");
+
+fn is(seen: &(String, String), expected: (&str, &str)) -> bool {
+    seen.0.trim() == expected.0 && seen.1.trim() == expected.1
+}
+
+#[test]
+fn a_killed_play_is_undone_or_goes_forward() {
+    let mut passed = 0;
+    for point in FAILPOINTS {
+        let env = TestEnv::new("kill-play");
+        let file = file(&env, &format!("{OBJECTS}{}", pod("web")));
+        if !killed_at(&env, point, &["kube", "play", path(&file)]) {
+            continue;
+        }
+        passed += 1;
+        let after = seen(&env);
+        let made = ("web-c running", "data");
+        if point == &"engine.play.accepted" || point == &"engine.play.started" {
+            common::eventually("the pod goes forward", std::time::Duration::from_secs(20), || is(&seen(&env), made));
+        } else {
+            assert!(is(&after, NOTHING), "{point}: {after:?}");
+            env.assert_clean();
+            assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
+        }
+        let problems = env.ok(["system", "check"]);
+        assert!(!problems.contains("without"), "{point}: {problems}");
+        env.ok(["kube", "play", path(&file)]);
+        assert!(is(&seen(&env), made), "{point}: {:?}", seen(&env));
+        env.ok(["kube", "down", "--force", path(&file)]);
+        env.assert_clean();
+        assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
+    }
+    assert!(passed >= 8, "a play passes {passed} points only");
+}
+
+#[test]
+fn a_play_that_fails_anywhere_undoes_itself() {
+    for point in FAILPOINTS {
+        let env = TestEnv::new("fail-play");
+        let file = file(&env, &format!("{OBJECTS}{}", pod("web")));
+        if !failed_at(&env, point, &["kube", "play", path(&file)]) {
+            continue;
+        }
+        let after = seen(&env);
+        assert!(is(&after, NOTHING), "{point}: {after:?}");
+        env.assert_clean();
+        assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
+    }
+}
+
+#[test]
+fn a_killed_removal_is_finished() {
+    let mut passed = 0;
+    for point in FAILPOINTS {
+        let env = TestEnv::new("kill-down");
+        let file = file(&env, &format!("{OBJECTS}{}", pod("web")));
+        env.ok(["kube", "play", path(&file)]);
+        if !killed_at(&env, point, &["kube", "down", "--force", path(&file)]) {
+            continue;
+        }
+        passed += 1;
+        let after = seen(&env);
+        assert!(is(&after, NOTHING), "{point}: {after:?}");
+        env.assert_clean();
+        assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
+    }
+    assert!(passed >= 4, "a removal passes {passed} points only");
+}
+
+/// The undo itself may be killed, too.
+#[test]
+fn a_killed_undo_is_finished() {
+    let mut passed = 0;
+    for point in FAILPOINTS.iter().filter(|point| point.contains(".undo.") || point.contains(".remove.")) {
+        let env = TestEnv::new("kill-undo");
+        let file =
+            file(&env, &format!("{OBJECTS}{}", pod("web").replace("args: [sleep, forever]", "command: [/nothing]")));
+        if !killed_at(&env, point, &["kube", "play", path(&file)]) {
+            continue;
+        }
+        passed += 1;
+        let after = seen(&env);
+        assert!(is(&after, NOTHING), "{point}: {after:?}");
+        env.assert_clean();
+        assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
+    }
+    assert!(passed >= 4, "an undo passes {passed} points only");
+}
+
+/// What was there before a killed play is as it was, also an object the play changed.
+#[test]
+fn a_killed_replay_leaves_the_old_pods_alone() {
+    for point in FAILPOINTS.iter().filter(|point| point.starts_with("engine.play.")) {
+        let env = TestEnv::new("kill-replay");
+        let file = file(&env, &format!("{OBJECTS}{}", pod("one")));
+        env.ok(["kube", "play", path(&file)]);
+        let id = env.ok(["ps", "-q", "--no-trunc"]);
+        let changed = format!("{}{}---\n{}", OBJECTS.replace("hunter2", "hunter3"), pod("one"), pod("two"));
+        fs::write(&file, changed).expect("base is writable");
+        if !killed_at(&env, point, &["kube", "play", path(&file)]) {
+            continue;
+        }
+        let ids = env.ok(["ps", "-q", "--no-trunc"]);
+        assert!(ids.starts_with(&id), "{point}: the first pod was left alone");
+        if point == &"engine.play.accepted" || point == &"engine.play.started" {
+            continue;
+        }
+        assert_eq!(ids, id, "{point}");
+        fs::write(&file, format!("{OBJECTS}{}", pod("one"))).expect("base is writable");
+        let again = env.run(["kube", "play", path(&file)]);
+        assert!(again.stderr.contains("unchanged"), "{point}: the secret has its old value: {again:?}");
+    }
+}
