@@ -236,7 +236,9 @@ fn join(
         let ips = address::allocate(definition, &taken, &last, &join.ips)?;
         pods::set_last_leases(connection, &join.network, &ips)?;
         let mut aliases = vec![pod.name.clone()];
-        aliases.extend(pod.all_containers().map(|container| container.name.clone()));
+        for container in pod.all_containers() {
+            aliases.extend([container.name.clone(), format!("{}-{}", pod.name, container.name)]);
+        }
         aliases.extend(join.aliases.iter().cloned());
         aliases.sort();
         aliases.dedup();

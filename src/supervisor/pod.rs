@@ -7,7 +7,9 @@
 use super::container::{Live, Subject};
 use super::context::{Context, moment, now};
 use super::launcher::{Launched, Reporter, chain, launch};
-use super::machine::{self, Action, Exit, Hook, Index, Input, Machine, Now, Signal, Spec, StartFailure, Token};
+use super::machine::{
+    self, Action, Exit, Hook, Index, Input, Machine, Now, Sandbox, Signal, Spec, StartFailure, Token,
+};
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
 use super::{adopt, hook, lower, probe, publish, sandbox, volume};
@@ -101,6 +103,7 @@ impl Driver {
     ) {
         if resumed {
             let found = adopt::find(&self.context, &self.record, &self.machine.state, &self.live, &self.sender).await;
+            self.hold_ports();
             self.feed(Input::Adopt { found });
         }
         let _ = adopted.send(()); // who started a new pod does not wait
@@ -128,6 +131,20 @@ impl Driver {
             is_over = self.machine.is_over();
         }
         self.end(receiver);
+    }
+
+    /// Holds the ports of a pod that was taken over again: they were free since the death of whoever held them before.
+    fn hold_ports(&self) {
+        let Some(request) =
+            sandbox::network_request(&self.record).filter(|_| self.machine.state.sandbox == Sandbox::Up)
+        else {
+            return;
+        };
+        match self.context.networks.reserve(&request.ports) {
+            Ok(held) => *self.reservation.borrow_mut() = Some(held),
+            // The rules still redirect the port: whoever bound it meanwhile hears nothing, as the pod's traffic goes on.
+            Err(error) => tracing::warn!(pod = %self.record.id, "{}", chain(&error)),
+        }
     }
 
     /// The pod is down: whoever came too late is served by a new task.
