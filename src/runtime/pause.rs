@@ -7,6 +7,7 @@ use crate::sys::process::{self, Child};
 use crate::sys::signal;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Forks a process that is pid 1 of a new pid namespace, and pins that at `pin`.
@@ -21,14 +22,13 @@ pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
     let own = File::open("/proc/self/ns/pid").map_err(fail("open own pid namespace"))?;
     let (ready, held) = process::pipe().map_err(fail("make a pipe"))?;
     namespace::unshare(Kinds::PID).map_err(fail("make a pid namespace"))?;
-    let child = process::fork_child(|| match hold() {
+    let child = process::fork_child(move || match hold(held) {
         Ok(()) => 0,
         Err(_) => 1,
     });
     namespace::setns_fd(&own, Kinds::PID).map_err(fail("return to own pid namespace"))?;
     let child = child.map_err(fail("fork the holder of a pid namespace"))?;
-    // Its end comes with that of all the holder's descriptors, the last thing it does before it waits.
-    drop(held);
+    // Ends when the holder lets go of its end, the last thing it does before it waits.
     let _ = rustix::io::read(&ready, &mut [0_u8; 1]);
     let source = PathBuf::from(format!("/proc/{}/ns/pid", child.pid));
     if let Err(source) = namespace::pin(&source, pin) {
@@ -39,7 +39,7 @@ pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
     Ok(child)
 }
 
-fn hold() -> io::Result<()> {
+fn hold(held: OwnedFd) -> io::Result<()> {
     process::set_not_dumpable()?;
     rustix::process::setsid()?;
     rustix::process::chdir("/")?;
@@ -48,7 +48,9 @@ fn hold() -> io::Result<()> {
     signal::ignore(libc::SIGCHLD)?;
     capability::limit_bounding(Capabilities::NONE)?;
     capability::set(Capabilities::NONE)?;
-    process::close_inherited(&process::open_descriptors()?);
+    let open = process::open_descriptors()?;
+    process::close_inherited(&open.into_iter().filter(|number| *number != held.as_raw_fd()).collect::<Vec<_>>());
+    drop(held);
     signal::wait_for(&[libc::SIGTERM, libc::SIGINT])?;
     Ok(())
 }

@@ -15,7 +15,8 @@ pub fn run(count: usize) {
         running.finish();
         times.push([started.as_secs_f64() * 1e3, begin.elapsed().as_secs_f64() * 1e3]);
     }
-    println!("CPU time: {:.2} ms each", (cpu_seconds() - cpu_before) * 1e3 / count as f64);
+    let each = |index: usize| (cpu_seconds()[index] - cpu_before[index]) * 1e3 / count as f64;
+    println!("CPU time: user {:.2} ms, system {:.2} ms", each(0), each(1));
     for (name, column) in [("create and start", 0), ("with exit and delete", 1)] {
         let mut values: Vec<f64> = times.iter().map(|t| t[column]).collect();
         values.sort_by(f64::total_cmp);
@@ -24,11 +25,10 @@ pub fn run(count: usize) {
 }
 
 /// User and system time of this process and its reaped children.
-fn cpu_seconds() -> f64 {
-    let clock = |times: &str| -> f64 {
-        let fields: Vec<&str> = times.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
-        // utime, stime, cutime, cstime, in hundredths of a second.
-        fields[11..15].iter().map(|f| f.parse::<f64>().unwrap()).sum::<f64>() / 100.0
-    };
-    clock(&std::fs::read_to_string("/proc/self/stat").unwrap())
+fn cpu_seconds() -> [f64; 2] {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
+    // utime, stime, cutime, cstime, in hundredths of a second.
+    let number = |index: usize| fields[index].parse::<f64>().unwrap() / 100.0;
+    [number(11) + number(13), number(12) + number(14)]
 }

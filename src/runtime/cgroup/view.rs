@@ -1,12 +1,13 @@
 //! What the container, and libcontainer, see at `/sys/fs/cgroup`.
 
-use super::{Hierarchies, ROOT};
+use super::{CGROUP2_MAGIC, Hierarchies, ROOT};
 use crate::runtime::RuntimeError;
 use crate::runtime::rootfs::Tree;
 use crate::sys::mount::{self, Attributes};
 use rustix::fs::CWD;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 const PLAIN: Attributes = Attributes { read_only: false, no_suid: true, no_dev: true, no_exec: true, recursive: false };
@@ -49,7 +50,7 @@ fn attach_clone(tree: &Tree, source: &Path, target: impl AsRef<Path>, attributes
 pub(crate) fn stand_in(run_dir: &Path) -> Result<PathBuf, RuntimeError> {
     let fail = |source| RuntimeError::System { action: "prepare the cgroup file system", source };
     if Hierarchies::detect().map_err(fail)? != Hierarchies::V2 {
-        let root = mount::filesystem("cgroup2", &[], PLAIN).map_err(fail)?;
+        let root = empty_v2_tree().map_err(fail)?;
         mount::attach(&root, CWD, ROOT).map_err(fail)?;
     }
     let group = run_dir.join("cgroup");
@@ -61,4 +62,13 @@ pub(crate) fn stand_in(run_dir: &Path) -> Result<PathBuf, RuntimeError> {
     // Taken relative to the cgroup root, which is three levels deep.
     let absolute = group.strip_prefix("/").unwrap_or(&group);
     Ok(Path::new("../../..").join(absolute))
+}
+
+/// The machine's own v2 tree where it has one beside v1: making another mount of it would wait for everybody who changes cgroups.
+fn empty_v2_tree() -> io::Result<OwnedFd> {
+    let beside = Path::new(ROOT).join("unified");
+    match rustix::fs::statfs(&beside) {
+        Ok(stat) if stat.f_type as u64 == CGROUP2_MAGIC => mount::clone_tree(CWD, &beside, false),
+        _ => mount::filesystem("cgroup2", &[], PLAIN),
+    }
 }
