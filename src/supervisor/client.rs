@@ -7,10 +7,12 @@
 
 use super::protocol::{Event, Failure, Message, Operation, Request};
 use crate::store::layout::Layout;
+use crate::sys::process::read_only_view;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -179,7 +181,11 @@ pub fn spawn(layout: &Layout, app: &str, launch: &Launch) -> Result<Connection, 
     let fail = |source| ClientError::Spawn { binary: launch.binary.clone(), source };
     let (ours, theirs) = UnixStream::pair().map_err(fail)?;
     let log = std::fs::OpenOptions::new().create(true).append(true).open(layout.supervisor_log(app)).map_err(fail)?;
-    let mut child = Command::new(&launch.binary)
+    // Containers must not be able to write to the program through a process of the supervisor's.
+    let view = read_only_view(&launch.binary).ok();
+    let program = view.as_ref().map(|fd| PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())));
+    let mut child = Command::new(program.as_ref().unwrap_or(&launch.binary))
+        .arg0(&launch.binary)
         .arg(super::COMMAND)
         .arg("--root")
         .arg(&layout.root)

@@ -230,12 +230,13 @@ fn parse_start_ticks(stat: &str) -> Option<u64> {
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// This program through a read-only mount that nobody else can reach, to be executed with [`exec_descriptor`].
+/// A program through a read-only mount that nobody else can reach: to be executed as `/proc/self/fd/<number>`, or with
+/// [`exec_descriptor`].
 ///
 /// A process running from it, and every child it forks, shows containers a `/proc/<pid>/exe` that cannot be opened for writing
-/// (CVE-2019-5736), at the price of two system calls instead of a copy of the program.
-pub fn read_only_self() -> io::Result<OwnedFd> {
-    super::mount::clone_read_only(rustix::fs::CWD, "/proc/self/exe")
+/// (CVE-2019-5736), at the price of two system calls instead of a copy of the program. Needs the right to mount.
+pub fn read_only_view(program: &std::path::Path) -> io::Result<OwnedFd> {
+    super::mount::clone_read_only(rustix::fs::CWD, program)
 }
 
 /// Replaces this process's program by the one behind a descriptor; returns only on failure.

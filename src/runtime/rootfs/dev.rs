@@ -106,8 +106,8 @@ fn host_nodes() -> Vec<Node> {
         .collect()
 }
 
-/// Mounts `/dev` with `pts`, `shm` and `mqueue`, and makes the additional nodes.
-pub(super) fn mount(tree: &Tree, devices: &Devices) -> Result<(), RuntimeError> {
+/// Mounts `/dev` with `pts`, `shm` and `mqueue`, and makes the additional nodes. `own_shm` is false when a volume comes there.
+pub(super) fn mount(tree: &Tree, devices: &Devices, own_shm: bool) -> Result<(), RuntimeError> {
     let fail = |source| RuntimeError::System { action: "mount `/dev`", source };
     let no_suid = Attributes { no_suid: true, ..Attributes::default() };
     let no_exec = Attributes { no_suid: true, no_exec: true, ..Attributes::default() };
@@ -120,7 +120,9 @@ pub(super) fn mount(tree: &Tree, devices: &Devices) -> Result<(), RuntimeError> 
     }
     let options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
     attach(mount::filesystem("devpts", &options, no_exec), "/dev/pts").map_err(fail)?;
-    attach(mount::tmpfs(Some(64 << 20), 0o1777, plain), "/dev/shm").map_err(fail)?;
+    if own_shm {
+        attach(mount::tmpfs(Some(64 << 20), 0o1777, plain), "/dev/shm").map_err(fail)?;
+    }
     attach(mount::filesystem("mqueue", &[], plain), "/dev/mqueue").map_err(fail)?;
     devices.nodes.iter().try_for_each(|node| make_node(tree, node)).map_err(fail)
 }

@@ -56,12 +56,10 @@ pub(super) fn make(path: &Path, mounts: &[Mount]) -> Result<(), RuntimeError> {
 /// image's topmost layer.
 pub(super) fn make_upper(rootfs: &Rootfs) -> Result<(), RuntimeError> {
     make_host_directory(&rootfs.work)?;
-    if rootfs.upper.is_dir() {
-        return Ok(());
-    }
     make_host_directory(&rootfs.upper)?;
     let fail = |source| RuntimeError::Path { action: "make the upper layer", path: rootfs.upper.clone(), source };
-    let Some(top) = rootfs.layers.last() else { return Ok(()) };
+    let is_used = std::fs::read_dir(&rootfs.upper).map_err(fail)?.next().is_some();
+    let Some(top) = rootfs.layers.last().filter(|_| !is_used) else { return Ok(()) };
     let stat = rustix::fs::stat(top).map_err(|e| fail(e.into()))?;
     let upper = open_directory(CWD, &rootfs.upper).map_err(fail)?;
     let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));

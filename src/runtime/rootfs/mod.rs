@@ -43,7 +43,7 @@ pub(crate) fn assemble(config: &ContainerConfig, devices: &Devices, terminal: bo
 
     let merged = mount_overlay(config)?;
     let tree = Tree::open(&merged)?;
-    dev::mount(&tree, devices)?;
+    dev::mount(&tree, devices, !config.mounts.iter().any(|mount| mount.target == "/dev/shm"))?;
     let terminal = if terminal { Some(dev::open_terminal(&tree)?) } else { None };
     mount_sys(config, &tree)?;
     let late = volume::attach_all(&tree, &config.mounts, volumes)?;

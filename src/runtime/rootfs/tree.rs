@@ -37,10 +37,6 @@ impl Tree {
         Self { root, resolve: ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS }
     }
 
-    pub(crate) fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
-    }
-
     /// Opens what is at `path`, following links inside the tree.
     pub(crate) fn open_at(&self, path: impl AsRef<Path>, flags: OFlags) -> io::Result<OwnedFd> {
         let relative = relative(path.as_ref());
