@@ -189,7 +189,7 @@ pub fn report(
     match failures.len() {
         0 => Ok(()),
         1 => Err(explain(engine, failures.remove(0))),
-        _ => Err(CommandError::all(failures.into_iter().map(Into::into).collect())),
+        _ => Err(CommandError::each(failures.into_iter().map(Into::into).collect())),
     }
 }
 

@@ -102,9 +102,21 @@ impl CommandError {
         Self { exit, body: Body::Failure(error.into()), hints: Vec::new() }
     }
 
-    /// Several failures of one command; the command goes on after the first.
-    pub fn all(errors: Vec<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { exit: Exit::Engine, body: Body::Failures(errors), hints: Vec::new() }
+    /// Several failures, each with its own code; the first that is not podkin's own stands for all.
+    pub fn each(errors: Vec<CommandError>) -> Self {
+        let told = errors.iter().map(|error| error.exit).find(|exit| *exit != Exit::Engine);
+        let mut all = Self { exit: told.unwrap_or(Exit::Engine), body: Body::Failures(Vec::new()), hints: Vec::new() };
+        for error in errors {
+            if let (Body::Failures(list), Body::Failure(one)) = (&mut all.body, error.body) {
+                list.push(one);
+            }
+            for hint in error.hints {
+                if !all.hints.contains(&hint) {
+                    all.hints.push(hint);
+                }
+            }
+        }
+        all
     }
 
     /// Ends with that code and says nothing more.

@@ -80,5 +80,5 @@ fn reset(globals: &Globals, args: &ResetArgs) -> Result<(), CommandError> {
     if failures.is_empty() {
         return Ok(());
     }
-    Err(CommandError::all(failures.into_iter().map(Into::into).collect()))
+    Err(CommandError::each(failures.into_iter().map(Into::into).collect()))
 }

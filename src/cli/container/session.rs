@@ -102,7 +102,8 @@ impl<'a> Session<'a> {
         if let Some(input) = &input {
             set_nonblocking(input)?;
         }
-        let input_ended = user.stdin.is_none();
+        // A program that has the user's input itself must find all of it there.
+        let input_ended = user.stdin.is_none() || input.is_none();
         let mut session = Self { user, input, unwritten: Vec::new(), input_ended, outputs, terminal, keys };
         session.close_input_when_done();
         Ok(session)

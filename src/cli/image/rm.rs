@@ -47,7 +47,7 @@ pub fn run(globals: &Globals, args: &RmArgs) -> Result<(), CommandError> {
     match failures.len() {
         0 => Ok(()),
         1 => Err(super::explain(&mut engine, failures.remove(0))),
-        _ => Err(CommandError::all(failures.into_iter().map(Into::into).collect())),
+        _ => Err(CommandError::each(failures.into_iter().map(Into::into).collect())),
     }
 }
 

@@ -44,5 +44,5 @@ pub fn take_down(globals: &Globals, inputs: &[String], force: bool, quiet: bool)
     if report.failures.is_empty() {
         return Ok(());
     }
-    Err(CommandError::all(report.failures.into_iter().map(Into::into).collect()))
+    Err(CommandError::each(report.failures.into_iter().map(Into::into).collect()))
 }

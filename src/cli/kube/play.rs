@@ -387,6 +387,6 @@ fn wait_and_remove(engine: &mut Engine, request: &PlayRequest, report: &PlayRepo
     match (report.failures.is_empty(), signal) {
         (true, None) => Ok(()),
         (true, Some(signal)) => Err(CommandError::silent(Exit::Program(128 + signal as u8))),
-        (false, _) => Err(CommandError::all(report.failures.into_iter().map(Into::into).collect())),
+        (false, _) => Err(CommandError::each(report.failures.into_iter().map(Into::into).collect())),
     }
 }
