@@ -122,7 +122,7 @@ impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
         let hint = error.hint();
         if let EngineError::Several { failures } = error {
-            return CommandError::all(failures.into_iter().map(Into::into).collect());
+            return CommandError::each(failures.into_iter().map(Into::into).collect());
         }
         CommandError::new(exit(error.kind()), error).maybe_hint(hint)
     }

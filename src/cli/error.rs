@@ -107,8 +107,12 @@ impl CommandError {
         let told = errors.iter().map(|error| error.exit).find(|exit| *exit != Exit::Engine);
         let mut all = Self { exit: told.unwrap_or(Exit::Engine), body: Body::Failures(Vec::new()), hints: Vec::new() };
         for error in errors {
-            if let (Body::Failures(list), Body::Failure(one)) = (&mut all.body, error.body) {
-                list.push(one);
+            if let Body::Failures(list) = &mut all.body {
+                match error.body {
+                    Body::Failure(one) => list.push(one),
+                    Body::Failures(several) => list.extend(several),
+                    Body::Silent | Body::ClosedPipe => {}
+                }
             }
             for hint in error.hints {
                 if !all.hints.contains(&hint) {
