@@ -2,6 +2,8 @@
 
 mod common;
 mod supervisor {
+    #[cfg(feature = "failpoints")]
+    mod failpoints;
     mod fixture;
     mod lifecycle;
     mod probes;

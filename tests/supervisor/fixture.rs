@@ -24,7 +24,7 @@ pub struct App {
     pub env: TestEnv,
     pub layout: Layout,
     pub id: String,
-    launch: Launch,
+    launch: RefCell<Launch>,
     connection: RefCell<Option<Connection>>,
 }
 
@@ -44,7 +44,7 @@ impl App {
         std::os::unix::fs::symlink(cache, layout.seccomp_cache()).expect("root is new");
         let binary = env.binary.clone();
         let launch = Launch { binary, arguments: vec!["--back-off-ms".into(), "200".into()] };
-        Some(Self { env, layout, id: unique(), launch, connection: RefCell::new(None) })
+        Some(Self { env, layout, id: unique(), launch: RefCell::new(launch), connection: RefCell::new(None) })
     }
 
     /// Writes the records of a pod and returns it.
@@ -95,12 +95,45 @@ impl App {
     pub fn call(&self, op: Operation) -> Vec<Failure> {
         let mut slot = self.connection.borrow_mut();
         let connection = slot.get_or_insert_with(|| {
-            client::ensure(&self.layout, &self.id, &self.launch).unwrap_or_else(|e| panic!("no supervisor: {e:?}"))
+            client::ensure(&self.layout, &self.id, &self.launch.borrow())
+                .unwrap_or_else(|e| panic!("no supervisor: {e:?}"))
         });
         match connection.call(op, |_| {}) {
             Ok(failures) => failures,
             Err(error) => panic!("{error:?}\n{}", self.log_of_supervisor()),
         }
+    }
+
+    /// As [`App::call`], with a supervisor that may die; `None` when it did.
+    pub fn try_call(&self, op: Operation) -> Option<Vec<Failure>> {
+        let mut connection = client::ensure(&self.layout, &self.id, &self.launch.borrow()).ok()?;
+        let failures = connection.call(op, |_| {}).ok();
+        if failures.is_none() {
+            reap(connection);
+        }
+        failures
+    }
+
+    /// Supervisors started from now on pass their points so; an empty text is none.
+    pub fn set_failpoints(&self, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let script = self.env.base.join("supervisor.sh");
+        let binary = self.env.binary.display();
+        fs::write(&script, format!("#!/bin/sh\nPODKIN_FAILPOINTS='{text}' exec {binary} \"$@\"\n"))
+            .expect("base is writable");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        self.launch.borrow_mut().binary = script;
+    }
+
+    /// The supervisor's pid as its own process says it, if one lives.
+    pub fn find_supervisor(&self) -> Option<i32> {
+        let entries = fs::read_dir("/proc").ok()?;
+        let mut pids = entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        pids.find(|pid| {
+            let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&arguments).into_owned();
+            arguments.contains("\0supervisor\0") && arguments.contains(&self.id)
+        })
     }
 
     /// The next call connects again, to a new supervisor if there is none.
