@@ -8,7 +8,7 @@ PODKIN  := target/release/podkin
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SHARE   := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: play down build deps test-deps test conformance bench lint install uninstall
+.PHONY: play down build deps test-deps test conformance support bench lint install uninstall
 
 # Builds, plays examples/hello.yaml, waits until it is ready, shows what answers.
 play: build
@@ -33,6 +33,10 @@ test: test-deps
 
 conformance: test-deps
 	$(CARGO) test --locked --features failpoints --test conformance
+
+# Takes each field out of the cases that claim it, and writes docs/SUPPORT.md from what failed without it.
+support: test-deps
+	$(CARGO) test --locked --test conformance -- --prove
 
 # Side by side with podman where it is installed.
 bench: test-deps
