@@ -42,39 +42,50 @@ impl Propagation {
 /// A detached overlay of `layers` (lowest first) under `upper`; without `upper` it is read-only.
 ///
 /// Layers go in one by one (`lowerdir+`), so that neither their number nor odd characters in their paths are limited by the
-/// page of the classic option string; kernels before 6.8 get that string.
+/// page of the classic option string. Kernels before 6.8 refuse that, some only when the file system is made: they get the
+/// string, with descriptors instead of paths to keep it short.
 pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<OwnedFd> {
+    match overlay_configured(upper, |context| layers_one_by_one(context, layers)) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            let (_open, joined) = joined_layers(layers)?;
+            let set = |context: &OwnedFd| Ok(rustix::mount::fsconfig_set_string(context, "lowerdir", joined.as_str())?);
+            overlay_configured(upper, set)
+        }
+        result => result,
+    }
+}
+
+fn overlay_configured(
+    upper: Option<(&Path, &Path)>,
+    lower: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<OwnedFd> {
+    use rustix::mount::{fsconfig_create, fsconfig_set_string};
     let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let result = configure_overlay(&context, layers, upper);
-    result.map_err(|error| with_kernel_message(&context, error))?;
+    let configured: io::Result<()> = (|| {
+        lower(&context)?;
+        if let Some((upper, work)) = upper {
+            fsconfig_set_string(&context, "upperdir", upper)?;
+            fsconfig_set_string(&context, "workdir", work)?;
+        }
+        Ok(fsconfig_create(&context)?)
+    })();
+    configured.map_err(|error| with_kernel_message(&context, error))?;
     Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
-fn configure_overlay(context: &OwnedFd, layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<()> {
-    use rustix::mount::{fsconfig_create, fsconfig_set_string};
-    let mut topmost_first = layers.iter().rev();
-    if let Some(first) = topmost_first.next() {
-        match fsconfig_set_string(context, "lowerdir+", first) {
-            Ok(()) => {
-                for layer in topmost_first {
-                    fsconfig_set_string(context, "lowerdir+", layer)?;
-                }
-            }
-            Err(rustix::io::Errno::INVAL) => fsconfig_set_string(context, "lowerdir", joined_layers(layers)?)?,
-            Err(error) => return Err(error.into()),
-        }
+fn layers_one_by_one(context: &OwnedFd, layers: &[PathBuf]) -> io::Result<()> {
+    for layer in layers.iter().rev() {
+        rustix::mount::fsconfig_set_string(context, "lowerdir+", layer)?;
     }
-    if let Some((upper, work)) = upper {
-        fsconfig_set_string(context, "upperdir", upper)?;
-        fsconfig_set_string(context, "workdir", work)?;
-    }
-    Ok(fsconfig_create(context)?)
+    Ok(())
 }
 
-fn joined_layers(layers: &[PathBuf]) -> io::Result<String> {
-    let names = layers.iter().rev().map(|layer| layer.to_str()).collect::<Option<Vec<_>>>();
-    let names = names.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "layer path is not valid UTF-8"))?;
-    Ok(names.iter().map(|n| n.replace('\\', "\\\\").replace(':', "\\:")).collect::<Vec<_>>().join(":"))
+/// The layers as the classic option has them, topmost first; the descriptors must stay open until the mount is made.
+fn joined_layers(layers: &[PathBuf]) -> io::Result<(Vec<OwnedFd>, String)> {
+    let open = |layer: &PathBuf| rustix::fs::openat(CWD, layer, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let fds = layers.iter().rev().map(open).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<_> = fds.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
+    Ok((fds, names.join(":")))
 }
 
 /// The kernel says what it disliked of a file system's options in the context's message queue.
