@@ -8,6 +8,9 @@ use std::io;
 use std::path::PathBuf;
 
 /// The lock on everything below `<run>/networks` and on the machine's links and rules of this root.
+///
+/// Roots share nothing that would need a wider one: links, tables and subnets differ by root, and ports are decided by the
+/// kernel ([`super::reserve`]). A lock on the host's namespace file would span roots, but any user of the machine could hold it.
 pub(super) struct NetworkLock {
     _lock: FileLock,
 }
