@@ -14,4 +14,4 @@ mod container;
 mod volume;
 
 pub use container::{discard, remove_container, rootfs, sweep_containers};
-pub use volume::{NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};
+pub use volume::{FAILPOINTS, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};

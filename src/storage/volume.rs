@@ -12,6 +12,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// Points where tests kill a command that works on volumes.
+pub const FAILPOINTS: [&str; 3] = ["volume.create", "volume.renamed", "volume.removed"];
+
 /// The named volumes below one root.
 pub struct VolumeStore<'a> {
     layout: &'a Layout,

@@ -5,6 +5,7 @@ pub mod import;
 pub mod inspect;
 pub mod load;
 pub mod ls;
+pub mod prune;
 pub mod rm;
 pub mod tag;
 pub mod untag;
@@ -37,6 +38,7 @@ pub enum ImageCommand {
     Untag(untag::UntagArgs),
     #[command(visible_alias = "remove")]
     Rm(rm::RmArgs),
+    Prune(prune::PruneArgs),
 }
 
 pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError> {
@@ -49,6 +51,7 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Tag(args) => tag::run(globals, &args),
         ImageCommand::Untag(args) => untag::run(globals, &args),
         ImageCommand::Rm(args) => rm::run(globals, &args),
+        ImageCommand::Prune(args) => prune::run(globals, &args),
     }
 }
 

@@ -200,14 +200,16 @@ impl ImageStore<'_> {
         dir::remove_tree(&temporary).map_err(write_error(&temporary))?;
         let diff = self.make_diff(&temporary, below).map_err(write_error(&temporary))?;
         failpoint::reach("image.layer.unpack").map_err(ImageError::Failpoint)?;
-        unpack(source, expected, diff, &self.limits).map_err(|source| {
+        let unpacked = unpack(source, expected, diff, &self.limits).map_err(|source| {
             // The error of unpacking is the one to tell; what stays is swept up later.
             let _ = dir::remove_tree(&temporary);
             match source {
                 full if LayerError::is_disk_full(&full) => ImageError::DiskFull { path: self.layout.root.clone() },
                 source => ImageError::Layer { image: label.to_owned(), number, source },
             }
-        })
+        })?;
+        failpoint::reach("image.layer.unpacked").map_err(ImageError::Failpoint)?;
+        Ok(unpacked)
     }
 
     /// The empty `diff` of a layer. Overlay shows the root directory of the top layer, so that each begins with what the one

@@ -30,6 +30,10 @@ use crate::store::{Database, StoreError, layout::Layout};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::PathBuf;
 
+/// Points where tests kill a command that works on images.
+pub const FAILPOINTS: [&str; 5] =
+    ["image.layer.unpack", "image.layer.unpacked", "image.layer.published", "image.commit", "image.removed"];
+
 /// The images below one root.
 pub struct ImageStore<'a> {
     layout: &'a Layout,
