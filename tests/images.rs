@@ -112,7 +112,8 @@ fn a_killed_command_on_volumes_loses_nothing_and_leaves_nothing() {
             let file = env.root.join("volumes/data/_data/file");
             // Either nothing was decided and all is there, or it is gone without a trace.
             assert_eq!(file.exists(), listed.trim() == "data", "{point}");
-            let entries: Vec<_> = fs::read_dir(env.root.join("volumes")).unwrap().map(|e| e.unwrap().file_name()).collect();
+            let entries: Vec<_> =
+                fs::read_dir(env.root.join("volumes")).unwrap().map(|e| e.unwrap().file_name()).collect();
             assert!(entries.iter().all(|name| name == "data"), "{point}: {entries:?}");
         }
     }
@@ -138,7 +139,11 @@ fn many_commands_at_once_share_layers_and_fail_on_no_lock() {
     // Removing and loading the same image against each other ends with one of the two.
     std::thread::scope(|scope| {
         for round in 0..16 {
-            let arguments: &[&str] = if round % 2 == 0 { &["load", "-q", "-i", paths[0].to_str().unwrap()] } else { &["rmi", "-f", "image0"] };
+            let arguments: &[&str] = if round % 2 == 0 {
+                &["load", "-q", "-i", paths[0].to_str().unwrap()]
+            } else {
+                &["rmi", "-f", "image0"]
+            };
             let mut command = env.command(arguments);
             scope.spawn(move || {
                 let output = command.output().unwrap();
@@ -158,9 +163,13 @@ fn many_commands_at_once_share_layers_and_fail_on_no_lock() {
 fn archives_are_read_from_files_and_pipes_in_any_compression() {
     let env = TestEnv::new("archives");
     let path = archive(&env, "base", "a b");
-    let list = std::process::Command::new("tar").args(["-tf", path.to_str().unwrap()]).output().expect("tar is installed");
+    let list =
+        std::process::Command::new("tar").args(["-tf", path.to_str().unwrap()]).output().expect("tar is installed");
     let names = String::from_utf8(list.stdout).unwrap();
-    assert!(names.contains("manifest.json") && names.lines().filter(|name| name.ends_with(".tar")).count() == 2, "{names}");
+    assert!(
+        names.contains("manifest.json") && names.lines().filter(|name| name.ends_with(".tar")).count() == 2,
+        "{names}"
+    );
     let loaded = env.ok(["load", "-i", path.to_str().unwrap()]);
     assert_eq!(loaded.trim(), "Loaded image: localhost/base:latest");
     let packed = env.base.join("base.tar.gz");
