@@ -109,6 +109,8 @@ impl Entry {
 
     fn prepare(&self) -> Result<(), (&'static str, io::Error)> {
         signal::reset_all();
+        // Not that of whoever started the supervisor.
+        rustix::process::umask(Mode::from_raw_mode(0o022));
         if self.terminal {
             terminal::take_controlling().map_err(|e| ("take the terminal", e))?;
         }

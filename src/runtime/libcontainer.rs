@@ -54,6 +54,7 @@ impl Libcontainer {
 impl Runtime for Libcontainer {
     fn create(&self, config: &ContainerConfig, stdio: Stdio, report: OwnedFd) -> Result<Created, RuntimeError> {
         process::assert_single_threaded();
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let inherited = inherited_descriptors(&stdio, &report)?;
         rootfs::make_host_directory(&config.run_dir)?;
         let capabilities = capabilities_of(config)?;

@@ -273,3 +273,19 @@ impl Running<'_> {
 pub fn shell_request(script: &str) -> ExecRequest {
     ExecRequest { args: vec!["/bin/sh".into(), "-c".into(), script.into()], ..ExecRequest::default() }
 }
+
+/// Ends and removes what a failed test has left: its orphans are children of this process now.
+pub fn clean_up_after(test: i32) {
+    for pid in children() {
+        if let Ok(pidfd) = process::pidfd_open(pid) {
+            let _ = process::pidfd_kill(&pidfd);
+            let _ = process::wait(&pidfd);
+        }
+    }
+    let _ = podkin::runtime::cgroup::remove_cgroup(&format!("podkin-test-{test}"));
+    let dir = std::env::temp_dir().join(format!("podkin-runtime-{test}"));
+    for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+        let _ = podkin::sys::mount::unmount(&entry.path());
+    }
+    let _ = fs::remove_dir_all(dir);
+}

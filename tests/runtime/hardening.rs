@@ -55,6 +55,7 @@ fn status_of_the_first_process() {
 
 fn other_user() {
     let fixture = Fixture::new();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let mut config = fixture.shell("id -u; id -g; id -G; grep -E 'CapPrm|CapEff' /proc/self/status; echo $HOME; umask");
     config.process.user.spec = "web".into();
     let expected = "33\n34\n34 50\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n/srv\n0022\n";

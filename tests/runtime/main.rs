@@ -29,6 +29,7 @@ fn main() {
         bench::run(words.iter().find_map(|word| word.parse().ok()).unwrap_or(50));
         return;
     }
+    process::set_child_subreaper().expect("subreaper");
     let words: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let all: Vec<Test> = [lifecycle::TESTS, executes::TESTS, hardening::TESTS, attacks::TESTS].concat();
     let chosen: Vec<Test> = all
@@ -52,6 +53,9 @@ fn passes((name, test): &Test) -> bool {
     })
     .expect("fork");
     let passed = process::wait(&child.pidfd).expect("wait") == Exit::Code(0);
+    if !passed {
+        fixture::clean_up_after(child.pid);
+    }
     println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
     passed
 }
