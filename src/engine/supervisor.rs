@@ -45,7 +45,7 @@ impl Engine {
     }
 
     pub(super) fn launch(&self) -> Launch {
-        Launch { binary: self.config.binary.clone(), arguments: Vec::new() }
+        Launch { binary: self.config.binary.clone(), ..Launch::default() }
     }
 
     /// Asks, and waits for the end while passing on events; gives up when the user interrupts.

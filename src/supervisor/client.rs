@@ -50,12 +50,14 @@ pub struct Launch {
     pub binary: PathBuf,
     /// Arguments after the usual ones, such as `--back-off-ms 10` in tests.
     pub arguments: Vec<OsString>,
+    /// Variables beside the caller's own.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 impl Default for Launch {
     /// This process's own binary, also when its file was replaced since.
     fn default() -> Self {
-        Self { binary: "/proc/self/exe".into(), arguments: Vec::new() }
+        Self { binary: "/proc/self/exe".into(), arguments: Vec::new(), environment: Vec::new() }
     }
 }
 
@@ -193,6 +195,7 @@ pub fn spawn(layout: &Layout, app: &str, launch: &Launch) -> Result<Connection, 
         .arg(&layout.run)
         .args(["--app", app, "--fd", "0"])
         .args(&launch.arguments)
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::from(log.try_clone().map_err(fail)?))
         .stderr(Stdio::from(log))

@@ -43,7 +43,7 @@ impl App {
         fs::create_dir_all(&cache).expect("the temporary directory is writable");
         std::os::unix::fs::symlink(cache, layout.seccomp_cache()).expect("root is new");
         let binary = env.binary.clone();
-        let launch = Launch { binary, arguments: vec!["--back-off-ms".into(), "200".into()] };
+        let launch = Launch { binary, arguments: vec!["--back-off-ms".into(), "200".into()], ..Launch::default() };
         Some(Self { env, layout, id: unique(), launch: RefCell::new(launch), connection: RefCell::new(None) })
     }
 
@@ -96,7 +96,7 @@ impl App {
         let mut slot = self.connection.borrow_mut();
         let connection = slot.get_or_insert_with(|| {
             client::ensure(&self.layout, &self.id, &self.launch.borrow())
-                .unwrap_or_else(|e| panic!("no supervisor: {e:?}"))
+                .unwrap_or_else(|e| panic!("no supervisor: {e:?}\n{}", self.log_of_supervisor()))
         });
         match connection.call(op, |_| {}) {
             Ok(failures) => failures,
@@ -116,13 +116,7 @@ impl App {
 
     /// Supervisors started from now on pass their points so; an empty text is none.
     pub fn set_failpoints(&self, text: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let script = self.env.base.join("supervisor.sh");
-        let binary = self.env.binary.display();
-        fs::write(&script, format!("#!/bin/sh\nPODKIN_FAILPOINTS='{text}' exec {binary} \"$@\"\n"))
-            .expect("base is writable");
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        self.launch.borrow_mut().binary = script;
+        self.launch.borrow_mut().environment = vec![("PODKIN_FAILPOINTS".into(), text.into())];
     }
 
     /// The supervisor's pid as its own process says it, if one lives.

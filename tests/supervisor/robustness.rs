@@ -43,7 +43,7 @@ fn no_line_and_no_exit_code_is_lost_with_the_supervisor() {
 #[test]
 fn two_who_start_a_supervisor_get_one() {
     let Some(app) = App::new("race") else { return };
-    let launch = podkin::supervisor::client::Launch { binary: app.env.binary.clone(), arguments: vec![] };
+    let launch = podkin::supervisor::client::Launch { binary: app.env.binary.clone(), ..Default::default() };
     let connections: Vec<_> = std::thread::scope(|scope| {
         let spawn = || scope.spawn(|| podkin::supervisor::client::ensure(&app.layout, &app.id, &launch));
         let threads: Vec<_> = (0..8).map(|_| spawn()).collect();
