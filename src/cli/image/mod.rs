@@ -73,13 +73,16 @@ impl From<ImageError> for CommandError {
 /// A failure with an image; for a name that does not exist, with the one that was probably meant.
 pub fn explain(engine: &mut Engine, error: ImageError) -> CommandError {
     let ImageError::NotFound(name) = &error else { return error.into() };
-    let known: Vec<String> =
-        engine.images().list().unwrap_or_default().into_iter().flat_map(|image| image.names).collect();
-    let short = |full: &str| full.rsplit_once('/').map_or(full.to_owned(), |(_, last)| last.to_owned());
-    let meant = suggest::closest(name, known.iter().map(String::as_str)).map(str::to_owned).or_else(|| {
-        let shorts: Vec<String> = known.iter().map(|full| short(full)).collect();
-        suggest::closest(name, shorts.iter().map(String::as_str)).map(str::to_owned)
-    });
+    let known = engine.images().list().unwrap_or_default().into_iter().flat_map(|image| image.names);
+    // As a user may have typed them: with and without registry and tag.
+    let spellings: Vec<String> = known
+        .flat_map(|full| {
+            let short = full.rsplit_once('/').map_or(full.clone(), |(_, last)| last.to_owned());
+            let untagged = short.split_once(':').map_or(short.clone(), |(name, _)| name.to_owned());
+            [untagged, short, full]
+        })
+        .collect();
+    let meant = suggest::closest(name, spellings.iter().map(String::as_str)).map(str::to_owned);
     CommandError::from(error).maybe_hint(meant.map(|name| format!("did you mean `{name}`?")))
 }
 
