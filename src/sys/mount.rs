@@ -3,6 +3,7 @@
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_set_string,
 };
 use rustix::path::Arg;
 use std::io;
@@ -39,53 +40,46 @@ impl Propagation {
     }
 }
 
-/// A detached overlay of `layers` (lowest first) under `upper`; without `upper` it is read-only.
+/// A detached overlay of `layers` (lowest first) under `upper` and a work directory; without them it is read-only.
 ///
 /// Layers go in one by one (`lowerdir+`), so that neither their number nor odd characters in their paths are limited by the
-/// page of the classic option string. Kernels before 6.8 refuse that, some only when the file system is made: they get the
-/// string, with descriptors instead of paths to keep it short.
+/// page of the classic option string. Kernels before 6.7 get that string, with descriptors for layers.
 pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<OwnedFd> {
-    match overlay_configured(upper, |context| layers_one_by_one(context, layers)) {
+    match make_overlay(upper, |context| {
+        layers.iter().rev().try_for_each(|layer| Ok(fsconfig_set_string(context, "lowerdir+", layer)?))
+    }) {
+        // Said by a kernel that does not know the option, when it is set or (before 6.5) when all are looked at.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            let (_open, joined) = joined_layers(layers)?;
-            let set = |context: &OwnedFd| Ok(rustix::mount::fsconfig_set_string(context, "lowerdir", joined.as_str())?);
-            overlay_configured(upper, set)
+            let open = open_layers(layers)?;
+            let names: Vec<String> = open.iter().rev().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
+            // The first attempt's message is the better one for what is wrong on newer kernels.
+            make_overlay(upper, |context| Ok(fsconfig_set_string(context, "lowerdir", names.join(":"))?))
+                .map_err(|_| error)
         }
         result => result,
     }
 }
 
-fn overlay_configured(
+fn make_overlay(
     upper: Option<(&Path, &Path)>,
-    lower: impl FnOnce(&OwnedFd) -> io::Result<()>,
+    set_layers: impl FnOnce(&OwnedFd) -> io::Result<()>,
 ) -> io::Result<OwnedFd> {
-    use rustix::mount::{fsconfig_create, fsconfig_set_string};
     let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let configured: io::Result<()> = (|| {
-        lower(&context)?;
+        set_layers(&context)?;
         if let Some((upper, work)) = upper {
             fsconfig_set_string(&context, "upperdir", upper)?;
             fsconfig_set_string(&context, "workdir", work)?;
         }
-        Ok(fsconfig_create(&context)?)
+        Ok(rustix::mount::fsconfig_create(&context)?)
     })();
     configured.map_err(|error| with_kernel_message(&context, error))?;
     Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
-fn layers_one_by_one(context: &OwnedFd, layers: &[PathBuf]) -> io::Result<()> {
-    for layer in layers.iter().rev() {
-        rustix::mount::fsconfig_set_string(context, "lowerdir+", layer)?;
-    }
-    Ok(())
-}
-
-/// The layers as the classic option has them, topmost first; the descriptors must stay open until the mount is made.
-fn joined_layers(layers: &[PathBuf]) -> io::Result<(Vec<OwnedFd>, String)> {
-    let open = |layer: &PathBuf| rustix::fs::openat(CWD, layer, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-    let fds = layers.iter().rev().map(open).collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<_> = fds.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
-    Ok((fds, names.join(":")))
+fn open_layers(layers: &[PathBuf]) -> io::Result<Vec<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    layers.iter().map(|layer| Ok(rustix::fs::open(layer, flags, Mode::empty())?)).collect()
 }
 
 /// The kernel says what it disliked of a file system's options in the context's message queue.
