@@ -1,5 +1,6 @@
 //! The whole of it on another machine: cgroup v2, and the kernel of Debian 12 (`tests/vm/boot`).
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,8 +19,8 @@ fn a_pod_runs_on_cgroup_v2_and_linux_6_1() {
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(MISSING) {
-        // Also told where the test runner keeps the output of passing tests to itself.
-        std::fs::write("/dev/stderr", format!("not checked on cgroup v2: {said}")).unwrap_or_default();
+        // Also told where the test runner keeps the output of passing tests to itself: it catches macros only.
+        std::io::stderr().write_all(format!("not checked on cgroup v2: {said}").as_bytes()).expect("someone listens");
         return;
     }
     assert!(output.status.success(), "{said}\n{errors}");

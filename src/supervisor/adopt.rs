@@ -136,7 +136,7 @@ fn look(subject: &Subject, cell: &Cell) -> Option<(Rc<OwnedFd>, ProcessState)> {
 fn is_pidfd(fd: &OwnedFd) -> bool {
     // A plain file is readable at any time, just like the pidfd of a process that has ended.
     const PIDFS: i64 = 0x5049_4446;
-    rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type as i64 == PIDFS)
+    rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type == PIDFS)
 }
 
 fn by_number(known: Process) -> Option<OwnedFd> {

@@ -31,7 +31,10 @@ mod active {
         Sleep(u64),
     }
 
-    static CHAINS: OnceLock<Mutex<HashMap<String, Vec<(u64, Action)>>>> = OnceLock::new();
+    /// Actions of a point, each with how often it is still to be taken.
+    type Chain = Vec<(u64, Action)>;
+
+    static CHAINS: OnceLock<Mutex<HashMap<String, Chain>>> = OnceLock::new();
 
     fn parse_action(text: &str, last: bool) -> (u64, Action) {
         let (count, body) = match text.split_once('*') {
@@ -52,7 +55,7 @@ mod active {
         (count, action)
     }
 
-    fn chains() -> &'static Mutex<HashMap<String, Vec<(u64, Action)>>> {
+    fn chains() -> &'static Mutex<HashMap<String, Chain>> {
         CHAINS.get_or_init(|| {
             let text = std::env::var("PODKIN_FAILPOINTS").unwrap_or_default();
             let parse = |entry: &str| {

@@ -75,8 +75,7 @@ fn import_demo() -> Result<(), String> {
     let layer = Path::new(env!("OUT_DIR")).join("demo-layer.tar");
     let changes = ["ENTRYPOINT [\"/podkin-demo\"]", "CMD [\"serve\"]", "ENV PATH=/bin:/", "EXPOSE 8080"];
     let mut import = Command::new("podman");
-    import.arg("import");
-    changes.iter().for_each(|change| drop(import.args(["--change", change])));
+    import.arg("import").args(changes.iter().flat_map(|change| ["--change", change]));
     let output = import.arg(&layer).arg("localhost/podkin-demo:latest").output().map_err(|e| e.to_string())?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }

@@ -18,7 +18,16 @@ const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/v
 const GROUPS: &str = "root:x:0:\ntty:x:5:\nwww-data:x:33:\nredis:x:101:\nnogroup:x:65534:\n";
 
 /// The archive of a root file system with these packages, the libraries they need, and a shell.
+///
+/// What apt knows may be too old to download by; then it is asked to look again, once.
 pub fn archive(name: &str, packages: &[&str]) -> Result<PathBuf, Missing> {
+    archive_of_known(name, packages).or_else(|_| {
+        run(Command::new("apt-get").args(["-qq", "update"]))?;
+        archive_of_known(name, packages)
+    })
+}
+
+fn archive_of_known(name: &str, packages: &[&str]) -> Result<PathBuf, Missing> {
     let wanted: Vec<&str> = packages.iter().copied().chain(["dash", "coreutils"]).collect();
     let packages = candidates(&with_libraries(&wanted)?)?;
     let cache = cache();

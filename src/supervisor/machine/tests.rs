@@ -31,6 +31,8 @@ struct Sim {
     stubborn: Vec<&'static str>,
     /// Containers whose program cannot be executed.
     broken: Vec<&'static str>,
+    /// Containers that cannot be created.
+    uncreatable: Vec<&'static str>,
     /// Containers that end by themselves as soon as they run.
     brief: Vec<(&'static str, i32)>,
     hold_network: bool,
@@ -48,6 +50,7 @@ impl Sim {
             replies: Vec::new(),
             stubborn: Vec::new(),
             broken: Vec::new(),
+            uncreatable: Vec::new(),
             brief: Vec::new(),
             hold_network: false,
             probe_ok: |_| true,
@@ -86,8 +89,12 @@ impl Sim {
             Action::Create { index, attempt, fresh } => {
                 let how = if fresh { "recreate" } else { "create" };
                 self.log.push(format!("{how} {}", self.name(index)));
-                let process = Process { pid: 100 + index as i32, start_ticks: 1 };
-                vec![Input::Created { index, attempt, result: Ok(process) }]
+                let failure = || StartFailure { kind: FailureKind::Other, message: "no space".into() };
+                let result = match self.uncreatable.contains(&self.name(index).as_str()) {
+                    true => Err(failure()),
+                    false => Ok(Process { pid: 100 + index as i32, start_ticks: 1 }),
+                };
+                vec![Input::Created { index, attempt, result }]
             }
             Action::Start { index, attempt } => {
                 self.log.push(format!("start {}", self.name(index)));
@@ -236,6 +243,26 @@ fn a_failing_init_container_follows_the_policy() {
     sim.pass(10_000);
     sim.exit("init", 0);
     assert_eq!(sim.take_log(), "delete init, recreate init, start init, delete init, create main, start main");
+}
+
+#[test]
+fn an_init_container_that_cannot_be_run_is_told_at_once() {
+    let containers = || vec![container("init", Role::Init, OnFailure), regular("main", Always)];
+    let mut sim = Sim::new(containers());
+    sim.uncreatable = vec!["init"];
+    sim.start();
+    let told = "init container `init` failed: no space (it is tried again)";
+    assert_eq!(sim.replies[0].1[0].message, told);
+    sim.uncreatable.clear();
+    sim.pass(10_000);
+    sim.exit("init", 0);
+    let log = sim.take_log();
+    assert!(log.ends_with("create init, start init, delete init, create main, start main"), "{log}");
+
+    let mut sim = Sim::new(containers());
+    sim.broken = vec!["init"];
+    sim.start();
+    assert_eq!(sim.replies[0].1[0].kind, FailureKind::InitFailed);
 }
 
 #[test]

@@ -98,20 +98,26 @@ impl Machine {
         Some(failed.collect())
     }
 
-    /// An init container that failed more than once and waits: it goes on trying, but nobody should wait for it.
+    /// An init container that waits after it failed more than once, or could not be run at all: it goes on trying, but nobody
+    /// should wait for it.
     fn crashing_init(&self) -> Option<Failure> {
         if self.state.initialized {
             return None;
         }
         let index = self.first_blocking()?;
         let cell = &self.state.cells[index];
-        let crashed = cell.step == Step::Waiting && cell.again && cell.restart_count > 0;
+        let failed_again = cell.again && cell.restart_count > 0;
+        let could_not_run = matches!(cell.outcome, Some(Err(_)));
+        let crashed = cell.step == Step::Waiting && (failed_again || could_not_run);
         if !crashed || self.spec.containers[index].role == Role::Regular {
             return None;
         }
         let failure = self.init_failure(index);
-        let times = cell.restart_count + 1;
-        Some(self.pod_failure(failure.kind, format!("{} ({times} times; it is tried again)", failure.message)))
+        let outlook = match cell.restart_count {
+            0 => "it is tried again".to_owned(),
+            restarts => format!("{} times; it is tried again", restarts + 1),
+        };
+        Some(self.pod_failure(failure.kind, format!("{} ({outlook})", failure.message)))
     }
 
     fn pod_problems(&self) -> Vec<Failure> {
