@@ -82,13 +82,15 @@ fn effective_root() -> bool {
     status.lines().any(|l| l.starts_with("Uid:") && l.split_whitespace().nth(2) == Some("0"))
 }
 
-/// A directory for everything this run makes, gone afterwards.
+/// A directory for everything this run makes, gone afterwards. Its `run` is a tmpfs, as `/run` is on every machine with systemd.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Self {
         let dir = std::env::temp_dir().join(format!("podkin-bench-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("the scratch directory can be made");
+        fs::create_dir_all(dir.join("run")).expect("the scratch directory can be made");
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("tmpfs", dir.join("run"), "tmpfs", flags, None).expect("root can mount a tmpfs");
         Self(dir)
     }
 
@@ -99,6 +101,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // What podman mounted below it goes with it.
+        let _ = rustix::mount::unmount(self.path("run"), rustix::mount::UnmountFlags::DETACH);
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -116,7 +120,7 @@ struct Engine {
 
 impl Engine {
     fn podkin(scratch: &Scratch) -> Self {
-        let (root, run) = (scratch.path("podkin-root"), scratch.path("podkin-run"));
+        let (root, run) = (scratch.path("podkin-root"), scratch.path("run/podkin"));
         Self {
             name: "podkin",
             program: env!("CARGO_BIN_EXE_podkin").into(),
@@ -134,7 +138,7 @@ impl Engine {
         // Machines without CAP_SYS_RESOURCE cannot raise limits, which podman's defaults ask for.
         let text_conf = "[containers]\ndefault_ulimits=[\"nofile=20000:20000\",\"nproc=32768:32768\"]\n[engine]\nruntime=\"runc\"\n";
         fs::write(&conf, text_conf).expect("the configuration can be written");
-        let (root, run) = (scratch.path("podman-root"), scratch.path("podman-run"));
+        let (root, run) = (scratch.path("podman-root"), scratch.path("run/podman"));
         Some(Self {
             name: "podman",
             program: program.into(),
@@ -167,6 +171,16 @@ impl Engine {
         elapsed
     }
 
+    /// Waits for what a command left running: podman cleans up behind each container that ended, and whoever is measured next
+    /// would pay for it.
+    fn settle(&self) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.resident().1 > 0 && Instant::now() < end {
+            sleep(Duration::from_millis(20));
+        }
+        sleep(Duration::from_millis(300));
+    }
+
     fn import(&self) {
         self.timed(&["import", LAYER, IMAGE]);
     }
@@ -179,8 +193,10 @@ impl Engine {
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let mine = String::from_utf8_lossy(&command).contains(&self.mark)
                 || comm.trim() == "catatonit" && self.name == "podman";
-            let program = fs::read_link(entry.path().join("exe")).unwrap_or_default();
-            let name = program.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            // Not by /proc/<pid>/exe: a supervisor runs from a detached mount, where that says nothing.
+            let program = command.split(|byte| *byte == 0).next().unwrap_or_default();
+            let name = program.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let name = String::from_utf8_lossy(name).into_owned();
             if mine && self.helpers.iter().any(|h| name.starts_with(h)) {
                 let rollup = fs::read_to_string(entry.path().join("smaps_rollup")).unwrap_or_default();
                 let pss = rollup
@@ -237,10 +253,10 @@ fn play_and_down(
     let shape = format!("{pods} x {containers}");
     for run in 0..=runs {
         for engine in engines {
-            sleep(Duration::from_millis(300));
             let up = engine.timed(&["kube", "play", &file]);
             sleep(Duration::from_millis(300));
             let down = engine.timed(&["kube", "down", &file]);
+            engine.settle();
             // The first run warms caches and makes the network.
             if run > 0 {
                 report.add(&format!("play {shape}"), "ms", engine.name, up);

@@ -11,6 +11,7 @@ const BELOW_ROOT: &[&str] = &[
     "containers",
     "volumes",
     "layers",
+    "init",
     "blobs",
     "networks",
     "seccomp",

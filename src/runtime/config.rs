@@ -35,8 +35,9 @@ pub struct ContainerConfig {
 pub struct Rootfs {
     /// Directories of the image's layers, lowest first.
     pub layers: Vec<PathBuf>,
-    /// Directory of the top layer that podkin makes (`/dev`, `/proc`, `/sys`, `/etc/hosts`...), between the image and `upper`.
-    pub init: PathBuf,
+    /// Where the layers are that podkin makes (`/dev`, `/proc`, `/sys`, `/etc/hosts`...) and puts between the image and `upper`;
+    /// containers share them.
+    pub init_layers: PathBuf,
     pub upper: PathBuf,
     pub work: PathBuf,
 }

@@ -1,7 +1,7 @@
 //! Directories that containers write to: overlay layers of their own, named volumes.
 //!
 //! ```text
-//! <root>/containers/<id>/{init,upper,work}    one container's part of its root file system
+//! <root>/containers/<id>/{upper,work}         one container's part of its root file system
 //! <root>/containers/.tmp-<id>                 being removed
 //! <root>/volumes/<name>/_data                 a named volume; its row says that it exists
 //! <root>/volumes/.removed-<name>@<created>    being removed; put back when its row is still there
@@ -13,5 +13,5 @@
 mod container;
 mod volume;
 
-pub use container::{discard, remove_container, rootfs, sweep_containers};
+pub use container::{discard, remove_container, sweep_containers};
 pub use volume::{FAILPOINTS, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};

@@ -31,6 +31,11 @@ impl Layout {
         self.layers().join(chain_hex).join("diff")
     }
 
+    /// Layers that lie between an image and what a container writes, shared by all.
+    pub fn init_layers(&self) -> PathBuf {
+        self.root.join("init")
+    }
+
     pub fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
     }

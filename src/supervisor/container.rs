@@ -237,7 +237,7 @@ impl Subject {
         let source = Source { layout, record: &self.record, objects: &objects, facts };
         let config = lower::lower(source, self.container())?;
         let system = |action| move |source| CreateError::System { action, source };
-        for directory in [&config.rootfs.upper, &config.rootfs.work, &config.rootfs.init] {
+        for directory in [&config.rootfs.upper, &config.rootfs.work] {
             if fresh {
                 sys::dir::remove_tree(directory).map_err(at("empty", directory))?;
             }

@@ -119,7 +119,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         run_dir: layout.container_run(&container.id),
         rootfs: Rootfs {
             layers: container.image.layers.iter().map(|chain| layout.layer_diff(chain)).collect(),
-            init: directory.join("init"),
+            init_layers: layout.init_layers(),
             upper: directory.join("upper"),
             work: directory.join("work"),
         },

@@ -76,7 +76,7 @@ impl Fixture {
             run_dir: own.join("run"),
             rootfs: Rootfs {
                 layers: vec![self.layer()],
-                init: own.join("init"),
+                init_layers: own.join("init"),
                 upper: own.join("upper"),
                 work: own.join("work"),
             },

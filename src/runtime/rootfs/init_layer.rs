@@ -3,10 +3,11 @@
 use super::make_host_directory;
 use crate::runtime::RuntimeError;
 use crate::runtime::config::{Mount, Rootfs};
+use crate::sys::lock::FileLock;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
-use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Must be directories in the image, if they are there at all.
@@ -29,27 +30,47 @@ pub(super) fn check_image(layers: &[PathBuf]) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-/// Makes the layer's content; what an earlier run made is kept.
-pub(super) fn make(path: &Path, mounts: &[Mount]) -> Result<(), RuntimeError> {
-    let fail = |source| RuntimeError::Path { action: "make the init layer", path: path.to_owned(), source };
-    make_host_directory(path)?;
-    let root = open_directory(CWD, path).map_err(fail)?;
-    for name in DIRECTORIES {
-        make_directory(&root, name).map_err(fail)?;
+/// The init layer for a container with these mounts: one of the few that all containers share, made below `directory` by the first
+/// that needs it.
+pub(super) fn shared(directory: &Path, mounts: &[Mount]) -> Result<PathBuf, RuntimeError> {
+    let is_mounted = |name: &str| mounts.iter().any(|mount| mount.target.strip_prefix("/etc/") == Some(name));
+    let files: Vec<&str> = FILES.into_iter().filter(|name| is_mounted(name)).collect();
+    let path = directory.join(if files.is_empty() { "plain".to_owned() } else { files.join("+") });
+    if !path.exists() {
+        make_whole(directory, &path, &files).map_err(|source| RuntimeError::Path {
+            action: "make the init layer",
+            path: path.clone(),
+            source,
+        })?;
     }
-    let etc = open_directory(&root, Path::new("etc")).map_err(fail)?;
-    for name in FILES {
-        if !mounts.iter().any(|mount| mount.target.strip_prefix("/etc/") == Some(name)) {
-            continue;
-        }
-        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(&etc, name, flags, Mode::from_raw_mode(0o644)).map_err(|e| fail(e.into()))?;
+    Ok(path)
+}
+
+/// Makes a layer beside its place and renames it there: nobody ever mounts half of one.
+fn make_whole(directory: &Path, path: &Path, files: &[&str]) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let _lock = FileLock::acquire(&directory.join(".lock"))?;
+    if path.exists() {
+        return Ok(());
+    }
+    let unfinished = directory.join(".unfinished");
+    crate::sys::dir::remove_tree(&unfinished)?;
+    std::fs::DirBuilder::new().mode(0o755).create(&unfinished)?;
+    fill(&open_directory(CWD, &unfinished)?, files)?;
+    std::fs::rename(&unfinished, path)
+}
+
+fn fill(root: &OwnedFd, files: &[&str]) -> io::Result<()> {
+    for name in DIRECTORIES {
+        rustix::fs::mkdirat(root, name, Mode::from_raw_mode(0o755))?;
+    }
+    let etc = open_directory(root, Path::new("etc"))?;
+    for name in files {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&etc, *name, flags, Mode::from_raw_mode(0o644))?;
     }
     // What Docker made of an older convention: a link that mount(8) and friends expect.
-    match rustix::fs::symlinkat("/proc/mounts", &etc, "mtab") {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(fail(error.into())),
-    }
+    Ok(rustix::fs::symlinkat("/proc/mounts", &etc, "mtab")?)
 }
 
 /// Makes the upper and work directories. The upper one is what `/` of the container looks like, so it takes mode and owner of the
@@ -65,13 +86,6 @@ pub(super) fn make_upper(rootfs: &Rootfs) -> Result<(), RuntimeError> {
     let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
     rustix::fs::chownat(&upper, "", owner.0, owner.1, AtFlags::EMPTY_PATH).map_err(|e| fail(e.into()))?;
     rustix::fs::fchmod(&upper, Mode::from_raw_mode(stat.st_mode & 0o7777)).map_err(|e| fail(e.into()))
-}
-
-fn make_directory(parent: &OwnedFd, name: &str) -> io::Result<()> {
-    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn open_directory(parent: impl std::os::fd::AsFd, path: &Path) -> io::Result<OwnedFd> {

@@ -55,12 +55,12 @@ pub(crate) fn assemble(config: &ContainerConfig, devices: &Devices, terminal: bo
 fn mount_overlay(config: &ContainerConfig) -> Result<PathBuf, RuntimeError> {
     let rootfs = &config.rootfs;
     init_layer::check_image(&rootfs.layers)?;
-    init_layer::make(&rootfs.init, &config.mounts)?;
+    let init = init_layer::shared(&rootfs.init_layers, &config.mounts)?;
     init_layer::make_upper(rootfs)?;
     let merged = config.run_dir.join("merged");
     make_host_directory(&merged)?;
     let mut layers = rootfs.layers.clone();
-    layers.push(rootfs.init.clone());
+    layers.push(init);
     let fail = |source| RuntimeError::Path { action: "mount the root file system at", path: merged.clone(), source };
     let overlay = mount::overlay(&layers, Some((&rootfs.upper, &rootfs.work))).map_err(fail)?;
     mount::attach(&overlay, CWD, &merged).map_err(fail)?;

@@ -62,6 +62,8 @@ pub(crate) struct Times {
     current: Option<Record>,
     next: u64,
     ahead: Option<Record>,
+    /// Records there were at the latest look.
+    count: u64,
 }
 
 impl Times {
@@ -69,13 +71,20 @@ impl Times {
     pub fn new(index: File, offset: u64) -> io::Result<Self> {
         let next = partition(&index, |r| r.offset <= offset)?;
         let current = if next == 0 { None } else { Some(record(&index, next - 1)?) };
-        Ok(Self { index, current, next, ahead: None })
+        let count = count(&index)?;
+        Ok(Self { index, current, next, ahead: None, count })
+    }
+
+    /// Looks for new records: to be called after data was read, whose records were written before it.
+    pub fn refresh(&mut self) -> io::Result<()> {
+        self.count = count(&self.index)?;
+        Ok(())
     }
 
     /// When the byte at `offset` arrived; 0 when nobody wrote it down.
     pub fn at(&mut self, offset: u64) -> io::Result<u64> {
         loop {
-            if self.ahead.is_none() && self.next < count(&self.index)? {
+            if self.ahead.is_none() && self.next < self.count {
                 self.ahead = Some(record(&self.index, self.next)?);
                 self.next += 1;
             }

@@ -172,16 +172,33 @@ impl Reader {
         }
     }
 
+    /// The line that comes first of what the streams have.
+    ///
+    /// A stream that had nothing is looked at again only when the other one has read on: what came before that would have to
+    /// stand before it. Asking the file system for every line would cost more than all the rest.
     fn earliest(&mut self) -> io::Result<Option<(usize, Found)>> {
-        let mut best: Option<(usize, Found)> = None;
-        for (which, stream) in self.streams.iter_mut().enumerate() {
-            if let Some(found) = stream.peek(&self.directory)?
-                && best.is_none_or(|(_, b)| found.time < b.time)
-            {
-                best = Some((which, found));
+        loop {
+            let mut best: Option<(usize, Found)> = None;
+            for (which, stream) in self.streams.iter_mut().enumerate().filter(|(_, stream)| !stream.dry) {
+                match stream.peek(&self.directory)? {
+                    Some(found) if best.is_none_or(|(_, b)| found.time < b.time) => best = Some((which, found)),
+                    Some(_) => {}
+                    None => stream.dry = true,
+                }
+            }
+            let [first, second] = &mut self.streams;
+            let (first_read, second_read) = (first.has_read(), second.has_read());
+            let again = first_read && second.dry || second_read && first.dry;
+            first.dry &= !second_read;
+            second.dry &= !first_read;
+            if best.is_none() && !again {
+                // The next call looks at the files again.
+                (first.dry, second.dry) = (false, false);
+            }
+            if !again {
+                return Ok(best);
             }
         }
-        Ok(best)
     }
 }
 
@@ -191,11 +208,18 @@ struct StreamReader {
     stream: Stream,
     segments: VecDeque<Segment>,
     opened: bool,
+    /// Had nothing when it was last looked at.
+    dry: bool,
 }
 
 impl StreamReader {
     fn new(stream: Stream) -> Self {
-        Self { stream, segments: VecDeque::new(), opened: false }
+        Self { stream, segments: VecDeque::new(), opened: false, dry: false }
+    }
+
+    /// Whether it has read from a file since the last call.
+    fn has_read(&mut self) -> bool {
+        self.segments.front_mut().is_some_and(Segment::was_filled)
     }
 
     fn paths(&self, directory: &Path, suffix: &str) -> (PathBuf, PathBuf) {

@@ -32,13 +32,20 @@ pub(super) struct Segment {
     searched: usize,
     /// File offset of the buffer's end.
     read_to: u64,
+    /// Something was read from the file since [`Segment::was_filled`] was asked.
+    filled: bool,
 }
 
 impl Segment {
     pub fn open(data: &Path, index: &Path, offset: u64) -> io::Result<Self> {
         let times = Times::new(File::open(index)?, offset)?;
         let data = File::open(data)?;
-        Ok(Self { data, times, buffer: Vec::new(), start: 0, searched: 0, read_to: offset })
+        Ok(Self { data, times, buffer: Vec::new(), start: 0, searched: 0, read_to: offset, filled: false })
+    }
+
+    /// Whether the file had something new since the last call.
+    pub fn was_filled(&mut self) -> bool {
+        std::mem::take(&mut self.filled)
     }
 
     /// Whether the path names this segment's file.
@@ -88,6 +95,8 @@ impl Segment {
         let count = self.data.read_at(&mut self.buffer[old..], self.read_to)?;
         self.buffer.truncate(old + count);
         self.read_to += count as u64;
+        self.filled |= count > 0;
+        self.times.refresh()?;
         Ok(count > 0)
     }
 }

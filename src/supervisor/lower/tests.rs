@@ -62,7 +62,7 @@ fn a_plain_container() -> Result<(), Box<dyn std::error::Error>> {
       "/root/layers/l1/diff",
       "/root/layers/l2/diff"
     ],
-    "init": "/root/containers/c-id/init",
+    "init_layers": "/root/init",
     "upper": "/root/containers/c-id/upper",
     "work": "/root/containers/c-id/work"
   },
