@@ -32,7 +32,7 @@ pub struct EventsArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true,
           default_missing_value = "true", action = clap::ArgAction::Set, hide = true)]
     pub no_trunc: bool,
-    /// Do not wait for more
+    /// Go on showing what happens; `--stream=false` ends with what has happened
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true,
           default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub stream: bool,
