@@ -40,9 +40,6 @@ pub struct EventsArgs {
 
 const FILTERS: [&str; 7] = ["container", "event", "image", "label", "pod", "type", "volume"];
 
-/// How often the log is looked at for more.
-const INTERVAL: Duration = Duration::from_millis(100);
-
 /// The event log cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the events")]
@@ -56,17 +53,19 @@ pub fn run(globals: &Globals, args: &EventsArgs) -> Result<(), CommandError> {
     }
     let mut out = Output::new();
     loop {
-        for event in log.next_batch().map_err(failed)? {
-            if view.shows(&event) {
-                out.text(view.render(&event)?)?;
-            }
+        let events = log.next_batch().map_err(failed)?;
+        for event in events.iter().filter(|event| view.shows(event)) {
+            out.text(view.render(event)?)?;
         }
         out.flush()?;
         let over = view.until.is_some_and(|until| until <= jiff::Timestamp::now());
         if over || !args.stream {
             return out.finish();
         }
-        std::thread::sleep(INTERVAL);
+        if events.is_empty() {
+            let left = view.until.map(|until| until.duration_since(jiff::Timestamp::now()));
+            log.wait(left.map(|left| Duration::try_from(left).unwrap_or_default())).map_err(failed)?;
+        }
     }
 }
 

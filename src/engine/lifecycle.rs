@@ -3,10 +3,12 @@
 //! Names are found first; then the pods of each application are worked on by one request to its supervisor. One thing that fails
 //! does not keep the others from being done.
 
-use super::{Engine, EngineError, Outcome};
+use super::{ContainerView, Engine, EngineError, Outcome};
 use crate::store::pods::{self, PodRow};
 use crate::supervisor::protocol::{Failure, Operation};
+use crate::sys::watch::Watch;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Something named on the command line, found or not.
@@ -24,6 +26,22 @@ struct Found {
 
 /// What is asked of a supervisor for some ids of its application.
 type Ask<'a> = &'a dyn Fn(Vec<String>) -> Operation;
+
+/// What a killed supervisor did not tell is found by the next look.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Tells when the status of a pod may have changed.
+struct PodWatch {
+    watch: Watch,
+    directory: PathBuf,
+}
+
+impl PodWatch {
+    fn wait(&self, limit: Duration) -> Result<(), EngineError> {
+        let fail = |source| EngineError::File { attempt: "watch", path: self.directory.clone(), source };
+        self.watch.wait(Some(limit)).map(drop).map_err(fail)
+    }
+}
 
 impl Engine {
     pub fn start_pods(&mut self, names: &[String]) -> Result<Vec<Outcome>, EngineError> {
@@ -115,27 +133,57 @@ impl Engine {
         self.remove_each(targets, force, ignore_missing, grace_seconds)
     }
 
-    /// Waits until each container has ended for good; exit codes in the order of `names`, `None` when nobody could know it.
-    pub fn wait_containers(&mut self, names: &[String], interval: Duration) -> Result<Vec<Option<i32>>, EngineError> {
-        let ids = names.iter().map(|name| Ok(self.container(name)?.id().to_owned()));
-        let ids = ids.collect::<Result<Vec<_>, EngineError>>()?;
-        let mut codes = Vec::new();
-        for id in ids {
-            codes.push(loop {
-                let container = match self.container(&id) {
-                    // It was removed while it was waited for.
-                    Err(EngineError::NotFound { .. }) => break None,
-                    other => other?,
-                };
-                let is_waiting = container.waiting_reason().is_some() && container.pod.is_running();
-                if !container.is_running() && !is_waiting {
-                    break container.exit_code();
-                }
-                self.check_interrupt()?;
-                std::thread::sleep(interval);
-            });
+    /// Waits until `done` says something of a container, or it is no longer there (`None`). It is asked when something has become
+    /// of the pod, and at the latest after `interval` again.
+    pub fn wait_container<T>(
+        &mut self,
+        name: &str,
+        interval: Duration,
+        mut done: impl FnMut(&ContainerView) -> Option<T>,
+    ) -> Result<Option<T>, EngineError> {
+        let container = self.container(name)?;
+        let (id, watch) = (container.id().to_owned(), self.watch_pods([container.pod.id()])?);
+        loop {
+            let answer = match self.container(&id) {
+                Err(EngineError::NotFound { .. }) => return Ok(None),
+                container => done(&container?),
+            };
+            if answer.is_some() {
+                return Ok(answer);
+            }
+            self.check_interrupt()?;
+            watch.wait(interval)?;
         }
-        Ok(codes)
+    }
+
+    /// Waits until none of these pods runs, or the user interrupts.
+    pub fn wait_pods(&mut self, pods: &[String]) -> Result<(), EngineError> {
+        let watch = self.watch_pods(pods.iter().map(String::as_str))?;
+        loop {
+            self.check_interrupt()?;
+            let mut running = false;
+            for pod in pods {
+                running |= match self.pod(pod) {
+                    Err(EngineError::NotFound { .. }) => false,
+                    pod => pod?.is_running(),
+                };
+            }
+            if !running {
+                return Ok(());
+            }
+            watch.wait(LONGEST_WAIT)?;
+        }
+    }
+
+    /// To be made before the pods are looked at.
+    fn watch_pods<'p>(&self, pods: impl IntoIterator<Item = &'p str>) -> Result<PodWatch, EngineError> {
+        let directory = self.layout().in_root("pods");
+        let fail = |source| EngineError::File { attempt: "watch", path: directory.clone(), source };
+        let watch = Watch::new().map_err(fail)?;
+        for pod in pods {
+            watch.names_in(&self.layout().pod(pod)).map_err(fail)?;
+        }
+        Ok(PodWatch { watch, directory })
     }
 
     fn find_pods(&mut self, names: &[String]) -> Result<Vec<Target>, EngineError> {

@@ -114,7 +114,7 @@ impl Engine {
         Ok(Self { config, database, interrupt: Interrupt::default() })
     }
 
-    /// Sets what is asked between steps, and every 50 ms while waiting: true ends a play, which then undoes itself, and waits.
+    /// Sets what is asked between steps, and after each signal while waiting: true ends a play, which then undoes itself, and waits.
     pub fn interrupt_when(&mut self, check: impl Fn() -> bool + 'static) {
         self.interrupt = Interrupt(Some(Box::new(check)));
     }

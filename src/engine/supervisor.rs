@@ -7,8 +7,8 @@ use crate::supervisor::protocol::{Event, Failure, FailureKind, Message, Operatio
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How often a wait looks whether the user has had enough.
-const GLANCE: Duration = Duration::from_millis(50);
+/// A signal ends a wait at once, but for one that comes just before it: so long that one is overlooked.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// Which applications are supervised, each asked once.
 pub(super) struct Supervisors<'a> {

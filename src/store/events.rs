@@ -5,12 +5,14 @@
 //! becomes `events.jsonl.1` and the one before it goes. Nothing is synced: the log is for people and tools, not for decisions.
 
 use super::layout::Layout;
+use crate::sys::watch::Watch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Size at which the log starts anew.
 pub const MAX_BYTES: u64 = 8 << 20;
@@ -74,6 +76,7 @@ pub struct Reader {
     /// The older file first.
     files: Vec<File>,
     partial: Vec<u8>,
+    watch: Option<Watch>,
 }
 
 impl Reader {
@@ -83,19 +86,41 @@ impl Reader {
         for path in [old(layout), layout.events()] {
             files.extend(open_existing(&path)?);
         }
-        Ok(Self { path: layout.events(), files, partial: Vec::new() })
+        Ok(Self { path: layout.events(), files, partial: Vec::new(), watch: None })
+    }
+
+    /// Waits until more may have been appended; for ever without `limit`. To be called when [`Reader::next_batch`] gave nothing.
+    pub fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        let watch = match &self.watch {
+            Some(watch) => watch,
+            None => {
+                let watch = Watch::new()?;
+                // For the file that follows a rotation, and for the first one.
+                self.path.parent().map_or(Ok(()), |root| watch.names_in(root))?;
+                // Something may have come before anybody watched.
+                self.watch = Some(watch);
+                return Ok(());
+            }
+        };
+        watch.wait(limit).map(drop)
     }
 
     /// The events that have been appended since the last call; empty when there are none yet.
     pub fn next_batch(&mut self) -> io::Result<Vec<LoggedEvent>> {
         let mut found = Vec::new();
-        for index in 0..self.files.len() {
-            let mut file = &self.files[index];
-            file.read_to_end(&mut self.partial)?;
-            self.drain(&mut found);
+        if let Some(watch) = &self.watch {
+            watch.writes_to(&self.path)?;
         }
-        self.follow_rotation()?;
-        Ok(found)
+        loop {
+            for index in 0..self.files.len() {
+                let mut file = &self.files[index];
+                file.read_to_end(&mut self.partial)?;
+                self.drain(&mut found);
+            }
+            if !self.follow_rotation()? {
+                return Ok(found);
+            }
+        }
     }
 
     fn drain(&mut self, found: &mut Vec<LoggedEvent>) {
@@ -104,17 +129,20 @@ impl Reader {
         found.extend(lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()));
     }
 
-    /// Turns to the new file once the one being read has been moved aside.
-    fn follow_rotation(&mut self) -> io::Result<()> {
-        let Some(current) = open_existing(&self.path)? else { return Ok(()) };
+    /// Turns to the new file once the one being read has been moved aside; whether there is one.
+    fn follow_rotation(&mut self) -> io::Result<bool> {
+        let Some(current) = open_existing(&self.path)? else { return Ok(false) };
         let identity = |file: &File| file.metadata().map(|m| (m.dev(), m.ino()));
         match self.files.last() {
             Some(last) if identity(last)? == identity(&current)? => {
-                self.files.drain(..self.files.len() - 1).for_each(drop)
+                self.files.drain(..self.files.len() - 1).for_each(drop);
+                Ok(false)
             }
-            _ => self.files.push(current),
+            _ => {
+                self.files.push(current);
+                Ok(true)
+            }
         }
-        Ok(())
     }
 
     /// Passes over everything logged so far.
@@ -159,6 +187,29 @@ mod tests {
         ids.extend(reader.next_batch().unwrap().into_iter().map(|e| e.id));
         assert_eq!(ids, ["2", "3"]);
         assert_eq!(Reader::open(&layout).unwrap().next_batch().unwrap().len(), 4);
+        for round in 0..3 {
+            // The first wait only begins to watch.
+            while reader.next_batch().unwrap().is_empty() && reader.watch.is_none() {
+                reader.wait(None).unwrap();
+            }
+            assert!(reader.next_batch().unwrap().is_empty());
+            let late = std::thread::spawn({
+                let layout = layout.clone();
+                move || {
+                    std::thread::sleep(Duration::from_millis(20));
+                    if round == 1 {
+                        std::fs::rename(layout.events(), old(&layout)).unwrap();
+                    }
+                    append(&layout, &[event(9)]).unwrap();
+                }
+            });
+            let end = std::time::Instant::now() + Duration::from_secs(5);
+            while reader.next_batch().unwrap().is_empty() {
+                assert!(std::time::Instant::now() < end, "round {round}");
+                reader.wait(Some(Duration::from_secs(5))).unwrap();
+            }
+            late.join().unwrap();
+        }
         std::fs::remove_dir_all(&base).unwrap();
     }
 }

@@ -85,7 +85,8 @@ impl Connection {
         Ok(id)
     }
 
-    /// The next message; waits for ever when `timeout` is `None`. After [`ClientError::Timeout`] it may be called again.
+    /// The next message; waits for ever when `timeout` is `None`. [`ClientError::Timeout`] may come early, after a signal; then
+    /// it may be called again.
     pub fn receive(&mut self, timeout: Option<Duration>) -> Result<Message, ClientError> {
         let deadline = timeout.map(|t| Instant::now() + t);
         loop {
@@ -111,6 +112,8 @@ impl Connection {
                 self.pending.extend_from_slice(&chunk[..count]);
                 Ok(())
             }
+            // Who gave a time looks whether the signal concerns it.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && timeout.is_some() => Err(late()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Err(late()),
             Err(error) => Err(closed_or_io(error)),
@@ -141,11 +144,15 @@ impl Connection {
 
     fn greet(&mut self) -> Result<(), ClientError> {
         let wanted = self.send(Operation::Ping)?;
+        let end = Instant::now() + PATIENCE;
         loop {
-            if let Message::Done { id, .. } = self.receive(Some(PATIENCE))?
-                && id == wanted
-            {
-                return Ok(());
+            match self.receive(Some(end.saturating_duration_since(Instant::now()))) {
+                Ok(Message::Done { id, .. }) if id == wanted => return Ok(()),
+                Err(ClientError::Timeout { .. }) if Instant::now() >= end => {
+                    return Err(ClientError::Timeout { after: PATIENCE });
+                }
+                Ok(_) | Err(ClientError::Timeout { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
     }

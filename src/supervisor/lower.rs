@@ -10,6 +10,7 @@ use crate::runtime::config::{
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
+use crate::sys::capability;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -27,50 +28,6 @@ const DEFAULT_CAPABILITIES: [&str; 11] = [
     "SETUID",
     "SYS_CHROOT",
 ];
-const ALL_CAPABILITIES: [&str; 41] = [
-    "AUDIT_CONTROL",
-    "AUDIT_READ",
-    "AUDIT_WRITE",
-    "BLOCK_SUSPEND",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "KILL",
-    "LEASE",
-    "LINUX_IMMUTABLE",
-    "MAC_ADMIN",
-    "MAC_OVERRIDE",
-    "MKNOD",
-    "NET_ADMIN",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_RAW",
-    "PERFMON",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYSLOG",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_CHROOT",
-    "SYS_MODULE",
-    "SYS_NICE",
-    "SYS_PACCT",
-    "SYS_PTRACE",
-    "SYS_RAWIO",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "WAKE_ALARM",
-];
-
 /// Where profiles of type `Localhost` are, as for the kubelet and podman.
 const SECCOMP_ROOT: &str = "/var/lib/kubelet/seccomp";
 /// Processes and threads of a container that sets no limit (podman's).
@@ -249,7 +206,7 @@ fn working_dir(own: Option<&str>, image: &str) -> String {
 }
 
 fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
-    let all = || ALL_CAPABILITIES.iter().map(|c| (*c).to_owned());
+    let all = || capability::NAMES.iter().map(|c| (*c).to_owned());
     if security.privileged {
         return all().collect();
     }

@@ -4,7 +4,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::io;
 
 /// Names without `CAP_`, at the index of their number.
-const NAMES: [&str; 41] = [
+pub const NAMES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",

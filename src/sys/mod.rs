@@ -18,3 +18,4 @@ pub mod seccomp;
 pub mod signal;
 pub mod terminal;
 pub mod tty;
+pub mod watch;

@@ -7,6 +7,7 @@ mod listing;
 mod logs;
 mod outcome;
 mod terminal;
+mod waiting;
 
 use common::TestEnv;
 

@@ -74,20 +74,21 @@ fn interval(text: &str) -> Result<Duration, CommandError> {
 
 /// Waits for one container; its exit code when it has one.
 fn wait(engine: &mut Engine, name: &str, args: &WaitArgs, interval: Duration) -> Result<Option<i32>, EngineError> {
-    if args.condition.is_empty() || args.condition == [Condition::Exited] {
-        let codes = engine.wait_containers(&[name.to_owned()], interval)?;
-        return Ok(codes.first().copied().flatten());
-    }
-    let id = engine.container(name)?.id().to_owned();
-    loop {
-        let container = match engine.container(&id) {
-            Err(EngineError::NotFound { .. }) if args.condition.contains(&Condition::Removing) => return Ok(Some(-1)),
-            found => found?,
-        };
-        if args.condition.iter().any(|condition| condition.holds(&container)) {
-            return Ok(container.exit_code().or(Some(-1)));
-        }
-        std::thread::sleep(interval);
+    let conditions = match args.condition.as_slice() {
+        [] => &[Condition::Exited],
+        given => given,
+    };
+    let code = engine.wait_container(name, interval, |container| {
+        let holds = conditions.iter().any(|condition| condition.holds(container));
+        let code = container.exit_code();
+        holds.then(|| if conditions == [Condition::Exited] { code } else { code.or(Some(-1)) })
+    })?;
+    match code {
+        Some(code) => Ok(code),
+        None if conditions.contains(&Condition::Removing) => Ok(Some(-1)),
+        None if conditions == [Condition::Exited] => Ok(None),
+        // It went away instead.
+        None => Err(EngineError::NotFound { what: "container", name: name.to_owned() }),
     }
 }
 
@@ -102,7 +103,11 @@ impl Condition {
                 container.is_running() && status.started && status.healthy != Some(false) && status.ready
             }
             Condition::Unhealthy => status.healthy == Some(false),
-            Condition::Exited => container.state() == RunState::Exited,
+            // Not one that waits to be started again.
+            Condition::Exited => {
+                let is_waiting = container.waiting_reason().is_some() && container.pod.is_running();
+                !container.is_running() && !is_waiting
+            }
             Condition::Removing => false,
         }
     }

@@ -14,7 +14,6 @@ use crate::sys::signal::first;
 use clap::{ArgAction, Args, ValueEnum};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Create and start what Kubernetes YAML asks for
 ///
@@ -365,15 +364,11 @@ pub fn print_removed(out: &mut Output, removed: &Removed) -> Result<(), CommandE
 
 /// Stays until every pod has ended or a signal came, then takes everything down, volumes too.
 fn wait_and_remove(engine: &mut Engine, request: &PlayRequest, report: &PlayReport) -> Result<(), CommandError> {
-    let signal = loop {
-        if let Some(signal) = first() {
-            break Some(signal);
-        }
-        let alive = |pod: &crate::engine::PlayedPod| engine.pod(&pod.id).is_ok_and(|pod| pod.is_running());
-        if !report.pods.iter().any(alive) {
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(100));
+    let pods: Vec<String> = report.pods.iter().map(|pod| pod.id.clone()).collect();
+    let signal = match engine.wait_pods(&pods) {
+        Ok(()) => None,
+        Err(EngineError::Interrupted) => first(),
+        Err(error) => return Err(explain(engine, error)),
     };
     engine.interrupt_when(|| false);
     let down = DownRequest { application: request.application.clone(), force: true, grace_seconds: None };

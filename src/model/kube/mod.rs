@@ -33,7 +33,7 @@ mod probe;
 mod publish;
 mod quantity;
 mod references;
-mod security;
+pub(crate) mod security;
 mod spot;
 mod volume;
 mod workload;

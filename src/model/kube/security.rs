@@ -160,7 +160,7 @@ pub(super) fn seccomp(at: &Spot<'_>, profile: core::SeccompProfile) -> Option<Se
     }
 }
 
-const CAPABILITIES: [&str; 41] = [
+pub(crate) const CAPABILITIES: [&str; 41] = [
     "AUDIT_CONTROL",
     "AUDIT_READ",
     "AUDIT_WRITE",

@@ -19,7 +19,6 @@ pub(super) mod pump;
 pub mod reader;
 mod segment;
 mod text_copy;
-mod watch;
 pub(super) mod writer;
 
 pub use reader::{Line, LogError, Options, Reader, Stream, open};

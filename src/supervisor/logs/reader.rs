@@ -1,9 +1,9 @@
 //! Reading the log of a container: lines of both streams in the order of time.
 
 use super::segment::{self, Found, Segment};
-use super::watch::Watch;
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerState, PodPhase, PodStatus};
+use crate::sys::watch::Watch;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -102,7 +102,12 @@ pub struct Reader {
 impl Reader {
     fn new(directory: PathBuf, status: PathBuf, container: &str, options: Options) -> io::Result<Self> {
         let watch = match options.follow && directory.exists() {
-            true => Some(Watch::new(&directory, status.parent())?),
+            true => {
+                let watch = Watch::new()?;
+                watch.writes_in(&directory)?;
+                status.parent().map_or(Ok(()), |pod| watch.names_in(pod))?;
+                Some(watch)
+            }
             false => None,
         };
         let since = options.since.map(nanoseconds);

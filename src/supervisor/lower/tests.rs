@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::container::{Capabilities, ContainerSecurity};
 use crate::model::environment::HostResources;
+use crate::model::kube::security::CAPABILITIES;
 use crate::model::{EmptyDirMedium, EnvValue, EnvVar, PodSecurity, Resources, Volume};
 use crate::store::record::{ImageConfig, ImageRecord, LogConfig, LogDriver, PodNetwork, RECORD_VERSION};
 
@@ -144,7 +145,7 @@ fn security_settings() -> Result<(), LowerError> {
         (vec![], names(&["ALL"]), names(&[])),
         (names(&["NET_ADMIN"]), names(&["ALL"]), names(&["NET_ADMIN"])),
         (vec![], names(&DEFAULT_CAPABILITIES[1..]), names(&["CHOWN"])),
-        (names(&["ALL"]), names(&ALL_CAPABILITIES[1..]), names(&["AUDIT_CONTROL"])),
+        (names(&["ALL"]), names(&CAPABILITIES[1..]), names(&["AUDIT_CONTROL"])),
     ] {
         let mut c = container();
         c.security.capabilities = Capabilities { add, drop };
@@ -156,7 +157,7 @@ fn security_settings() -> Result<(), LowerError> {
     p.security =
         PodSecurity { fs_group: Some(9), supplemental_groups: vec![8], run_as_user: Some(1), ..PodSecurity::default() };
     let config = lowered(p, ImageConfig { user: "web:web".into(), ..image() })?;
-    assert_eq!(config.process.capabilities.len(), ALL_CAPABILITIES.len());
+    assert_eq!(config.process.capabilities.len(), CAPABILITIES.len());
     assert_eq!(config.process.seccomp, Seccomp::Unconfined);
     let user = &config.process.user;
     assert_eq!(
@@ -223,4 +224,11 @@ fn signals_by_name_and_number() {
     ] {
         assert_eq!(signal_number(name), number, "{name}");
     }
+}
+
+#[test]
+fn the_capabilities_of_the_model_are_those_of_the_kernel() {
+    let mut kernel = capability::NAMES;
+    kernel.sort_unstable();
+    assert_eq!(kernel, CAPABILITIES);
 }
