@@ -86,9 +86,11 @@ fn counts_in_a_terminal(env: &TestEnv) {
 fn shows_its_size_to_a_shell(env: &TestEnv) {
     let mut shell = Terminal::start(env.command(["exec", "-it", "-e", "PS1=> ", "shop-nginx", "sh"]), 33, 99);
     shell.expect("> ");
-    shell.enter("stty size; tty; trap 'echo size changed' WINCH\r");
+    shell.enter("trap 'echo size changed' WINCH; stty size; tty\r");
     shell.expect("\n33 99\r\n");
     shell.expect("/dev/pts/");
+    // With its prompt the shell is the foreground program again, which is told.
+    shell.expect("> ");
     shell.resize(50, 132);
     shell.enter("stty size\r");
     shell.expect("size changed\r\n");

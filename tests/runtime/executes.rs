@@ -46,11 +46,11 @@ fn is_confined() {
     let fixture = Fixture::new();
     let script = "grep -E '^(Cap|NoNewPrivs|Seccomp:|SigIgn|SigBlk|Groups)' /proc/self/status; ulimit -n; ls /proc/self/fd | wc -l";
     for no_new_privileges in [false, true] {
-        let mut config = fixture.shell(&format!("{script}; {SLEEP}"));
+        let mut config = fixture.shell(&format!("{script}; touch /done; {SLEEP}"));
         config.process.no_new_privileges = no_new_privileges;
         config.process.rlimits = vec![("nofile".into(), 77, 99)];
         let running = fixture.start(&config).unwrap();
-        let seen_by_exec = running.exec_output(script);
+        let seen_by_exec = running.exec_output(&format!("until [ -e /done ]; do usleep 1000; done; {script}"));
         let seen_by_init = running.kill().output;
         assert_eq!(seen_by_exec, seen_by_init);
         assert!(seen_by_exec.contains("77\n"), "{seen_by_exec}");
