@@ -12,6 +12,7 @@ mod digest;
 mod error;
 pub mod layer;
 pub mod reference;
+pub mod registry;
 pub mod store;
 
 pub use archive::Input;

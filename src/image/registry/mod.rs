@@ -1,0 +1,4 @@
+//! Registries: where images may come from, and who asks.
+
+pub mod configuration;
+pub mod credentials;
