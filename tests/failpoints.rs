@@ -86,17 +86,20 @@ fn a_killed_play_is_undone_or_goes_forward() {
 
 #[test]
 fn a_play_that_fails_anywhere_undoes_itself() {
+    let mut passed = 0;
     for point in FAILPOINTS {
         let env = TestEnv::new("fail-play");
         let file = file(&env, &format!("{OBJECTS}{}", pod("web")));
         if !failed_at(&env, point, &["kube", "play", path(&file)]) {
             continue;
         }
+        passed += 1;
         let after = seen(&env);
         assert!(is(&after, NOTHING), "{point}: {after:?}");
         env.assert_clean();
         assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
     }
+    assert!(passed >= 8, "a play passes {passed} points only");
 }
 
 #[test]
@@ -141,6 +144,7 @@ fn a_killed_undo_is_finished() {
 /// What was there before a killed play is as it was, also an object the play changed.
 #[test]
 fn a_killed_replay_leaves_the_old_pods_alone() {
+    let mut passed = 0;
     for point in FAILPOINTS.iter().filter(|point| point.starts_with("engine.play.")) {
         let env = TestEnv::new("kill-replay");
         let file = file(&env, &format!("{OBJECTS}{}", pod("one")));
@@ -151,6 +155,7 @@ fn a_killed_replay_leaves_the_old_pods_alone() {
         if !killed_at(&env, point, &["kube", "play", path(&file)]) {
             continue;
         }
+        passed += 1;
         let ids = env.ok(["ps", "-q", "--no-trunc"]);
         assert!(ids.starts_with(&id), "{point}: the first pod was left alone");
         if point == &"engine.play.accepted" || point == &"engine.play.started" {
@@ -161,4 +166,73 @@ fn a_killed_replay_leaves_the_old_pods_alone() {
         let again = env.run(["kube", "play", path(&file)]);
         assert!(again.stderr.contains("unchanged"), "{point}: the secret has its old value: {again:?}");
     }
+    assert!(passed >= 6, "a second play passes {passed} points only");
+}
+
+/// A pod that made room for a changed one is there again when that one does not come to be, and so is one the file no longer has.
+#[test]
+fn a_killed_or_failed_replacement_puts_the_old_pods_back() {
+    let mut passed = 0;
+    for (point, kills) in FAILPOINTS.iter().flat_map(|point| [(point, true), (point, false)]) {
+        let env = TestEnv::new("replace");
+        let file = file(&env, &format!("{}---\n{}---\n{}", pod("keep"), pod("old"), pod("gone")));
+        env.ok(["kube", "play", path(&file)]);
+        let ids = env.ok(["pod", "ps", "-q", "--no-trunc"]);
+        let changed = pod("old").replace("forever", "infinity");
+        fs::write(&file, format!("{}---\n{changed}", pod("keep"))).expect("base is writable");
+        let hit = if kills { killed_at } else { failed_at };
+        if !hit(&env, point, &["kube", "play", "--replace", path(&file)]) {
+            continue;
+        }
+        passed += 1;
+        let after = || env.ok(["ps", "--format", "{{.Names}}={{.State}}", "--sort", "names"]);
+        if kills && ["engine.play.accepted", "engine.play.started"].contains(point) {
+            let new = "keep-c=running\nold-c=running\n";
+            common::eventually("the pods go forward", std::time::Duration::from_secs(20), || after() == new);
+        } else {
+            assert_eq!(after(), "gone-c=running\nkeep-c=running\nold-c=running\n", "{point} kills={kills}");
+            let mut now: Vec<String> = env.ok(["pod", "ps", "-q", "--no-trunc"]).lines().map(str::to_owned).collect();
+            let mut then: Vec<String> = ids.lines().map(str::to_owned).collect();
+            (now.sort(), then.sort());
+            assert_eq!(now, then, "{point}: they are what they were");
+            let command = env.ok(["inspect", "--format", "{{.Config.Cmd}}", "old-c"]);
+            assert!(command.contains("forever"), "{point}: {command}");
+        }
+        env.ok(["kube", "play", "--replace", path(&file)]);
+        assert_eq!(after(), "keep-c=running\nold-c=running\n", "{point}");
+        env.ok(["kube", "down", path(&file)]);
+        env.assert_clean();
+        assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
+    }
+    assert!(passed >= 16, "a replacement passes {passed} points only");
+}
+
+/// While not all pods were handed over, none of them is kept.
+#[test]
+fn a_killed_play_in_batches_leaves_no_pod_behind() {
+    let env = TestEnv::new("kill-batches");
+    let file = file(&env, &format!("{}---\n{}---\n{}", pod("one"), pod("two"), pod("three")));
+    assert!(killed_at(&env, "engine.play.accepted", &["kube", "play", "--parallel", "1", path(&file)]));
+    assert_eq!(env.ok(["ps", "-aq"]), "");
+    env.assert_clean();
+    let third = "engine.play.accepted=2*off->kill";
+    let mut command = env.command(["kube", "play", "--parallel", "1", path(&file)]);
+    command.env("PODKIN_FAILPOINTS", third);
+    assert_eq!(env.finish(command).code(), 137);
+    common::eventually("all go forward", std::time::Duration::from_secs(20), || {
+        env.ok(["ps", "-q"]).lines().count() == 3
+    });
+}
+
+/// A play that finds pods still being started by a dead one waits for them, and takes its part in their failure.
+#[test]
+fn a_play_after_a_killed_one_tells_how_the_pods_fare() {
+    let env = TestEnv::new("kill-follow");
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: late}\nspec:\n  restartPolicy: Never\n  initContainers:\n  \
+        - {name: i, image: localhost/podkin-demo, args: [sleep, \"2\"]}\n  containers:\n  \
+        - {name: c, image: localhost/podkin-demo, command: [/no/such/program]}\n";
+    let file = file(&env, text);
+    assert!(killed_at(&env, "engine.play.accepted", &["kube", "play", path(&file)]));
+    let said = env.fails(127, ["kube", "play", path(&file)]);
+    assert!(said.contains("/no/such/program"), "{said}");
 }

@@ -3,7 +3,7 @@
 use super::progress::{Progress, Report, StepState};
 use super::{DownReport, DownRequest, Engine, EngineError, identity};
 use crate::graph::StepKind;
-use crate::model::{Application, ObjectKind};
+use crate::model::{Application, ObjectKind, Workload};
 use crate::store::apps::{self, AppRow};
 use crate::store::events::LoggedEvent;
 use crate::store::objects::{self, ObjectRow};
@@ -57,10 +57,18 @@ impl Engine {
         let Some(app) = apps::get(connection, app)? else { return Ok(None) };
         let mut pods = pods::of_app(connection, &app.id)?;
         let mut objects = objects::of_app(connection, &app.id)?;
-        let given = identity::paths(application);
-        let played: Vec<_> = app.sources.iter().filter_map(|source| source.path.as_ref()).collect();
-        let names_pod = |row: &PodRow| application.pods.iter().any(|pod| pod.name == row.record.pod.name);
-        let all_files = !played.is_empty() && played.iter().all(|path| given.contains(path));
+        // A workload is all its pods, however many it has had since.
+        let of_workload = |name: &String| {
+            let named = |workload: &&Workload| {
+                application.workloads.iter().any(|w| (w.kind, &w.name) == (workload.kind, &workload.name))
+            };
+            app.workloads.iter().filter(named).any(|workload| workload.pods.contains(name))
+        };
+        let names_pod = |row: &PodRow| {
+            let name = &row.record.pod.name;
+            application.pods.iter().any(|pod| &pod.name == name) || of_workload(name)
+        };
+        let all_files = !identity::paths(application).is_empty() && identity::covers(application, &app);
         let whole = all_files || pods.iter().all(names_pod);
         if !whole {
             pods.retain(names_pod);

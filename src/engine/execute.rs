@@ -14,7 +14,7 @@ use super::progress::{Progress, Report, StepState};
 use super::{Engine, EngineError, PlayRequest, Removed, fault};
 use crate::graph::{Plan, StepKind};
 use crate::model::ObjectKind;
-use crate::store::journal::{self, Run};
+use crate::store::journal::{self, Made, Run};
 use crate::store::pods::{self, PodRow};
 use crate::store::record::PodRecord;
 use crate::supervisor::client::{self, ClientError, Connection};
@@ -115,7 +115,7 @@ impl Engine {
         let app = &claimed.app.id;
         let starting = actions.needs_supervisor().then(|| Starting::begin(self, app));
         let images = self.load_images(&actions, prepared, report)?;
-        let removed = self.remove_old(app, &actions, prepared, report)?;
+        let removed = self.remove_old(run, &actions, prepared, report)?;
         self.check_interrupt()?;
         let definitions = self.network_definitions(&actions, prepared, report)?;
         fault("engine.play.networks")?;
@@ -143,7 +143,7 @@ impl Engine {
 
     fn remove_old(
         &mut self,
-        app: &str,
+        run: &Run,
         actions: &Actions,
         prepared: &Prepared,
         report: Report<'_>,
@@ -153,7 +153,14 @@ impl Engine {
         for pod in &actions.remove {
             report(step(StepKind::RemovePod { pod: pod.clone() }, StepState::Started));
         }
-        let removal = self.remove_pods_of(app, &rows, None)?;
+        if !rows.is_empty() {
+            // Before anything goes, so that it can be put back.
+            let replaced: Vec<Made> = rows.iter().map(|row| self.replaced(row)).collect();
+            self.database.write(|t| journal::begin(t, run, &replaced))?;
+            fault("engine.play.replacing")?;
+        }
+        let removal = self.remove_pods_of(&run.app, &rows, None)?;
+        fault("engine.play.replaced")?;
         for pod in &actions.remove {
             report(step(StepKind::RemovePod { pod: pod.clone() }, StepState::Done));
         }
@@ -197,9 +204,14 @@ impl Engine {
         let pods = ids(records, &actions.start);
         let width = if request.parallel == 0 { pods.len().max(1) } else { request.parallel };
         let mut failures = Vec::new();
+        let mut left = pods.len();
         for batch in pods.chunks(width) {
+            left -= batch.len();
             let wanted = connection.send(Operation::StartPods { pods: batch.to_vec() })?;
-            self.database.write_relaxed(|t| journal::accept(t, &run.id))?;
+            if left == 0 {
+                // The supervisor has all of them: from here on they go forward whatever becomes of this command.
+                self.database.write_relaxed(|t| journal::accept(t, &run.id))?;
+            }
             fault("engine.play.accepted")?;
             let failed = self.until_done(connection, wanted, |event| {
                 if let Some(progress) = super::progress::from_event(&event, records) {

@@ -6,6 +6,8 @@ use crate::sys::failpoint;
 /// Every failpoint of the engine, in the order a play, its undo and a removal pass them.
 pub const FAILPOINTS: &[&str] = &[
     "engine.play.planned",
+    "engine.play.replacing",
+    "engine.play.replaced",
     "engine.play.networks",
     "engine.play.recorded",
     "engine.play.volumes",
@@ -15,6 +17,7 @@ pub const FAILPOINTS: &[&str] = &[
     "engine.play.started",
     "engine.undo.pods",
     "engine.undo.volumes",
+    "engine.undo.rows",
     "engine.remove.marked",
     "engine.remove.stopped",
     "engine.remove.directories",

@@ -8,8 +8,9 @@ use super::machine::{self, SHORT_ID};
 use super::view::AppRef;
 use super::{Engine, EngineError};
 use crate::model::{Application, ObjectKind};
+use crate::store::apps::{self, AppRow};
 use crate::store::lock::FileLock;
-use crate::store::{apps, objects, pods};
+use crate::store::{objects, pods};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -90,6 +91,16 @@ pub(super) fn paths(application: &Application) -> Vec<PathBuf> {
     paths.sort();
     paths.dedup();
     paths
+}
+
+/// Whether the input has every file that the application was played from. What came by standard input or from a URL cannot be
+/// told from another such input.
+pub(super) fn covers(application: &Application, app: &AppRow) -> bool {
+    let given = paths(application);
+    app.sources.iter().all(|source| match &source.path {
+        Some(path) => given.contains(path),
+        None => application.sources.iter().any(|other| other.path.is_none() && other.name == source.name),
+    })
 }
 
 /// Names of the locks that keep first plays of the same input apart, in the order they are to be taken.

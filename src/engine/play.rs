@@ -31,7 +31,7 @@ impl Engine {
         let prepared = self.prepare(request, (!claimed.is_new).then_some(&claimed.app))?;
         fault("engine.play.planned")?;
         if prepared.plan.is_empty() {
-            self.keep_sources(request, &claimed)?;
+            self.keep_sources(request, &claimed, &prepared)?;
             return self.played(request, &claimed, prepared.plan, Removed::default(), Vec::new());
         }
         let run = Run {
@@ -74,9 +74,14 @@ impl Engine {
     }
 
     /// An unchanged application may still have been played from another place, or with other comments.
-    fn keep_sources(&mut self, request: &PlayRequest, claimed: &Claimed) -> Result<(), EngineError> {
+    fn keep_sources(
+        &mut self,
+        request: &PlayRequest,
+        claimed: &Claimed,
+        prepared: &Prepared,
+    ) -> Result<(), EngineError> {
         let Some(before) = apps::get(self.database.connection(), &claimed.app.id)? else { return Ok(()) };
-        let after = app_row(request, claimed, Some(&before));
+        let after = app_row(request, claimed, Some(&before), prepared.is_part(&[]));
         if after != before {
             self.database.write_relaxed(|t| apps::put(t, &after))?;
         }
@@ -136,15 +141,28 @@ fn played_pod(row: &PodRow, plan: &Plan) -> PlayedPod {
     PlayedPod { id: row.record.id.clone(), name, outcome, containers }
 }
 
-/// The application's row as this play leaves it.
-pub(super) fn app_row(request: &PlayRequest, claimed: &Claimed, before: Option<&AppRow>) -> AppRow {
+/// What there was and is not given again, then what is given: later ones count where both speak of one thing.
+fn merged<T: Clone>(before: Option<&Vec<T>>, given: &[T], same: impl Fn(&T, &T) -> bool) -> Vec<T> {
+    let kept = before.into_iter().flatten().filter(|old| !given.iter().any(|new| same(old, new)));
+    kept.chain(given).cloned().collect()
+}
+
+/// The application's row as this play leaves it; `part`: it has pods that the input does not speak of.
+pub(super) fn app_row(request: &PlayRequest, claimed: &Claimed, before: Option<&AppRow>, part: bool) -> AppRow {
     let application = &request.application;
+    let kept = before.filter(|_| part);
     AppRow {
         id: claimed.app.id.clone(),
         name: claimed.app.name.clone(),
-        sources: application.sources.clone(),
-        workloads: application.workloads.clone(),
-        claims: application.claims.clone(),
+        sources: merged(kept.map(|app| &app.sources), &application.sources, |a, b| match (&a.path, &b.path) {
+            (Some(a), Some(b)) => a == b,
+            (None, None) => a.name == b.name,
+            _ => false,
+        }),
+        workloads: merged(kept.map(|app| &app.workloads), &application.workloads, |a, b| {
+            (a.kind, &a.name) == (b.kind, &b.name)
+        }),
+        claims: merged(kept.map(|app| &app.claims), &application.claims, |a, b| a.name == b.name),
         created: before.map_or_else(jiff::Timestamp::now, |app| app.created),
         state: AppState::Present,
     }

@@ -4,12 +4,12 @@ use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
 use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan};
-use crate::model::{Pod, PullPolicy, RestartPolicy};
+use crate::model::{ObjectKind, Pod, PullPolicy, RestartPolicy};
 use crate::network::NetworkJoin;
 use crate::store::objects::{self, Object};
 use crate::store::pods::{self, PodRow};
 use crate::store::record::{ImageRecord, PodPhase, PodStatus};
-use crate::store::volumes;
+use crate::store::{apps, volumes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +24,23 @@ pub(super) struct Prepared {
     pub rows: Vec<PodRow>,
     /// What each pod of the request joins, and its digest, in file order.
     pub pods: Vec<PreparedPod>,
+    /// Names of the pods of the request.
+    pub names: BTreeSet<String>,
+}
+
+impl Prepared {
+    /// Whether the application keeps pods that the input does not speak of, when those of `removed` are gone.
+    pub fn is_part(&self, removed: &[String]) -> bool {
+        let mut names = self.rows.iter().map(|row| &row.record.pod.name);
+        names.any(|name| !removed.contains(name) && !self.names.contains(name))
+    }
 }
 
 /// What the request makes of one pod, beside its spec.
 #[derive(Debug, Clone)]
 pub(super) struct PreparedPod {
     pub spec_hash: String,
+    pub environment_hash: String,
     pub network: PodJoins,
 }
 
@@ -64,7 +75,10 @@ impl Engine {
     pub(super) fn prepare(&mut self, request: &PlayRequest, app: Option<&AppRef>) -> Result<Prepared, EngineError> {
         let application = &request.application;
         let images = self.resolve_images(request)?;
-        let pods = prepare_pods(request)?;
+        let mut pods = prepare_pods(request)?;
+        for (pod, prepared) in application.pods.iter().zip(&mut pods) {
+            prepared.environment_hash = self.environment_hash(request, app, pod)?;
+        }
         let rows = match app {
             Some(app) => pods::of_app(self.database.connection(), &app.id)?,
             None => Vec::new(),
@@ -75,6 +89,7 @@ impl Engine {
             DesiredPod {
                 pod,
                 spec_hash: prepared.spec_hash.clone(),
+                environment_hash: prepared.environment_hash.clone(),
                 images: pod.all_containers().map(|c| images.get(&c.image).map(|image| image.id.clone())).collect(),
                 networks: prepared.network.names(),
             }
@@ -83,11 +98,13 @@ impl Engine {
             application,
             pods: application.pods.iter().zip(&pods).map(wanted).collect(),
             replace: request.replace,
+            whole: self.is_whole(request, app)?,
             start: request.start,
         };
         let plan =
             graph::build(&desired, &observed).map_err(|refusal| EngineError::PodsDiffer { pods: refusal.pods })?;
-        Ok(Prepared { plan, images, rows, pods })
+        let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
+        Ok(Prepared { plan, images, rows, pods, names })
     }
 
     /// Every image of the request; all that are missing at once.
@@ -109,6 +126,46 @@ impl Engine {
         if missing.is_empty() { Ok(found) } else { Err(EngineError::MissingImages { images: missing }) }
     }
 
+    /// Whether the input is all that the application was played from, so that what it lacks is to be gone.
+    fn is_whole(&self, request: &PlayRequest, app: Option<&AppRef>) -> Result<bool, EngineError> {
+        let Some(app) = app else { return Ok(true) };
+        let Some(row) = apps::get(self.database.connection(), &app.id)? else { return Ok(true) };
+        Ok(super::identity::covers(&request.application, &row))
+    }
+
+    /// Digest of what the pod's variables will take from objects: of the input, or as they were played before. Running processes
+    /// keep what they were started with, so a pod in which it changed is another pod.
+    fn environment_hash(&self, request: &PlayRequest, app: Option<&AppRef>, pod: &Pod) -> Result<String, EngineError> {
+        let references = graph::uses::in_environment(pod);
+        if references.is_empty() {
+            return Ok(String::new());
+        }
+        let application = &request.application;
+        let mut digest = Sha256::new();
+        for (kind, name, key) in references {
+            let given = match kind {
+                ObjectKind::ConfigMap => {
+                    application.config_maps.iter().find(|o| o.name == name).map(|o| o.data.clone())
+                }
+                ObjectKind::Secret => application.secrets.iter().find(|o| o.name == name).map(|o| o.data.clone()),
+            };
+            let data = match given {
+                Some(data) => data,
+                None => {
+                    let app = app.map_or("", |app| app.id.as_str());
+                    match objects::find(self.database.connection(), app, kind, name)? {
+                        Some(Object::ConfigMap(object)) => object.data,
+                        Some(Object::Secret(object)) => object.data,
+                        None => BTreeMap::new(),
+                    }
+                }
+            };
+            let taken: Vec<_> = data.iter().filter(|(found, _)| key.is_none_or(|key| key == found.as_str())).collect();
+            digest.update(serde_json::to_vec(&(name, taken)).expect("names and bytes can be written"));
+        }
+        Ok(hex(digest))
+    }
+
     fn observe(
         &self,
         request: &PlayRequest,
@@ -124,6 +181,7 @@ impl Engine {
             observed.pods.push(ObservedPod {
                 pod: record.pod.clone(),
                 spec_hash: record.spec_hash.clone(),
+                environment_hash: record.environment_hash.clone(),
                 images: record.containers.iter().map(|c| c.image.id.clone()).collect(),
                 state: state(&record.pod, &status),
             });
@@ -154,7 +212,8 @@ impl Engine {
 fn state(pod: &Pod, status: &PodStatus) -> ObservedState {
     match status.phase {
         PodPhase::Pending | PodPhase::Running if status.stopping => ObservedState::Stopped,
-        PodPhase::Pending | PodPhase::Running => ObservedState::Running,
+        PodPhase::Pending => ObservedState::Starting,
+        PodPhase::Running => ObservedState::Running,
         PodPhase::Succeeded => ObservedState::Completed,
         PodPhase::Failed if pod.restart_policy == RestartPolicy::Never => ObservedState::Completed,
         PodPhase::Created | PodPhase::Stopped | PodPhase::Failed => ObservedState::Stopped,
@@ -172,7 +231,7 @@ fn prepare_pods(request: &PlayRequest) -> Result<Vec<PreparedPod>, EngineError> 
             no_pod_prefix: request.no_pod_prefix,
             log: &request.log,
         };
-        Ok(PreparedPod { spec_hash: spec_hash(pod, &shape), network })
+        Ok(PreparedPod { spec_hash: spec_hash(pod, &shape), environment_hash: String::new(), network })
     };
     request.application.pods.iter().enumerate().map(prepare).collect()
 }
@@ -248,6 +307,10 @@ fn spec_hash(pod: &Pod, shape: &Shape<'_>) -> String {
     let mut digest = Sha256::new();
     digest.update(crate::model::pod::spec_hash(pod));
     digest.update(shape);
+    hex(digest)
+}
+
+fn hex(digest: Sha256) -> String {
     digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}"); // a String takes every write
         hex

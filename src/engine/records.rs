@@ -51,7 +51,7 @@ impl Engine {
         self.database.write(|t| {
             let mut made = vec![Made { before: apps::snapshot(t, app)?, ..Made::new(MadeKind::App, app) }];
             let before = apps::get(t, app)?;
-            apps::put(t, &super::play::app_row(request, claimed, before.as_ref()))?;
+            apps::put(t, &super::play::app_row(request, claimed, before.as_ref(), prepared.is_part(&actions.remove)))?;
             for ((kind, name), id) in actions.store.iter().zip(object_ids) {
                 made.push(store_object(t, request, app, *kind, name, id)?);
             }
@@ -64,14 +64,18 @@ impl Engine {
             let mut records = Vec::new();
             for ((pod, prepared), ids) in new.into_iter().zip(ids) {
                 let network = join(t, pod, &ids.pod, &prepared.network, definitions)?;
+                // As it will be: `--network host` is the same to its containers as the field.
+                let mut pod = pod.clone();
+                pod.host_network |= network == PodNetwork::Host;
                 let record = PodRecord {
                     version: RECORD_VERSION,
                     id: ids.pod,
                     app: app.clone(),
                     created: jiff::Timestamp::now(),
                     spec_hash: prepared.spec_hash.clone(),
-                    containers: containers(request, pod, ids.containers, images)?,
-                    pod: pod.clone(),
+                    environment_hash: prepared.environment_hash.clone(),
+                    containers: containers(request, &pod, ids.containers, images)?,
+                    pod,
                     network,
                     manage_hosts: !request.no_hosts,
                     manage_hostname: !request.no_hostname,

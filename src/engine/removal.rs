@@ -116,13 +116,18 @@ impl Engine {
 
     /// Forgets an application without pods, with its objects and its place below `<run>`.
     pub(super) fn drop_app(&mut self, app: &str) -> Result<(), EngineError> {
+        self.await_supervisor_end(app);
+        fault("engine.remove.app")?;
+        self.database.write(|t| apps::delete(t, app))?;
+        remove_tree(&self.layout().app_run(app))
+    }
+
+    /// Gives a supervisor that has nothing left to do the time to end: it takes its own files away.
+    pub(super) fn await_supervisor_end(&self, app: &str) {
         let end = Instant::now() + SUPERVISOR_END;
         while lock::is_held(&self.layout().supervisor_lock(app)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
-        fault("engine.remove.app")?;
-        self.database.write(|t| apps::delete(t, app))?;
-        remove_tree(&self.layout().app_run(app))
     }
 
     /// Names of the volumes that go with an application: those it made, those its claims and pods name.
@@ -152,7 +157,7 @@ impl Engine {
     }
 
     /// By the supervisor's last word alone.
-    fn seems_alive(&self, row: &PodRow) -> bool {
+    pub(super) fn seems_alive(&self, row: &PodRow) -> bool {
         let text = std::fs::read(self.layout().pod_status(&row.record.id)).unwrap_or_default();
         let status = serde_json::from_slice::<crate::store::record::PodStatus>(&text);
         status.is_ok_and(|status| matches!(status.phase, PodPhase::Running | PodPhase::Pending))

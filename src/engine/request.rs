@@ -2,7 +2,7 @@
 
 use super::EngineError;
 use super::view::AppRef;
-use crate::graph::Plan;
+use crate::graph::{Cause, Plan, StepKind};
 use crate::model::Application;
 use crate::store::record::LogConfig;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 #[derive(Debug, Clone)]
 pub struct PlayRequest {
     pub application: Application,
-    /// Recreate pods that differ, remove pods the files no longer have.
+    /// Recreate pods that differ; when the input is all that the application was played from, remove the pods that it lacks.
     pub replace: bool,
     /// `--start=false` clears it: create only.
     pub start: bool,
@@ -67,6 +67,14 @@ impl PlayReport {
     /// True when there was nothing to do.
     pub fn is_unchanged(&self) -> bool {
         self.plan.is_empty()
+    }
+
+    /// Pods that were removed because the input no longer has them.
+    pub fn pruned(&self) -> impl Iterator<Item = &str> {
+        self.plan.steps().filter_map(|step| match (&step.kind, &step.cause) {
+            (StepKind::RemovePod { pod }, Cause::NotInFile) => Some(pod.as_str()),
+            _ => None,
+        })
     }
 }
 

@@ -6,9 +6,11 @@ use super::{Engine, EngineError, fault};
 use crate::model::ObjectKind;
 use crate::store::journal::{self, Made, MadeKind, Run};
 use crate::store::pods::{self, PodRow};
+use crate::store::record::PodRecord;
 use crate::store::{StoreError, apps, objects};
 use crate::supervisor::protocol::Operation;
 use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 
 impl Engine {
     /// Undoes a run and closes it. Each part can be repeated. To be called with the application's lock held.
@@ -20,13 +22,71 @@ impl Engine {
         self.undo_volumes(&made, report)?;
         fault("engine.undo.volumes")?;
         let refreshed = self.rows_of(&made, MadeKind::Refresh)?;
+        let lost = self.finish_replaced(run, &made)?;
         self.database.write(|t| {
             made.iter().try_for_each(|thing| put_back(t, &run.app, thing))?;
-            journal::finish(t, &run.id)
+            // Nobody has taken their names meanwhile: only this run could, and what it made is gone.
+            lost.iter().try_for_each(|record| pods::insert(t, record))
         })?;
+        fault("engine.undo.rows")?;
         self.refresh_pods(&run.app, &refreshed)?;
+        self.start_replaced(run, &made, report)?;
+        self.database.write(|t| journal::finish(t, &run.id))?;
         if apps::get(self.database.connection(), &run.app)?.is_none() {
+            self.await_supervisor_end(&run.app);
             remove_tree(&self.layout().app_run(&run.app))?;
+        }
+        Ok(())
+    }
+
+    /// The journal's entry of a pod that is about to be removed.
+    pub(super) fn replaced(&self, row: &PodRow) -> Made {
+        let replaced = Replaced { record: row.record.clone(), alive: self.seems_alive(row) };
+        let text = serde_json::to_string(&replaced).expect("a record has string keys only");
+        Made { before: Some(text), ..Made::new(MadeKind::Replaced, &row.record.id) }
+    }
+
+    /// Carries a removal that was begun to its end; records of the pods that are gone and have to be put back.
+    fn finish_replaced(&mut self, run: &Run, made: &[Made]) -> Result<Vec<PodRecord>, EngineError> {
+        let half: Vec<_> = self.rows_of(made, MadeKind::Replaced)?.into_iter().filter(|row| row.removing).collect();
+        let removal = self.remove_pods_of(&run.app, &half, Some(0))?;
+        if let Some(failure) = removal.failures.into_iter().next() {
+            return Err(failure);
+        }
+        let mut lost = Vec::new();
+        for Replaced { record, .. } in made.iter().filter_map(Replaced::of) {
+            if pods::get(self.database.connection(), &record.id)?.is_none() {
+                lost.push(record);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Starts replaced pods again. One that can no longer be started is told and stays: nothing is won by trying for ever.
+    fn start_replaced(&mut self, run: &Run, made: &[Made], report: Report<'_>) -> Result<(), EngineError> {
+        // One that was never removed has its status still.
+        let is_back = |replaced: &Replaced| !self.layout().pod_status(&replaced.record.id).exists();
+        let replaced: Vec<Replaced> = made.iter().filter_map(Replaced::of).filter(is_back).collect();
+        for Replaced { record, .. } in &replaced {
+            self.write_pod(record)?;
+        }
+        let pods: Vec<String> = replaced.iter().filter(|r| r.alive).map(|r| r.record.id.clone()).collect();
+        let failures = if pods.is_empty() {
+            Vec::new()
+        } else {
+            let mut connection = self.supervisor(&run.app)?;
+            self.ask_to_the_end(&mut connection, Operation::StartPods { pods }, |_| {})?
+        };
+        for Replaced { record, .. } in &replaced {
+            let name = &record.pod.name;
+            let mut ids = record.containers.iter().map(|c| &c.id).chain([&record.id]);
+            let how = match failures.iter().find(|failure| ids.any(|id| *id == failure.subject)) {
+                None => format!("pod `{name}`, which --replace had removed, was made again"),
+                Some(failure) => {
+                    format!("pod `{name}`, which --replace had removed, cannot be started again: {}", failure.message)
+                }
+            };
+            report(Progress::Notice(how));
         }
         Ok(())
     }
@@ -67,6 +127,22 @@ impl Engine {
     }
 }
 
+/// A pod that made room for another, or is no longer wanted.
+#[derive(Serialize, Deserialize)]
+struct Replaced {
+    record: PodRecord,
+    /// It ran, or was being started.
+    alive: bool,
+}
+
+impl Replaced {
+    fn of(made: &Made) -> Option<Self> {
+        let text = made.before.as_ref().filter(|_| made.kind == MadeKind::Replaced)?;
+        // Written by this version, or by an older one whose records it reads.
+        serde_json::from_str(text).ok()
+    }
+}
+
 /// Puts back the row that was there before, or takes the new one away.
 fn put_back(connection: &Connection, app: &str, thing: &Made) -> Result<(), StoreError> {
     let object = |kind| match &thing.before {
@@ -80,6 +156,6 @@ fn put_back(connection: &Connection, app: &str, thing: &Made) -> Result<(), Stor
         (MadeKind::ConfigMap, _) => object(ObjectKind::ConfigMap),
         (MadeKind::Secret, _) => object(ObjectKind::Secret),
         // A volume's row goes with its data, above; a volume that stays keeps its row.
-        (MadeKind::Volume | MadeKind::Start | MadeKind::Refresh, _) => Ok(()),
+        (MadeKind::Replaced | MadeKind::Volume | MadeKind::Start | MadeKind::Refresh, _) => Ok(()),
     }
 }

@@ -30,8 +30,11 @@ pub fn from_sources(sources: &[Source], names: &[String]) -> Result<String, Gene
         let objects = all().map(|(_, d)| format!("{}/{}", d.kind, d.name)).collect();
         return Err(GenerateError::Unknown { name: name.clone(), objects });
     }
-    let wanted = all().filter(|(_, d)| names.iter().any(|name| is_named(d, name)));
-    Ok(join(wanted.map(|(source, document)| cut(&source.text, document))))
+    // A later file may speak of the same object again.
+    let is_last =
+        |at: usize, d: &DocumentRange| !all().skip(at + 1).any(|(_, o)| (&o.kind, &o.name) == (&d.kind, &d.name));
+    let wanted = all().enumerate().filter(|(at, (_, d))| names.iter().any(|n| is_named(d, n)) && is_last(*at, d));
+    Ok(join(wanted.map(|(_, (source, document))| cut(&source.text, document))))
 }
 
 fn is_named(document: &DocumentRange, name: &str) -> bool {

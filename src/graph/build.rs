@@ -40,8 +40,14 @@ pub fn build(desired: &Desired<'_>, observed: &Observed) -> Result<Plan, Refusal
 #[derive(Debug)]
 enum Verdict {
     Create,
-    Start,
-    Recreate { differences: Vec<String>, running: bool },
+    /// Start it, or wait until it has been started.
+    Start {
+        state: ObservedState,
+    },
+    Recreate {
+        differences: Vec<String>,
+        running: bool,
+    },
     Refresh,
     Keep,
 }
@@ -52,7 +58,7 @@ impl Verdict {
     }
 
     fn starts_pod(&self) -> bool {
-        matches!(self, Self::Create | Self::Recreate { .. } | Self::Start)
+        matches!(self, Self::Create | Self::Recreate { .. } | Self::Start { .. })
     }
 }
 
@@ -70,12 +76,14 @@ impl Builder<'_> {
         };
         let differences = differences(found, wanted);
         match found.state {
-            state if !differences.is_empty() => {
-                Verdict::Recreate { differences, running: state == ObservedState::Running }
+            state if !differences.is_empty() => Verdict::Recreate { differences, running: state.is_alive() },
+            ObservedState::Stopped | ObservedState::Starting if self.desired.start => {
+                Verdict::Start { state: found.state }
             }
-            ObservedState::Stopped if self.desired.start => Verdict::Start,
             ObservedState::Running if self.objects_changed(wanted.pod) => Verdict::Refresh,
-            ObservedState::Stopped | ObservedState::Running | ObservedState::Completed => Verdict::Keep,
+            ObservedState::Stopped | ObservedState::Starting | ObservedState::Running | ObservedState::Completed => {
+                Verdict::Keep
+            }
         }
     }
 
@@ -101,6 +109,11 @@ impl Builder<'_> {
                 changed(self.observed.secrets.get(name).map(|found| found == wanted))
             }
         }
+    }
+
+    /// Whether what the input lacks is to go.
+    fn prunes(&self) -> bool {
+        self.desired.replace && self.desired.whole
     }
 
     fn refuse(&self, verdicts: &[Verdict]) -> Result<(), Refusal> {
@@ -151,7 +164,7 @@ impl Builder<'_> {
                 let reference = (kind, name.to_owned());
                 self.desired.pods.iter().any(|pod| uses::objects(pod.pod).contains(&reference))
             };
-            let unwanted = |name: &String| self.desired.replace && !wanted.contains(name) && !is_used(name);
+            let unwanted = |name: &String| self.prunes() && !wanted.contains(name) && !is_used(name);
             let gone: Vec<_> = found.into_iter().filter(unwanted).collect();
             for name in gone {
                 self.add(StepKind::RemoveObject { kind: kind_name(kind).to_owned(), name }, Cause::NotInFile);
@@ -172,15 +185,15 @@ impl Builder<'_> {
     }
 
     fn removed_pods(&mut self) {
-        let gone: Vec<_> = self
-            .observed
-            .pods
-            .iter()
-            .filter(|found| self.desired.replace && !self.desired.pods.iter().any(|p| p.pod.name == found.pod.name))
-            .map(|found| (found.pod.name.clone(), found.state == ObservedState::Running))
-            .collect();
-        for (pod, running) in gone {
-            self.remove(&pod, running, &Cause::NotInFile);
+        let is_wanted = |found: &&ObservedPod| self.desired.pods.iter().any(|p| p.pod.name == found.pod.name);
+        let lost = self.observed.pods.iter().filter(|found| self.desired.whole && !is_wanted(found));
+        let lost: Vec<_> = lost.map(|found| (found.pod.name.clone(), found.state.is_alive())).collect();
+        for (pod, running) in lost {
+            if self.prunes() {
+                self.remove(&pod, running, &Cause::NotInFile);
+            } else {
+                self.plan.lost.push(pod);
+            }
         }
     }
 
@@ -201,7 +214,8 @@ impl Builder<'_> {
                 let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, Cause::ObjectsChanged);
                 self.wait_for_objects(refresh, wanted.pod);
             }
-            Verdict::Start => self.start(wanted, None, &Cause::Stopped),
+            Verdict::Start { state: ObservedState::Starting } => self.start(wanted, None, &Cause::Starting),
+            Verdict::Start { .. } => self.start(wanted, None, &Cause::Stopped),
             Verdict::Create => {
                 let create = self.create(wanted, Cause::Missing);
                 self.start_if_wanted(wanted, create, &Cause::Missing);
@@ -298,10 +312,12 @@ fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
         return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
     }
     let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.all_containers());
-    images
+    let environment = (found.environment_hash != wanted.environment_hash)
+        .then(|| "values of ConfigMaps or Secrets in its environment".to_owned());
+    let images = images
         .filter(|((found, wanted), _)| wanted.as_ref().is_some_and(|wanted| wanted != *found))
-        .map(|(_, container)| format!("the image `{}` now names another one", container.image))
-        .collect()
+        .map(|(_, container)| format!("the image `{}` now names another one", container.image));
+    environment.into_iter().chain(images).collect()
 }
 
 fn missing_images(pod: &DesiredPod<'_>) -> Vec<String> {

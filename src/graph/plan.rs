@@ -14,6 +14,8 @@ pub struct Plan {
     graph: DiGraph<Step, &'static str>,
     /// Pods that are wanted and already run as wanted, in file order.
     pub unchanged: Vec<String>,
+    /// Pods that the input once had and no longer has, and that stay.
+    pub lost: Vec<String>,
 }
 
 /// A step of one plan.

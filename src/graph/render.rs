@@ -44,6 +44,9 @@ impl Plan {
         for pod in &self.unchanged {
             let _ = writeln!(out, "{:>width$}  pod `{pod}` is unchanged", "");
         }
+        for pod in &self.lost {
+            let _ = writeln!(out, "{:>width$}  pod `{pod}` is no longer in the file, and stays without --replace", "");
+        }
         out
     }
 
@@ -64,7 +67,7 @@ impl Plan {
             })
         };
         let steps: Vec<_> = order.iter().map(step).collect();
-        let value = serde_json::json!({"steps": steps, "unchanged": self.unchanged});
+        let value = serde_json::json!({"steps": steps, "unchanged": self.unchanged, "lost": self.lost});
         format!("{value:#}\n")
     }
 

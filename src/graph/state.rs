@@ -9,8 +9,10 @@ pub struct Desired<'a> {
     pub application: &'a Application,
     /// In file order.
     pub pods: Vec<DesiredPod<'a>>,
-    /// Pods that differ may be removed and made anew, and pods that the file no longer has removed.
+    /// Pods that differ may be removed and made anew.
     pub replace: bool,
+    /// The input is all that the application was played from: with `replace`, what it lacks goes.
+    pub whole: bool,
     /// Containers are to be started, not only recorded.
     pub start: bool,
 }
@@ -20,6 +22,8 @@ pub struct DesiredPod<'a> {
     pub pod: &'a Pod,
     /// Digest of the pod and of the options that shape it.
     pub spec_hash: String,
+    /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
+    pub environment_hash: String,
     /// Id of each container's image, in start order; `None` for one that the program carries and the store does not have yet.
     pub images: Vec<Option<String>>,
     /// Networks it joins.
@@ -41,6 +45,8 @@ pub struct Observed {
 pub struct ObservedPod {
     pub pod: Pod,
     pub spec_hash: String,
+    /// Digest of what its variables took from ConfigMaps and Secrets when it was made.
+    pub environment_hash: String,
     /// Id of each container's image, in start order.
     pub images: Vec<String>,
     pub state: ObservedState,
@@ -48,10 +54,19 @@ pub struct ObservedPod {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObservedState {
-    /// Runs, or is being started.
+    /// Is being started, by a command that may have died.
+    Starting,
+    /// Has been started and runs.
     Running,
     /// Ran to its end, as its restart policy has it: not to be started again.
     Completed,
     /// Not running, and could be.
     Stopped,
+}
+
+impl ObservedState {
+    /// Whether it has processes, or will have.
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Starting | Self::Running)
+    }
 }

@@ -141,6 +141,8 @@ pub enum Cause {
     Missing,
     /// It exists and does not run.
     Stopped,
+    /// It is being started already.
+    Starting,
     /// It exists and differs from what is wanted, in these fields.
     Changed { differences: Vec<String> },
     /// It exists and the file no longer has it.
@@ -154,6 +156,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Missing => f.write_str("missing"),
             Self::Stopped => f.write_str("not running"),
+            Self::Starting => f.write_str("being started already"),
             Self::Changed { differences } if differences.is_empty() => f.write_str("changed"),
             Self::Changed { differences } => write!(f, "changed: {}", differences.join(", ")),
             Self::NotInFile => f.write_str("no longer in the file"),

@@ -39,10 +39,11 @@ fn desired(application: &Application, replace: bool) -> Desired<'_> {
     let pod = |pod| DesiredPod {
         pod,
         spec_hash: spec_hash(pod),
+        environment_hash: String::new(),
         images: pod.all_containers().map(|_| Some("i1".to_owned())).collect(),
         networks: vec!["podkin".to_owned()],
     };
-    Desired { application, pods: application.pods.iter().map(pod).collect(), replace, start: true }
+    Desired { application, pods: application.pods.iter().map(pod).collect(), replace, whole: true, start: true }
 }
 
 /// The state after `application` was played.
@@ -50,6 +51,7 @@ fn played(application: &Application) -> Observed {
     let pod = |pod: &Pod| ObservedPod {
         pod: pod.clone(),
         spec_hash: spec_hash(pod),
+        environment_hash: String::new(),
         images: pod.all_containers().map(|_| "i1".to_owned()).collect(),
         state: ObservedState::Running,
     };

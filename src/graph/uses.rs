@@ -6,21 +6,7 @@ use std::collections::BTreeSet;
 /// Every ConfigMap and Secret the pod refers to, optional ones too, whether they exist or not.
 pub fn objects(pod: &Pod) -> BTreeSet<(ObjectKind, String)> {
     let mut found = in_volumes(pod);
-    for container in pod.all_containers() {
-        for source in container.env_from.iter().map(|e| &e.source) {
-            found.insert(match source {
-                EnvFromSource::ConfigMap(name) => (ObjectKind::ConfigMap, name.clone()),
-                EnvFromSource::Secret(name) => (ObjectKind::Secret, name.clone()),
-            });
-        }
-        for variable in &container.env {
-            match &variable.value {
-                EnvValue::ConfigMapKey { name, .. } => found.insert((ObjectKind::ConfigMap, name.clone())),
-                EnvValue::SecretKey { name, .. } => found.insert((ObjectKind::Secret, name.clone())),
-                EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource { .. } => false,
-            };
-        }
-    }
+    found.extend(in_environment(pod).into_iter().map(|(kind, name, _)| (kind, name.to_owned())));
     found
 }
 
@@ -37,6 +23,25 @@ pub fn in_volumes(pod: &Pod) -> BTreeSet<(ObjectKind, String)> {
             | VolumeSource::Claim { .. }
             | VolumeSource::DownwardApi { .. } => {}
         }
+    }
+    found
+}
+
+/// What the pod's variables take from objects, in the order of its containers: the object, and the key if it is one alone.
+pub fn in_environment(pod: &Pod) -> Vec<(ObjectKind, &str, Option<&str>)> {
+    let mut found = Vec::new();
+    for container in pod.all_containers() {
+        found.extend(container.env_from.iter().map(|from| match &from.source {
+            EnvFromSource::ConfigMap(name) => (ObjectKind::ConfigMap, name.as_str(), None),
+            EnvFromSource::Secret(name) => (ObjectKind::Secret, name.as_str(), None),
+        }));
+        found.extend(container.env.iter().filter_map(|variable| match &variable.value {
+            EnvValue::ConfigMapKey { name, key, .. } => {
+                Some((ObjectKind::ConfigMap, name.as_str(), Some(key.as_str())))
+            }
+            EnvValue::SecretKey { name, key, .. } => Some((ObjectKind::Secret, name.as_str(), Some(key.as_str()))),
+            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource { .. } => None,
+        }));
     }
     found
 }

@@ -39,6 +39,9 @@ pub enum MadeKind {
     App,
     /// Made a pod.
     Pod,
+    /// Removed a pod, to make another in its place or because it is no longer wanted; `before` is what it
+    /// takes to put it back.
+    Replaced,
     /// Made a volume.
     Volume,
     /// Stored a ConfigMap, new or changed.
@@ -51,9 +54,10 @@ pub enum MadeKind {
     Refresh,
 }
 
-const KINDS: [(MadeKind, &str); 7] = [
+const KINDS: [(MadeKind, &str); 8] = [
     (MadeKind::App, "app"),
     (MadeKind::Pod, "pod"),
+    (MadeKind::Replaced, "replaced"),
     (MadeKind::Volume, "volume"),
     (MadeKind::ConfigMap, "configmap"),
     (MadeKind::Secret, "secret"),
@@ -77,15 +81,17 @@ impl Made {
     }
 }
 
-/// Opens a run with what it makes; in the transaction that makes it.
+/// Opens a run with what it makes, or adds to an open one; in the transaction that makes it.
 pub fn begin(connection: &Connection, run: &Run, made: &[Made]) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO runs(id, command, app, started) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached("INSERT OR IGNORE INTO runs(id, command, app, started) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![run.id, run.command, run.app, jiff::Timestamp::now().to_string()])?;
     let mut insert = connection
         .prepare_cached("INSERT INTO run_steps(run, seq, kind, subject, before) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for (sequence, Made { kind, subject, before }) in made.iter().enumerate() {
-        insert.execute(params![run.id, sequence as i64, kind.as_str(), subject, before])?;
+    let count = "SELECT COUNT(*) FROM run_steps WHERE run = ?1";
+    let first: i64 = connection.prepare_cached(count)?.query_row([&run.id], |row| row.get(0))?;
+    for (sequence, Made { kind, subject, before }) in (first..).zip(made) {
+        insert.execute(params![run.id, sequence, kind.as_str(), subject, before])?;
     }
     Ok(())
 }

@@ -23,6 +23,9 @@ pub struct PodRecord {
     pub created: jiff::Timestamp,
     /// Digest of all that makes the pod what it is, for telling a changed one; objects are not part of it.
     pub spec_hash: String,
+    /// Digest of what its variables take from ConfigMaps and Secrets; empty when they take nothing.
+    #[serde(default)]
+    pub environment_hash: String,
     pub pod: Pod,
     /// In start order: init containers, then the regular ones; same order as [`Pod::all_containers`].
     pub containers: Vec<ContainerRecord>,

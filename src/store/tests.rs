@@ -54,6 +54,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
         app: "a1".into(),
         created: jiff::Timestamp::UNIX_EPOCH,
         spec_hash: "h".into(),
+        environment_hash: String::new(),
         pod,
         containers: vec![ContainerRecord {
             id: format!("c{id}"),

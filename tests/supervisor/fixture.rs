@@ -69,6 +69,7 @@ impl App {
             app: self.id.clone(),
             created: jiff::Timestamp::now(),
             spec_hash: String::new(),
+            environment_hash: String::new(),
             containers: containers.collect(),
             pod,
             network: PodNetwork::None,

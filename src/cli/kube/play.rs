@@ -25,7 +25,7 @@ pub struct PlayArgs {
     #[arg(required = true, value_name = "FILE|URL|-", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
-    /// Recreate pods that changed; without it, a changed pod is an error
+    /// Recreate pods that changed, and remove those that the file no longer has; without it, a changed pod is an error
     #[arg(long)]
     pub replace: bool,
     /// Take down instead, as `kube down` does
@@ -306,6 +306,12 @@ fn print_report(args: &PlayArgs, report: &PlayReport) -> Result<(), CommandError
 
 /// One line on standard error about each pod that was not simply left alone, or one about all when nothing changed.
 fn say_outcome(report: &PlayReport) {
+    for pod in &report.plan.lost {
+        notice(format!("pod {pod}: no longer in the file, and left alone; --replace removes it"));
+    }
+    for pod in report.pruned() {
+        notice(format!("pod {pod}: removed, as it is no longer in the file"));
+    }
     if report.is_unchanged() {
         let pods = report.pods.len();
         notice(format!(

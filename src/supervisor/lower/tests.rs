@@ -19,6 +19,7 @@ fn record(pod: Pod, image: ImageConfig) -> PodRecord {
         app: "app".into(),
         created: jiff::Timestamp::UNIX_EPOCH,
         spec_hash: String::new(),
+        environment_hash: String::new(),
         containers: containers.collect(),
         pod,
         network: PodNetwork::None,
