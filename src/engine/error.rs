@@ -44,6 +44,8 @@ pub enum EngineError {
     TwoApplications { pods: Vec<(String, String)> },
     #[error("pod{} {} in the input", plural(pods), differences(pods))]
     PodsDiffer { pods: Vec<(String, Vec<String>)> },
+    #[error("pod `{pod}` wants port {port} of this machine, which pod `{owner}` has")]
+    PortTaken { pod: String, port: String, owner: String },
     #[error("{what} `{name}` already exists{}", owner.as_ref().map(|o| format!(", {o}")).unwrap_or_default())]
     NameTaken { what: &'static str, name: String, owner: Option<String> },
     #[error("no such image{}: {}", plural(images), quoted(images))]
@@ -109,6 +111,7 @@ impl EngineError {
             | Self::TwoApplications { .. }
             | Self::PodsDiffer { .. }
             | Self::NameTaken { .. }
+            | Self::PortTaken { .. }
             | Self::WrongState { .. }
             | Self::PartOfPod { .. }
             | Self::InUse { .. } => ErrorKind::Conflict,
@@ -146,6 +149,7 @@ impl EngineError {
                 "load the image with `podkin load -i ARCHIVE` or `podkin import`; `podkin images` lists what is here"
                     .to_owned(),
             ),
+            Self::PortTaken { owner, .. } => Some(format!("change `hostPort`, or remove pod `{owner}`")),
             Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),
             Self::WrongState { state, .. } if state == "running" => Some("stop it first, or use `--force`".to_owned()),
             Self::Ambiguous { .. } => Some("give more digits of the id, or the name".to_owned()),

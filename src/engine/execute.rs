@@ -18,7 +18,7 @@ use crate::store::journal::{self, Made, Run};
 use crate::store::pods::{self, PodRow};
 use crate::store::record::PodRecord;
 use crate::supervisor::client::{self, ClientError, Connection};
-use crate::supervisor::protocol::Operation;
+use crate::supervisor::protocol::{FailureKind, Operation};
 use std::thread::JoinHandle;
 
 /// What was done beside the plan's own steps.
@@ -218,6 +218,13 @@ impl Engine {
                     report(progress);
                 }
             })?;
+            let (retried, failed): (Vec<_>, Vec<_>) =
+                failed.into_iter().partition(|failure| failure.kind == FailureKind::InitRetried);
+            for failure in retried {
+                let pod = records.iter().find(|record| record.id == failure.subject);
+                let pod = pod.map_or(failure.subject.as_str(), |record| record.pod.name.as_str());
+                report(Progress::Notice(format!("pod `{pod}` waits: {}", failure.message)));
+            }
             failures.extend(failed.iter().map(|failure| start_failure("start pod", failure, records)));
             if !failures.is_empty() && !request.keep_on_error {
                 return Err(EngineError::several(failures));

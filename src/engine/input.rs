@@ -63,6 +63,12 @@ impl Engine {
     }
 }
 
+/// Names in the inputs, whatever else is wrong with them.
+pub fn names(inputs: &[Input]) -> Result<Loaded, EngineError> {
+    let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(kube::names(&inputs))
+}
+
 fn read(input: &Input) -> Result<kube::Input, EngineError> {
     match input {
         Input::File(path) => read_file(path),

@@ -47,7 +47,7 @@ pub use check::Problem;
 pub use error::{EngineError, ErrorKind};
 pub use failpoints::FAILPOINTS;
 pub use info::Info;
-pub use input::{Input, LoadRequest, Loaded, Validation};
+pub use input::{Input, LoadRequest, Loaded, Validation, names};
 pub use progress::{Progress, StepState};
 pub use request::{
     DownReport, DownRequest, NetworkRequest, Outcome, PlayReport, PlayRequest, PlayedPod, PodOutcome, Removed,

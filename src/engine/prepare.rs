@@ -4,7 +4,8 @@ use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
 use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan};
-use crate::model::{ObjectKind, Pod, PullPolicy, RestartPolicy};
+use crate::model::container::Port;
+use crate::model::{Application, ObjectKind, Pod, PullPolicy, RestartPolicy};
 use crate::network::NetworkJoin;
 use crate::store::objects::{self, Object};
 use crate::store::pods::{self, PodRow};
@@ -101,6 +102,7 @@ impl Engine {
             whole: self.is_whole(request, app)?,
             start: request.start,
         };
+        self.check_ports(application)?;
         let plan =
             graph::build(&desired, &observed).map_err(|refusal| EngineError::PodsDiffer { pods: refusal.pods })?;
         let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
@@ -124,6 +126,32 @@ impl Engine {
             }
         }
         if missing.is_empty() { Ok(found) } else { Err(EngineError::MissingImages { images: missing }) }
+    }
+
+    /// Refuses ports that pods outside the input hold.
+    fn check_ports(&self, application: &Application) -> Result<(), EngineError> {
+        let wanted: Vec<_> = application.pods.iter().flat_map(published).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut statuses = Statuses::new(self)?;
+        for PodRow { record, .. } in pods::all(self.database.connection())? {
+            let other = &record.pod;
+            if application.pods.iter().any(|pod| pod.name == other.name) || published(other).next().is_none() {
+                continue;
+            }
+            let holds = state(other, &statuses.of(&record)?).is_alive();
+            for (pod, port) in wanted.iter().filter(|_| holds) {
+                if published(other).any(|(_, held)| clash(port, held)) {
+                    return Err(EngineError::PortTaken {
+                        pod: (*pod).to_owned(),
+                        port: format!("{}/{}", port.host_port.unwrap_or_default(), port.protocol.as_str()),
+                        owner: other.name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether the input is all that the application was played from, so that what it lacks is to be gone.
@@ -218,6 +246,19 @@ fn state(pod: &Pod, status: &PodStatus) -> ObservedState {
         PodPhase::Failed if pod.restart_policy == RestartPolicy::Never => ObservedState::Completed,
         PodPhase::Created | PodPhase::Stopped | PodPhase::Failed => ObservedState::Stopped,
     }
+}
+
+/// Ports of the machine that a pod asks for, with its name.
+fn published(pod: &Pod) -> impl Iterator<Item = (&str, &Port)> {
+    let ports = pod.all_containers().flat_map(|container| &container.ports);
+    ports.filter(|port| port.host_port.is_some()).map(|port| (pod.name.as_str(), port))
+}
+
+/// Whether two pods cannot both have their port: an address that is not said is every address.
+fn clash(a: &Port, b: &Port) -> bool {
+    let every = |ip: Option<std::net::IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
+    (a.host_port, a.protocol) == (b.host_port, b.protocol)
+        && (a.host_ip == b.host_ip || every(a.host_ip) || every(b.host_ip))
 }
 
 fn prepare_pods(request: &PlayRequest) -> Result<Vec<PreparedPod>, EngineError> {

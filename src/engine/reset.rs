@@ -4,6 +4,13 @@ use super::check::{cgroups, remove_cgroup, unmount_below};
 use super::removal::remove_tree;
 use super::{Engine, EngineError};
 use crate::store::{apps, pods};
+use crate::supervisor::client;
+use crate::sys::process::wait_within;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// How long supervisors are given that have nothing left to do.
+const SUPERVISOR_END: Duration = Duration::from_secs(5);
 
 /// What podkin makes below `<root>`; a root may be a directory that holds other things.
 const BELOW_ROOT: &[&str] = &[
@@ -57,6 +64,10 @@ impl Engine {
     }
 
     fn remove_everything(&mut self, failures: &mut Vec<EngineError>) -> Result<(), EngineError> {
+        let supervisors: Vec<OwnedFd> = apps::names(self.database.connection())?
+            .iter()
+            .filter_map(|(app, _)| client::connect(self.layout(), app).ok()??.process().ok())
+            .collect();
         for (app, _) in apps::names(self.database.connection())? {
             let rows = pods::of_app(self.database.connection(), &app)?;
             match self.remove_pods_of(&app, &rows, Some(0)) {
@@ -70,6 +81,14 @@ impl Engine {
                 failures.extend(self.networks().teardown(&row.record.id).err().map(EngineError::from));
             }
             failures.extend(self.drop_app(&app).err());
+        }
+        // They take their last files away themselves, after their locks.
+        let end = Instant::now() + SUPERVISOR_END;
+        for supervisor in supervisors {
+            let left = end.saturating_duration_since(Instant::now());
+            if !wait_within(&supervisor, Some(left)).unwrap_or(false) {
+                tracing::warn!("a supervisor has not ended yet");
+            }
         }
         let networks = self.networks();
         networks.remove_idle_bridges()?;

@@ -317,12 +317,14 @@ impl ContainerView {
             let volume = pod.volume(&mount.volume)?;
             let (kind, name, source) = self.pod.volume_place(volume);
             let destination = mount.path.clone();
+            // One with variables in it is known only inside.
+            let source = mount.sub_path.as_ref().map_or(source.clone(), |below| source.join(below));
             Some(MountView {
                 kind,
                 name,
                 source: source.display().to_string(),
                 destination,
-                read_only: mount.read_only,
+                read_only: mount.read_only || crate::supervisor::is_read_only(volume),
             })
         };
         self.spec().mounts.iter().filter_map(view).collect()

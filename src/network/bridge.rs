@@ -219,11 +219,16 @@ fn create_bridge(host: &mut Socket<NetlinkRoute>, definition: &Definition) -> Re
     // An address of its own, or the kernel would take over the lowest of those connected, and change it with them.
     let mac = address::mac(definition.bridge(), definition.name());
     options.mac = core_utils::CoreUtils::decode_address_from_hex(&mac)?;
-    if let Ok(link) = get_default_route_interface(host, None) {
-        options.mtu = get_mtu_from_iface_attributes(&link.attributes)?;
-    }
     host.create_link(options)?;
-    host.get_link(LinkID::Name(definition.bridge().to_owned()))
+    let bridge = host.get_link(LinkID::Name(definition.bridge().to_owned()))?;
+    if let Ok(link) = get_default_route_interface(host, None) {
+        // Not at its creation: only what is set afterwards stays when the last pod goes, else it falls back to 1500.
+        let mut message = LinkMessage::default();
+        message.header.index = bridge.header.index;
+        message.attributes.push(LinkAttribute::Mtu(get_mtu_from_iface_attributes(&link.attributes)?));
+        host.make_netlink_request(RouteNetlinkMessage::NewLink(message), ACK)?;
+    }
+    Ok(bridge)
 }
 
 fn bridge_sysctls(definition: &Definition) -> Vec<(String, &'static str)> {

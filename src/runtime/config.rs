@@ -44,6 +44,8 @@ pub struct Rootfs {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Process {
+    /// What messages call the program: its first argument as it was written, before values were filled in, which may be secret.
+    pub name: String,
     /// At least one; the first is looked up in the container's `PATH` when it has no slash.
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,

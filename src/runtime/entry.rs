@@ -23,6 +23,8 @@ const INTERPRETER_DEPTH: usize = 6;
 
 /// Everything a process needs to become the container's program. Not `Debug`: the environment may hold secrets.
 pub(crate) struct Entry {
+    /// What messages call the program.
+    name: String,
     args: Vec<CString>,
     env: Vec<CString>,
     /// What to try executing, in order.
@@ -40,6 +42,8 @@ pub(crate) struct Entry {
 
 /// What of a process's configuration concerns its last steps.
 pub(crate) struct EntryOptions<'a> {
+    /// What messages call the program: its first argument may have been made of a Secret.
+    pub name: &'a str,
     pub args: &'a [String],
     pub env: &'a [(String, String)],
     pub limits: &'a [(String, u64, u64)],
@@ -54,8 +58,8 @@ pub(crate) struct EntryOptions<'a> {
 impl Entry {
     /// `Err` says what is wrong with the configuration.
     pub(crate) fn new(options: EntryOptions<'_>, report: OwnedFd) -> Result<Self, String> {
-        let EntryOptions { args, env, limits, capabilities, no_new_privileges, filter, terminal } = options;
-        let c_string = |text: &str| CString::new(text).map_err(|_| format!("`{text}` contains a NUL character"));
+        let EntryOptions { name, args, env, limits, capabilities, no_new_privileges, filter, terminal } = options;
+        let c_string = |text: &str| CString::new(text).map_err(|_| "an argument contains a NUL character".to_owned());
         let program = args.first().filter(|a| !a.is_empty()).ok_or("no command to run")?;
         let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value.as_str());
         let candidates = candidates(program, path).iter().map(|c| c_string(c)).collect::<Result<_, _>>()?;
@@ -65,6 +69,7 @@ impl Entry {
         let permitted = capability::permitted().map_err(|error| format!("cannot read own capabilities: {error}"))?;
         let own = rustix::fs::stat("/proc/self/exe").map_err(|error| format!("cannot find own program: {error}"))?;
         Ok(Self {
+            name: name.to_owned(),
             args: args.iter().map(|a| c_string(a)).collect::<Result<_, _>>()?,
             env: env.iter().map(|(name, value)| variable(name, value)).collect::<Result<_, _>>()?,
             candidates,
@@ -137,7 +142,7 @@ impl Entry {
 
     /// As execvp(3), but a file of unknown format is an error and not a shell script.
     fn execute(&self) -> ExecFailure {
-        let name = self.args.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = &self.name;
         let mut refused: Option<io::Error> = None;
         for candidate in &self.candidates {
             if self.is_own_program(candidate) {
@@ -153,11 +158,11 @@ impl Entry {
                 Some(libc::ENOTDIR) => {}
                 // As the shell does: go on, and complain about this one if nothing better is found.
                 Some(libc::EACCES) => refused = refused.or(Some(error)),
-                _ => return not_invocable(&name, &error),
+                _ => return not_invocable(name, &error),
             }
         }
         match refused {
-            Some(error) => not_invocable(&name, &error),
+            Some(error) => not_invocable(name, &error),
             None => ExecFailure {
                 kind: ExecFailureKind::CommandNotFound,
                 message: if name.contains('/') {

@@ -182,6 +182,7 @@ fn entry(
     let filter =
         if request.privileged { None } else { seccomp::filter(&record.seccomp_cache, &record.seccomp, capabilities)? };
     let options = EntryOptions {
+        name: request.args.first().map_or("", String::as_str),
         args: &request.args,
         env: &environment(record, request, identity, terminal),
         limits: &record.rlimits,

@@ -73,6 +73,7 @@ impl Runtime for Libcontainer {
 
         let record = ExecRecord::new(config, identity, &self.seccomp_cache);
         let options = EntryOptions {
+            name: &config.process.name,
             args: &config.process.args,
             env: &record.env,
             limits: &config.process.rlimits,

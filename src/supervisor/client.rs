@@ -7,7 +7,7 @@
 
 use super::protocol::{Event, Failure, Message, Operation, Request};
 use crate::store::layout::Layout;
-use crate::sys::process::read_only_view;
+use crate::sys::process::{self, read_only_view};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -135,6 +135,12 @@ impl Connection {
     /// Another handle of the same socket: closing it wakes a thread that waits in [`Connection::receive`].
     pub fn closer(&self) -> io::Result<UnixStream> {
         self.stream.try_clone()
+    }
+
+    /// The supervisor's process, whoever started it.
+    pub fn process(&self) -> io::Result<OwnedFd> {
+        let peer = rustix::net::sockopt::socket_peercred(&self.stream)?;
+        process::pidfd_open(peer.pid.as_raw_nonzero().get())
     }
 
     /// The supervisor process, when this connection started it; it outlives the connection.

@@ -95,6 +95,12 @@ impl MachineFacts {
     }
 }
 
+/// Name and resources of this machine, as containers may ask for them.
+pub fn machine_facts(layout: &Layout) -> (String, HostResources) {
+    let MachineFacts { name, resources } = MachineFacts::read(layout);
+    (name, resources)
+}
+
 /// The address the machine would talk to the world from; asks the routing table, sends nothing.
 fn primary_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;

@@ -163,7 +163,12 @@ fn process(
     }
     let mut additional_gids = security.supplemental_groups.clone();
     additional_gids.extend(security.fs_group);
+    let written = match spec.command.is_empty() {
+        true => image.entrypoint.first().or(spec.args.first()).or(image.cmd.first()),
+        false => spec.command.first(),
+    };
     Ok(Process {
+        name: written.cloned().unwrap_or_default(),
         args,
         env: variables(env, hostname, spec.tty),
         cwd: working_dir(spec.working_dir.as_deref(), &image.working_dir),
@@ -205,7 +210,8 @@ fn working_dir(own: Option<&str>, image: &str) -> String {
     }
 }
 
-fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
+/// Names without `CAP_` of what a container holds, before it is cut to what this machine gives.
+pub fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
     let all = || capability::NAMES.iter().map(|c| (*c).to_owned());
     if security.privileged {
         return all().collect();

@@ -41,9 +41,11 @@ mod sandbox;
 mod server;
 mod volume;
 
+pub use context::machine_facts;
 pub use failpoints::FAILPOINTS;
-pub use lower::signal_number;
+pub use lower::{capabilities, signal_number};
 pub use process::run;
+pub use volume::is_read_only;
 
 /// Name of the hidden sub-command.
 pub const COMMAND: &str = "supervisor";

@@ -159,7 +159,7 @@ fn exec_in_launcher(
     let request = ExecRequest { args: command.to_vec(), ..ExecRequest::default() };
     let target = ExecTarget::open(run_dir, process.pid, process.start_ticks).map_err(|e| chain(&e))?;
     let child = exec::exec(&target, &request, stdio).map_err(|e| chain(&e))?.child;
-    let ended = wait_within(&child.pidfd, limit).map_err(|e| e.to_string())?;
+    let ended = sys::process::wait_within(&child.pidfd, limit).map_err(|e| e.to_string())?;
     if !ended {
         sys::process::pidfd_kill(&child.pidfd).map_err(|e| e.to_string())?;
     }
@@ -168,12 +168,4 @@ fn exec_in_launcher(
         sys::process::Exit::Code(code) => ExecReport::Code(code),
         sys::process::Exit::Signal(signal) => ExecReport::Signal(signal),
     })
-}
-
-/// False when the time ran out first.
-fn wait_within(pidfd: &OwnedFd, limit: Option<Duration>) -> std::io::Result<bool> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let limit = limit.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
-    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    Ok(poll(&mut fds, limit.as_ref())? > 0)
 }

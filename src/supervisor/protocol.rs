@@ -120,5 +120,7 @@ pub enum FailureKind {
     CommandNotInvocable,
     PortInUse,
     InitFailed,
+    /// An init container failed again and waits to be tried once more, as its policy says: nothing has failed for good.
+    InitRetried,
     Other,
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// A child of this process; dropping it neither kills nor reaps it.
 #[derive(Debug)]
@@ -140,6 +141,14 @@ pub fn wait(pidfd: impl AsFd) -> io::Result<Exit> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Waits until a process has ended, a child or not; false when the time ran out first.
+pub fn wait_within(pidfd: impl AsFd, limit: Option<Duration>) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let limit = limit.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    Ok(poll(&mut fds, limit.as_ref())? > 0)
 }
 
 /// Reaps a child of this process if it has ended.

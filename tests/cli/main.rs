@@ -6,6 +6,7 @@ mod exec;
 mod listing;
 mod logs;
 mod outcome;
+mod play;
 mod terminal;
 mod waiting;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub const CASES: &[Case] = &[
     ("teardown_leaves_nothing", teardown_leaves_nothing),
     ("loopback_only", loopback_only),
+    ("the_mtu_of_the_uplink", the_mtu_of_the_uplink),
     ("twenty_at_once", twenty_at_once),
     ("killed_in_the_middle", killed_in_the_middle),
     ("flushed_rules_come_back", flushed_rules_come_back),
@@ -44,6 +45,19 @@ fn loopback_only() {
     reach(Some(&pod.netns), (ip("127.0.0.1"), 80), &listener).expect("its own loopback");
     machine.remove(pod);
     assert_eq!(machine.picture(), before);
+}
+
+/// Also of pods that come when the bridge has been without any.
+fn the_mtu_of_the_uplink() {
+    let machine = Machine::new();
+    sh("ip link set up0 mtu 1400");
+    for generation in 0..3 {
+        let pod = machine.pod(&format!("p{generation}"), &[]);
+        let shown = super::machine::inside(&pod.netns, || sh("ip link show eth0"));
+        assert!(shown.contains("mtu 1400"), "generation {generation}: {shown}");
+        machine.remove(pod);
+        wait_for_links(&machine);
+    }
 }
 
 fn twenty_at_once() {

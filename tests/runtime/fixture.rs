@@ -81,6 +81,7 @@ impl Fixture {
                 work: own.join("work"),
             },
             process: Process {
+                name: args.first().map(|name| (*name).to_owned()).unwrap_or_default(),
                 args: args.iter().map(|a| (*a).to_owned()).collect(),
                 env: Vec::new(),
                 cwd: "/".to_owned(),

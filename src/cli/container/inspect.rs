@@ -10,7 +10,8 @@ use crate::model::container::EffectiveSecurity;
 use crate::model::environment::{Objects, PodFacts, resolve};
 use crate::model::{Handler, Probe, RestartPolicy, SeccompProfile};
 use crate::store::layout::Layout;
-use crate::store::record::{PodNetwork, PodObjects};
+use crate::store::record::{LogDriver, PodNetwork, PodObjects};
+use crate::supervisor;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Value, json};
@@ -169,6 +170,10 @@ fn network(layout: &Layout, container: &ContainerView) -> Value {
         ports.insert(key, binding(&port));
     }
     let address = pod.ips().first().map(ToString::to_string).unwrap_or_default();
+    let mac = match &pod.record.network {
+        PodNetwork::Networks(attachments) => attachments.first().and_then(|a| a.mac.clone()).unwrap_or_default(),
+        PodNetwork::Host | PodNetwork::None => String::new(),
+    };
     let mut networks = serde_json::Map::new();
     if let PodNetwork::Networks(attachments) = &pod.record.network {
         for attachment in attachments {
@@ -185,6 +190,7 @@ fn network(layout: &Layout, container: &ContainerView) -> Value {
     }
     json!({
         "IPAddress": address,
+        "MacAddress": mac,
         "Ports": ports,
         "SandboxKey": layout.pod_namespace(pod.id(), "net"),
         "Networks": networks,
@@ -279,7 +285,9 @@ fn environment(layout: &Layout, container: &ContainerView) -> Vec<String> {
         secret.data.values_mut().for_each(|value| *value = SECRET.as_bytes().to_vec());
     }
     let objects = Objects { config_maps: &objects.config_maps, secrets: &objects.secrets };
-    let facts = PodFacts { uid: pod.id().to_owned(), pod_ips: pod.ips().to_vec(), ..PodFacts::default() };
+    let (node_name, host) = supervisor::machine_facts(layout);
+    let facts =
+        PodFacts { uid: pod.id().to_owned(), pod_ips: pod.ips().to_vec(), node_name, host, ..PodFacts::default() };
     let image = &container.record().image.config.env;
     match resolve(container.spec(), &pod.record.pod, image, objects, &facts) {
         Ok(environment) => environment.variables.iter().map(|(name, value)| format!("{name}={value}")).collect(),
@@ -316,7 +324,11 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
     json!({
         "Binds": binds,
         "CgroupManager": container.pod.record.cgroup_manager,
-        "NetworkMode": if pod.host_network { "host".to_owned() } else { "bridge".to_owned() },
+        "NetworkMode": match container.pod.record.network {
+            PodNetwork::Host => "host",
+            PodNetwork::None => "none",
+            PodNetwork::Networks(_) => "bridge",
+        },
         "PortBindings": bindings,
         "RestartPolicy": { "Name": restart, "MaximumRetryCount": 0 },
         "AutoRemove": false,
@@ -341,7 +353,11 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
         "MemoryReservation": resources.memory_request.unwrap_or(0),
         "PidsLimit": resources.pids_limit.unwrap_or(2048),
         "LogConfig": {
-            "Type": "k8s-file",
+            "Type": match container.pod.record.log.driver {
+                LogDriver::K8sFile => "k8s-file",
+                LogDriver::None => "none",
+                LogDriver::Passthrough => "passthrough",
+            },
             "Path": container.pod.record.log.path,
             "Size": container.pod.record.log.max_size,
         },
@@ -350,5 +366,5 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
 
 /// Capabilities that are added to and taken from the default set, `CAP_` before their names.
 fn capabilities(security: &EffectiveSecurity) -> Vec<String> {
-    security.capabilities.add.iter().map(|name| format!("CAP_{name}")).collect()
+    supervisor::capabilities(security).iter().map(|name| format!("CAP_{name}")).collect()
 }

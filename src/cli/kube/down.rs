@@ -5,12 +5,13 @@ use super::super::error::CommandError;
 use super::super::output::Output;
 use super::super::progress::ProgressView;
 use super::{input, play::print_removed};
-use crate::engine::{DownRequest, LoadRequest, Validation};
+use crate::engine::DownRequest;
 use clap::Args;
 
 /// Stop and remove what these files made
 ///
-/// Goes by what the play recorded. Volumes stay unless --force is given.
+/// Goes by what the play recorded: all that was played from these files, or else what they name, a Deployment with all its pods.
+/// Only names are read, so that files that have become invalid can be taken down. Volumes stay unless --force is given.
 #[derive(Debug, Args)]
 pub struct DownArgs {
     /// Files, URLs, or `-` for standard input
@@ -31,8 +32,7 @@ pub fn run(globals: &Globals, args: &DownArgs) -> Result<(), CommandError> {
 /// What `kube down` and `kube play --down` do.
 pub fn take_down(globals: &Globals, inputs: &[String], force: bool, quiet: bool) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
-    let load = LoadRequest { inputs: input::inputs(inputs)?, validation: Validation::Ignore, ..LoadRequest::default() };
-    let application = input::load(&mut engine, &load)?;
+    let application = input::names(&input::inputs(inputs)?)?;
     let request = DownRequest { application, force, grace_seconds: None };
     let mut view = ProgressView::new(quiet);
     let result = engine.down(&request, &mut |progress| view.show(progress));

@@ -3,7 +3,7 @@
 use super::super::context::explain;
 use super::super::error::{CommandError, Exit};
 use super::super::output::{Style, notice};
-use crate::engine::{Engine, Input, LoadRequest};
+use crate::engine::{self, Engine, Input, LoadRequest};
 use crate::model::Application;
 use crate::model::diagnostic::{Diagnostic, Format, Severity, Sources, has_errors, render};
 use std::io::{IsTerminal, Read};
@@ -43,6 +43,15 @@ fn read_stdin() -> Result<String, CommandError> {
 /// Reads and checks; says every finding on standard error, and fails with 2 when one of them is an error.
 pub fn load(engine: &mut Engine, request: &LoadRequest) -> Result<Application, CommandError> {
     let loaded = engine.load(request).map_err(|error| explain(engine, error))?;
+    checked(loaded)
+}
+
+/// The objects that the inputs name, for taking them down.
+pub fn names(inputs: &[Input]) -> Result<Application, CommandError> {
+    checked(engine::names(inputs)?)
+}
+
+fn checked(loaded: engine::Loaded) -> Result<Application, CommandError> {
     say(&loaded.diagnostics, &loaded.sources);
     match loaded.application {
         Some(application) if !has_errors(&loaded.diagnostics) => Ok(application),

@@ -56,8 +56,8 @@ pub struct PlayArgs {
     /// Read more ConfigMaps from a file
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub configmap: Vec<PathBuf>,
-    /// Annotate the pods, as key=value
-    #[arg(long, value_delimiter = ',', value_name = "KEY=VALUE")]
+    /// Annotate the pods, as key=value; can be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
     pub annotation: Vec<String>,
     /// Log driver: k8s-file, json-file, none or passthrough
     #[arg(long, value_name = "DRIVER")]

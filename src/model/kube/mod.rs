@@ -25,6 +25,7 @@ mod kinds;
 mod loader;
 mod metadata;
 mod mount;
+mod names;
 mod object;
 mod payload;
 mod pod;
@@ -142,6 +143,19 @@ pub fn load(inputs: &[Input], options: &LoadOptions, known: &Known) -> Loaded {
         variables: RefCell::default(),
     };
     Loader::new(&session, known).load(inputs, options)
+}
+
+/// The objects that documents name, and nothing else of them: for taking down what was played, when the files no longer hold
+/// together. Only text that is no YAML is an error.
+pub fn names(inputs: &[Input]) -> Loaded {
+    let session = Session {
+        validate: Validation::Ignore,
+        no_hosts: false,
+        diagnostics: RefCell::default(),
+        references: RefCell::default(),
+        variables: RefCell::default(),
+    };
+    names::load(&session, inputs)
 }
 
 /// What is found while the inputs are walked.

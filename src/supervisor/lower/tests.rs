@@ -69,6 +69,7 @@ fn a_plain_container() -> Result<(), Box<dyn std::error::Error>> {
     "work": "/root/containers/c-id/work"
   },
   "process": {
+    "name": "/bin/web",
     "args": [
       "/bin/web",
       "serve"

@@ -393,6 +393,10 @@ fn failure_code(kind: FailureKind) -> i32 {
     match kind {
         FailureKind::CommandNotFound => 127,
         FailureKind::CommandNotInvocable => 126,
-        FailureKind::NotFound | FailureKind::PortInUse | FailureKind::InitFailed | FailureKind::Other => 128,
+        FailureKind::NotFound
+        | FailureKind::PortInUse
+        | FailureKind::InitFailed
+        | FailureKind::InitRetried
+        | FailureKind::Other => 128,
     }
 }

@@ -239,7 +239,7 @@ fn a_failing_init_container_follows_the_policy() {
     assert_eq!(sim.take_log(), "sandbox, create init, start init, delete init, recreate init, start init");
     assert!(sim.replies.is_empty(), "the first failure is forgiven");
     sim.exit("init", 1);
-    assert_eq!(sim.replies[0].1[0].kind, FailureKind::InitFailed);
+    assert_eq!(sim.replies[0].1[0].kind, FailureKind::InitRetried);
     sim.pass(10_000);
     sim.exit("init", 0);
     assert_eq!(sim.take_log(), "delete init, recreate init, start init, delete init, create main, start main");

@@ -113,11 +113,12 @@ impl Machine {
             return None;
         }
         let failure = self.init_failure(index);
-        let outlook = match cell.restart_count {
-            0 => "it is tried again".to_owned(),
-            restarts => format!("{} times; it is tried again", restarts + 1),
+        let (kind, outlook) = match cell.restart_count {
+            // What is wrong with it will not pass.
+            _ if could_not_run => (failure.kind, "it is tried again".to_owned()),
+            restarts => (FailureKind::InitRetried, format!("{} times; it is tried again", restarts + 1)),
         };
-        Some(self.pod_failure(failure.kind, format!("{} ({outlook})", failure.message)))
+        Some(self.pod_failure(kind, format!("{} ({outlook})", failure.message)))
     }
 
     fn pod_problems(&self) -> Vec<Failure> {
