@@ -97,6 +97,10 @@ impl Layout {
         self.app_run(app_id).join("control.sock")
     }
 
+    pub fn keeper_socket(&self, app_id: &str) -> PathBuf {
+        self.app_run(app_id).join("keeper.sock")
+    }
+
     pub fn supervisor_log(&self, app_id: &str) -> PathBuf {
         self.app_run(app_id).join("supervisor.log")
     }

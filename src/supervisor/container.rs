@@ -33,6 +33,9 @@ const MESSAGE_LOG_LIMIT: usize = 2048;
 /// Asked for each FIFO: what may be printed while no supervisor lives, before the container has to wait.
 const FIFO_SIZE: usize = 1 << 20;
 
+/// What the keeper calls the controlling side of a container's terminal.
+const CONSOLE: &str = "console";
+
 /// What the supervisor holds of a container while it may have a process.
 #[derive(Debug, Default)]
 pub(super) struct Live {
@@ -147,13 +150,10 @@ impl Subject {
             CreateReport::Failed(failure) => Ok(Err(failure)),
             CreateReport::Created { pid, start_ticks } => {
                 failpoint::reach("supervisor.container.created").map_err(CreateError::Failpoint)?;
-                if is_terminal && self.keeps_log() {
+                if is_terminal {
                     let console = sys::pass::receive(&console).map_err(system("take the terminal over"))?;
-                    let writer = self.writer(Stream::Stdout)?;
-                    pumps.push(Pump::start_terminal(console, writer).map_err(system("watch the terminal"))?);
-                } else if is_terminal {
-                    let console = sys::pass::receive(&console).map_err(system("take the terminal over"))?;
-                    pumps.push(Pump::discard_terminal(console).map_err(system("watch the terminal"))?);
+                    self.keep(CONSOLE, &console);
+                    pumps.push(self.start_terminal_pump(console)?);
                 }
                 // Not reaped before somebody asked for its end, so the pid is still its own.
                 let pidfd = sys::process::pidfd_open(pid).ok().map(Rc::new);
@@ -208,12 +208,28 @@ impl Subject {
         Ok(pumps)
     }
 
+    fn start_terminal_pump(&self, console: OwnedFd) -> Result<Pump, CreateError> {
+        let pump = match self.keeps_log() {
+            true => Pump::start_terminal(console, self.writer(Stream::Stdout)?),
+            false => Pump::discard_terminal(console),
+        };
+        pump.map_err(|source| CreateError::System { action: "watch the terminal", source })
+    }
+
+    /// Has a pipe or terminal kept open for the next supervisor. Without that the container runs all the same.
+    fn keep(&self, name: &str, descriptor: &OwnedFd) {
+        if let Err(error) = self.context.keeper.keep(&self.container().id, name, descriptor.as_fd()) {
+            tracing::error!(container = %self.container().name, %error, "cannot have its output kept");
+        }
+    }
+
     fn start_pump(&self, stream: Stream) -> Result<Pump, CreateError> {
         let fifo = self.run_dir().join(stream.name());
         let writer = self.writer(stream)?;
         let source = pipe::open_both(&fifo).map_err(at("open", &fifo))?;
         rustix::io::ioctl_fionbio(&source, true).map_err(|e| at("open", &fifo)(e.into()))?;
         pipe::set_size(&source, FIFO_SIZE).map_err(at("size", &fifo))?;
+        self.keep(stream.name(), &source);
         Pump::start(source, writer).map_err(at("watch", &fifo))
     }
 
@@ -301,13 +317,24 @@ impl Subject {
 
     /// Takes up the streams of a container that an earlier supervisor started.
     pub fn resume_pumps(&self) -> Vec<Pump> {
-        match self.start_pumps() {
+        let is_terminal = self.spec().is_some_and(|s| s.tty);
+        let pumps = match is_terminal {
+            true => self.resume_terminal().map(|pump| pump.into_iter().collect()),
+            false => self.start_pumps(),
+        };
+        match pumps {
             Ok(pumps) => pumps,
             Err(error) => {
                 tracing::error!(container = %self.container().name, "{}", chain(&error));
                 Vec::new()
             }
         }
+    }
+
+    fn resume_terminal(&self) -> Result<Option<Pump>, CreateError> {
+        let kept = self.context.keeper.take(&self.container().id, CONSOLE);
+        let kept = kept.map_err(|source| CreateError::System { action: "take the terminal over", source })?;
+        kept.map(|console| self.start_terminal_pump(console)).transpose()
     }
 
     /// Takes away what is left of an ended process: output still in pipes, cgroups, the runtime's files.
@@ -317,6 +344,9 @@ impl Subject {
             if let Err(error) = pump.drain().await {
                 problems.push(format!("cannot keep the output of `{}`: {error}", self.container().name));
             }
+        }
+        if let Err(error) = self.context.keeper.forget(&self.container().id) {
+            problems.push(format!("cannot let go of the pipes of `{}`: {error}", self.container().name));
         }
         let out_of_memory = crate::runtime::cgroup::oom_killed(&self.cgroup()).unwrap_or(false);
         let message = self.message(exit);

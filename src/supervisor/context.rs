@@ -1,6 +1,7 @@
 //! What all parts of a supervisor share.
 
 use super::hub::Hub;
+use super::keeper::Keeper;
 use super::machine::{BackOffRule, Moment, Now};
 use super::pod::Handle;
 use super::reaper::Reaper;
@@ -30,6 +31,7 @@ pub(super) struct Context {
     pub slots: Semaphore,
     pub machine: MachineFacts,
     pub hub: Hub,
+    pub keeper: Keeper,
     pub pods: RefCell<HashMap<String, Handle>>,
     /// Connections and requests that keep the process alive beside the pods.
     pub busy: Cell<usize>,

@@ -9,6 +9,7 @@
 //! machine     the pod's life, pure                     publish    status file, events, followers (hub)
 //! container   create, start, delete                    sandbox    namespaces, files, network       volume, lower
 //! probe, hook, http                                    adopt      what an earlier supervisor left
+//! keeper      holds pipes and terminals when there is no supervisor
 //! launcher    forked children                          reaper     their ends, and all others'
 //! logs        pipes to files, and back to lines
 //! ```
@@ -24,6 +25,7 @@ mod hook;
 mod http;
 mod https;
 mod hub;
+mod keeper;
 mod launcher;
 pub mod logs;
 mod lower;

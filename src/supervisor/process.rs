@@ -2,6 +2,7 @@
 
 use super::context::{Context, MachineFacts, boot_id};
 use super::hub::Hub;
+use super::keeper::Keeper;
 use super::launcher::{Reporter, chain, launch};
 use super::machine::BackOffRule;
 use super::network_queue::NetworkQueue;
@@ -204,6 +205,7 @@ fn context(arguments: Arguments) -> io::Result<Context> {
         slots: Semaphore::new(cores),
         machine: MachineFacts::read(&layout),
         hub: Hub::default(),
+        keeper: Keeper::new(&layout, &app),
         pods: RefCell::new(HashMap::new()),
         busy: Cell::new(0),
         idle: Notify::new(),
@@ -233,6 +235,9 @@ async fn terminate(context: Rc<Context>) {
 /// Leaves nothing behind but bridges in use. The lock goes first: a new supervisor need not wait for bridges.
 async fn end(context: &Rc<Context>, lock: FileLock) {
     reach("supervisor.end");
+    if let Err(error) = context.keeper.end() {
+        tracing::error!(%error, "cannot end the process that keeps pipes open");
+    }
     let run = context.layout.app_run(&context.app);
     // What cannot be removed is empty or in use by a successor that is just starting.
     let _ = std::fs::remove_file(context.layout.supervisor_log(&context.app));

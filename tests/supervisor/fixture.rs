@@ -127,7 +127,8 @@ impl App {
         pids.find(|pid| {
             let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let arguments = String::from_utf8_lossy(&arguments).into_owned();
-            arguments.contains("\0supervisor\0") && arguments.contains(&self.id)
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.trim() != "podkin-keeper" && arguments.contains("\0supervisor\0") && arguments.contains(&self.id)
         })
     }
 

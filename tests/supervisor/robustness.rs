@@ -40,6 +40,36 @@ fn no_line_and_no_exit_code_is_lost_with_the_supervisor() {
     app.remove(&[&record]);
 }
 
+/// What it printed last is in its pipe, and nobody else has that open.
+#[test]
+fn no_line_is_lost_of_a_container_that_ends_without_a_supervisor() {
+    let Some(app) = App::new("last-words") else { return };
+    let script =
+        |lines: u32| format!("i=0; while [ $i -lt {lines} ]; do echo $i; i=$((i+1)); usleep 1000; done; exit 3");
+    let mut terminal = shell("terminal", &script(200));
+    terminal.tty = true;
+    let record = app.pod(pod("brief", Never, vec![shell("pipe", &script(300)), terminal]));
+    app.start(&record);
+    app.kill_supervisor(&record);
+    let pids: Vec<_> = ["pipe", "terminal"].iter().filter_map(|name| app.pid(&record, name)).collect();
+    let gone = |pid: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    eventually("both have ended", PATIENCE, || pids.iter().all(gone));
+    assert_eq!(app.call(Operation::Ping), []);
+    app.wait_phase(&record, PodPhase::Failed);
+    for (name, lines) in [("pipe", 300), ("terminal", 200)] {
+        let expected: Vec<String> = (0..lines).map(|n| n.to_string()).collect();
+        let found: Vec<String> =
+            app.log(&record, name).iter().map(|line| line.trim_end_matches('\r').to_owned()).collect();
+        assert_eq!(found.len(), expected.len(), "{name}");
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(app.terminated(&record, name).exit_code, Some(3), "{name}: this needs Linux 6.15");
+    }
+    app.remove(&[&record]);
+}
+
 #[test]
 fn two_who_start_a_supervisor_get_one() {
     let Some(app) = App::new("race") else { return };
