@@ -20,7 +20,7 @@ pub struct Globals {
     /// Least severe messages to log on standard error [env: PODKIN_LOG]
     #[arg(long, global = true, value_enum, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
-    /// Who makes cgroups
+    /// Who makes cgroups: cgroupfs; systemd is refused
     #[arg(long, global = true, value_enum, value_name = "MANAGER", default_value_t = CgroupManager::Cgroupfs)]
     pub cgroup_manager: CgroupManager,
 }
@@ -64,6 +64,11 @@ struct PathError {
     source: std::io::Error,
 }
 
+/// `--cgroup-manager systemd`.
+#[derive(Debug, thiserror::Error)]
+#[error("cgroups cannot be made by systemd")]
+struct SystemdError;
+
 /// The path of this program is unknown, and supervisors cannot be started without.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot find the path of this program")]
@@ -84,12 +89,17 @@ impl Globals {
             layout: self.layout()?,
             cgroup_manager: match self.cgroup_manager {
                 CgroupManager::Cgroupfs => engine::CgroupManager::Cgroupfs,
-                CgroupManager::Systemd => engine::CgroupManager::Systemd,
+                CgroupManager::Systemd => {
+                    let hint = "leave the option out: cgroups are made directly, which works beside systemd too";
+                    return Err(CommandError::invalid(SystemdError).maybe_hint(Some(hint.to_owned())));
+                }
             },
             binary,
             log_level: self.level().map(|level| level.as_str().to_owned()),
         };
-        Engine::open(config).map_err(|error| EngineError::from(error).into())
+        let mut engine = Engine::open(config).map_err(|error| CommandError::from(EngineError::from(error)))?;
+        engine.when_waiting(|what| super::output::notice(what));
+        Ok(engine)
     }
 
     /// The level asked for by the option or the environment.

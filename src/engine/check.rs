@@ -36,6 +36,7 @@ impl Engine {
         self.check_volumes(repair, &mut problems)?;
         let found = self.entries();
         self.check_pods(repair, &mut problems)?;
+        self.check_network(repair, &mut problems)?;
         let known = self.known_ids()?;
         for (what, path) in found {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -45,6 +46,18 @@ impl Engine {
             }
         }
         Ok(problems)
+    }
+
+    /// With `repair`: the name server runs if it is needed, and the rules of all pods are there.
+    fn check_network(&self, repair: bool, problems: &mut Vec<Problem>) -> Result<(), EngineError> {
+        if !repair {
+            return Ok(());
+        }
+        if self.revive_names()? {
+            let subject = self.layout().network_run().display().to_string();
+            problems.push(Problem { what: "name server that had ended", subject, repaired: true });
+        }
+        self.reload_rules()
     }
 
     fn check_database(&self, problems: &mut Vec<Problem>) -> Result<(), EngineError> {

@@ -15,9 +15,22 @@ pub(super) struct AppLock {
 impl Engine {
     /// Waits for other commands on the application, then puts right what a dead one left of it.
     pub(super) fn lock_app(&mut self, app: &str) -> Result<AppLock, EngineError> {
-        let lock = AppLock { _lock: FileLock::acquire(&self.app_lock(app))?.removing() };
+        let lock = AppLock { _lock: self.take_lock(&self.app_lock(app))?.removing() };
         self.recover_app(app)?;
         Ok(lock)
+    }
+
+    /// Waits for a lock; says so when it takes longer than a command usually does.
+    fn take_lock(&self, path: &std::path::Path) -> Result<FileLock, EngineError> {
+        // There is no other way to be told of a lock and of the time.
+        for _ in 0..25 {
+            if let Some(lock) = FileLock::try_acquire(path)? {
+                return Ok(lock);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        self.waits.tell("waiting for another podkin command to finish with this application");
+        Ok(FileLock::acquire(path)?)
     }
 
     /// Puts right what dead commands left. Nothing to do costs three look-ups in small indices.

@@ -15,24 +15,24 @@ impl Engine {
     pub fn generate(&mut self, names: &[String]) -> Result<String, EngineError> {
         self.recover()?;
         let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in names {
-            let (app, objects) = self.objects_of(name)?;
-            wanted.entry(app).or_default().extend(objects);
-        }
         let mut text = String::new();
+        for name in names {
+            match self.objects_of(name)? {
+                (Some(app), objects) => wanted.entry(app).or_default().extend(objects),
+                (None, _) => generate::append(&mut text, &self.claim_text(name)?),
+            }
+        }
         for (app, names) in wanted {
             let Some(app) = apps::get(self.database.connection(), &app)? else { continue };
             let part = generate::from_sources(&app.sources, &recorded(&app, names))?;
-            if !text.is_empty() && !part.starts_with("---") {
-                text.push_str("---\n");
-            }
-            text.push_str(&part);
+            generate::append(&mut text, &part);
         }
         Ok(text)
     }
 
-    /// Application of a pod, container or volume, and the objects it consists of, as `kind/name`.
-    fn objects_of(&self, name: &str) -> Result<(String, Vec<String>), EngineError> {
+    /// Application of a pod, container or volume, and the objects it consists of, as `kind/name`; no application for a volume that
+    /// none describes.
+    fn objects_of(&self, name: &str) -> Result<(Option<String>, Vec<String>), EngineError> {
         let row = match self.pod_row(name) {
             Err(EngineError::NotFound { .. }) => match self.container_row(name) {
                 Err(EngineError::NotFound { .. }) => return self.claim_of(name),
@@ -49,13 +49,28 @@ impl Engine {
         let object = |(kind, name): (ObjectKind, String)| format!("{}/{name}", objects::kind_name(kind));
         found.extend(uses::objects(pod).into_iter().map(object));
         found.extend(uses::claims(pod).into_iter().map(|name| format!("persistentvolumeclaim/{name}")));
-        Ok((record.app, found))
+        Ok((Some(record.app), found))
     }
 
-    fn claim_of(&self, name: &str) -> Result<(String, Vec<String>), EngineError> {
-        let missing = || EngineError::NotFound { what: "pod, container or volume", name: name.to_owned() };
-        let app = volumes::app(self.database.connection(), name)?.ok_or_else(missing)?;
-        Ok((app, vec![format!("persistentvolumeclaim/{name}")]))
+    fn claim_of(&self, name: &str) -> Result<(Option<String>, Vec<String>), EngineError> {
+        let connection = self.database.connection();
+        if volumes::existing(connection, [name])?.is_empty() {
+            return Err(EngineError::NotFound { what: "pod, container or volume", name: name.to_owned() });
+        }
+        let claim = format!("persistentvolumeclaim/{name}");
+        let app = match volumes::app(connection, name)? {
+            Some(app) => apps::get(connection, &app)?,
+            None => None,
+        };
+        let app = app.filter(|app| !recorded(app, vec![claim.clone()]).is_empty());
+        Ok((app.map(|app| app.id), vec![claim]))
+    }
+
+    /// A claim that would make the volume, as podman writes it.
+    fn claim_text(&mut self, name: &str) -> Result<String, EngineError> {
+        let volumes = self.volumes()?;
+        let labels = volumes.into_iter().find(|volume| volume.name == name).map(|volume| volume.labels);
+        Ok(generate::claim(name, &labels.unwrap_or_default()))
     }
 }
 

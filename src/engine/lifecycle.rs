@@ -7,7 +7,7 @@ use super::{ContainerView, Engine, EngineError, Outcome};
 use crate::store::pods::{self, PodRow};
 use crate::supervisor::protocol::{Failure, Operation};
 use crate::sys::watch::Watch;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -227,18 +227,49 @@ impl Engine {
     }
 
     /// Asks supervisors that live or can be started; their pods' files are written anew first.
+    ///
+    /// Each application is held until its supervisor has the request: a pod that another command removes meanwhile would be started
+    /// behind that command's back. It is not held until everything has started, which may take long.
     fn start_each(
         &mut self,
         attempt: &'static str,
-        targets: Vec<Target>,
+        mut targets: Vec<Target>,
         ask: Ask<'_>,
     ) -> Result<Vec<Outcome>, EngineError> {
         let found = targets.iter().filter_map(|target| target.found.as_ref().ok());
-        let rows: Vec<PodRow> = found.map(|found| found.row.clone()).collect();
-        for row in rows {
-            self.write_pod(&row.record)?;
+        let apps: BTreeSet<String> = found.map(|found| found.row.record.app.clone()).collect();
+        let mut failures = Vec::new();
+        for app in apps {
+            let lock = self.lock_app(&app)?;
+            let mut ids = Vec::new();
+            for target in &mut targets {
+                let Ok(found) = &target.found else { continue };
+                let record = &found.row.record;
+                if record.app != app {
+                    continue;
+                }
+                if pods::get(self.database.connection(), &record.id)?.is_some_and(|row| !row.removing) {
+                    self.write_pod(record)?;
+                    ids.push(found.id.clone());
+                } else {
+                    let name = found.name.clone();
+                    target.found = Err(EngineError::NotFound { what: "pod", name });
+                }
+            }
+            if ids.is_empty() {
+                continue;
+            }
+            let mut connection = self.supervisor(&app)?;
+            let wanted = connection.send(ask(ids))?;
+            failures.extend(match connection.settle(wanted)? {
+                Some(failures) => failures,
+                None => {
+                    drop(lock);
+                    self.until_done(&mut connection, wanted, |_| {})?
+                }
+            });
         }
-        self.ask_each(attempt, targets, ask, true)
+        Ok(targets.into_iter().map(|target| outcome(attempt, target, &failures)).collect())
     }
 
     /// Asks supervisors; without one nothing runs, and what was to end has ended.
@@ -252,7 +283,7 @@ impl Engine {
         let rows: Vec<_> =
             targets.iter().filter_map(|t| t.found.as_ref().ok()).map(|found| found.row.clone()).collect();
         self.views(rows)?;
-        self.ask_each(attempt, targets, ask, false)
+        self.ask_each(attempt, targets, ask)
     }
 
     fn ask_each(
@@ -260,7 +291,6 @@ impl Engine {
         attempt: &'static str,
         targets: Vec<Target>,
         ask: Ask<'_>,
-        start_supervisor: bool,
     ) -> Result<Vec<Outcome>, EngineError> {
         let mut by_app: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for found in targets.iter().filter_map(|target| target.found.as_ref().ok()) {
@@ -268,7 +298,7 @@ impl Engine {
         }
         let mut failures: Vec<Failure> = Vec::new();
         for (app, ids) in by_app {
-            if start_supervisor || self.is_supervised(&app) {
+            if self.is_supervised(&app) {
                 let mut connection = self.supervisor(&app)?;
                 failures.extend(self.ask(&mut connection, ask(ids), |_| {})?);
             }

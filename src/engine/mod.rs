@@ -95,6 +95,27 @@ pub struct Engine {
     config: EngineConfig,
     database: Database,
     interrupt: Interrupt,
+    waits: Waits,
+}
+
+/// Whom the engine tells that it has to wait.
+#[derive(Default)]
+struct Waits(Option<Tell>);
+
+type Tell = Box<dyn Fn(&str)>;
+
+impl Waits {
+    fn tell(&self, what: &str) {
+        if let Some(tell) = &self.0 {
+            tell(what);
+        }
+    }
+}
+
+impl fmt::Debug for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Waits(told)" } else { "Waits(untold)" })
+    }
 }
 
 /// How the engine learns that the user has had enough.
@@ -111,12 +132,17 @@ impl Engine {
     /// Opens the state, making it when there is none.
     pub fn open(config: EngineConfig) -> Result<Self, StoreError> {
         let database = Database::open(&config.layout)?;
-        Ok(Self { config, database, interrupt: Interrupt::default() })
+        Ok(Self { config, database, interrupt: Interrupt::default(), waits: Waits::default() })
     }
 
     /// Sets what is asked between steps, and after each signal while waiting: true ends a play, which then undoes itself, and waits.
     pub fn interrupt_when(&mut self, check: impl Fn() -> bool + 'static) {
         self.interrupt = Interrupt(Some(Box::new(check)));
+    }
+
+    /// Sets what is told, in words for a user, when an operation has to wait for another command.
+    pub fn when_waiting(&mut self, tell: impl Fn(&str) + 'static) {
+        self.waits = Waits(Some(Box::new(tell)));
     }
 
     pub fn config(&self) -> &EngineConfig {

@@ -13,6 +13,21 @@ impl Engine {
         Networks::new(self.layout().networks(), self.layout().network_run())
     }
 
+    /// Starts the name server again when somebody killed it; whether it had to. Its pods would resolve nothing until another one
+    /// is set up.
+    pub(super) fn revive_names(&self) -> Result<bool, EngineError> {
+        // Only a process with one thread may start it; a command that has more leaves it to the next one.
+        if crate::sys::process::thread_count() != 1 {
+            return Ok(false);
+        }
+        Ok(self.networks().revive_names()?)
+    }
+
+    /// Puts the rules of all pods back, as when somebody has flushed the machine's.
+    pub(super) fn reload_rules(&self) -> Result<(), EngineError> {
+        Ok(self.networks().reload()?)
+    }
+
     /// Whether the network exists; an unknown one that is not made on demand is an error.
     pub(super) fn has_network(&self, name: &str) -> Result<bool, EngineError> {
         match self.networks().get(name) {

@@ -32,6 +32,9 @@ impl Engine {
         fault("engine.play.planned")?;
         if prepared.plan.is_empty() {
             self.keep_sources(request, &claimed, &prepared)?;
+            if self.revive_names()? {
+                report(Progress::Notice("the name server had ended and was started again".to_owned()));
+            }
             return self.played(request, &claimed, prepared.plan, Removed::default(), Vec::new());
         }
         let run = Run {

@@ -3,7 +3,7 @@
 use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
-use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan};
+use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan, StepKind};
 use crate::model::container::Port;
 use crate::model::{Application, ObjectKind, Pod, PullPolicy, RestartPolicy};
 use crate::network::NetworkJoin;
@@ -102,9 +102,9 @@ impl Engine {
             whole: self.is_whole(request, app)?,
             start: request.start,
         };
-        self.check_ports(application)?;
         let plan =
             graph::build(&desired, &observed).map_err(|refusal| EngineError::PodsDiffer { pods: refusal.pods })?;
+        self.check_ports(application, &plan)?;
         let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
         Ok(Prepared { plan, images, rows, pods, names })
     }
@@ -128,20 +128,21 @@ impl Engine {
         if missing.is_empty() { Ok(found) } else { Err(EngineError::MissingImages { images: missing }) }
     }
 
-    /// Refuses ports that pods outside the input hold.
-    fn check_ports(&self, application: &Application) -> Result<(), EngineError> {
-        let wanted: Vec<_> = application.pods.iter().flat_map(published).collect();
+    /// Refuses ports that pods hold which stay, for pods that are to be started.
+    fn check_ports(&self, application: &Application, plan: &Plan) -> Result<(), EngineError> {
+        let starts = |pod: &&Pod| plan.find(&StepKind::Sandbox { pod: pod.name.clone() }).is_some();
+        let wanted: Vec<_> = application.pods.iter().filter(starts).flat_map(published).collect();
         if wanted.is_empty() {
             return Ok(());
         }
-        let mut statuses = Statuses::new(self)?;
-        for PodRow { record, .. } in pods::all(self.database.connection())? {
-            let other = &record.pod;
-            if application.pods.iter().any(|pod| pod.name == other.name) || published(other).next().is_none() {
+        for row in pods::all(self.database.connection())? {
+            let other = &row.record.pod;
+            let goes = plan.find(&StepKind::RemovePod { pod: other.name.clone() }).is_some();
+            let is_own = application.pods.iter().any(|pod| pod.name == other.name);
+            if goes || is_own || published(other).next().is_none() || !self.seems_alive(&row) {
                 continue;
             }
-            let holds = state(other, &statuses.of(&record)?).is_alive();
-            for (pod, port) in wanted.iter().filter(|_| holds) {
+            for (pod, port) in &wanted {
                 if published(other).any(|(_, held)| clash(port, held)) {
                     return Err(EngineError::PortTaken {
                         pod: (*pod).to_owned(),

@@ -55,7 +55,11 @@ impl Engine {
             for ((kind, name), id) in actions.store.iter().zip(object_ids) {
                 made.push(store_object(t, request, app, *kind, name, id)?);
             }
-            actions.drop.iter().try_for_each(|(kind, name)| objects::delete(t, app, *kind, name))?;
+            for (kind, name) in &actions.drop {
+                let before = objects::snapshot(t, app, *kind, name)?;
+                made.push(Made { before, ..Made::new(made_kind(*kind), name) });
+                objects::delete(t, app, *kind, name)?;
+            }
             for name in &actions.volumes {
                 if volumes::insert(t, &volume_row(request, app, name))? {
                     made.push(Made::new(MadeKind::Volume, name));
@@ -162,19 +166,26 @@ fn store_object(
 ) -> Result<Made, EngineError> {
     let before = objects::snapshot(connection, app, kind, name)?;
     let application = &request.application;
-    let (object, made) = match kind {
+    let object = match kind {
         ObjectKind::ConfigMap => {
             let found: Option<&ConfigMap> = application.config_maps.iter().find(|o| o.name == name);
-            (found.cloned().map(Object::ConfigMap), MadeKind::ConfigMap)
+            found.cloned().map(Object::ConfigMap)
         }
         ObjectKind::Secret => {
             let found: Option<&Secret> = application.secrets.iter().find(|o| o.name == name);
-            (found.cloned().map(Object::Secret), MadeKind::Secret)
+            found.cloned().map(Object::Secret)
         }
     };
     let object = object.expect("the plan stores objects of the application only");
     objects::put(connection, &ObjectRow { app: app.to_owned(), id, object })?;
-    Ok(Made { before, ..Made::new(made, name) })
+    Ok(Made { before, ..Made::new(made_kind(kind), name) })
+}
+
+fn made_kind(kind: ObjectKind) -> MadeKind {
+    match kind {
+        ObjectKind::ConfigMap => MadeKind::ConfigMap,
+        ObjectKind::Secret => MadeKind::Secret,
+    }
 }
 
 /// A volume as its claim describes it; without a claim, by its name alone.

@@ -45,7 +45,8 @@ impl Engine {
     }
 
     pub(super) fn launch(&self) -> Launch {
-        Launch { binary: self.config.binary.clone(), ..Launch::default() }
+        let level = self.config.log_level.iter().flat_map(|level| ["--log-level".into(), level.into()]);
+        Launch { binary: self.config.binary.clone(), arguments: level.collect(), ..Launch::default() }
     }
 
     /// Asks, and waits for the end while passing on events; gives up when the user interrupts.

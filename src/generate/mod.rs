@@ -5,6 +5,7 @@
 
 use crate::model::Source;
 use crate::model::application::DocumentRange;
+use std::collections::BTreeMap;
 
 /// Why nothing can be given back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,28 @@ pub fn from_sources(sources: &[Source], names: &[String]) -> Result<String, Gene
         |at: usize, d: &DocumentRange| !all().skip(at + 1).any(|(_, o)| (&o.kind, &o.name) == (&d.kind, &d.name));
     let wanted = all().enumerate().filter(|(at, (_, d))| names.iter().any(|n| is_named(d, n)) && is_last(*at, d));
     Ok(join(wanted.map(|(_, (source, document))| cut(&source.text, document))))
+}
+
+/// A PersistentVolumeClaim for a volume that no file describes; the size is a formality, as nothing limits it here.
+pub fn claim(name: &str, labels: &BTreeMap<String, String>) -> String {
+    let mut metadata = serde_json::json!({ "name": name });
+    if !labels.is_empty() {
+        metadata["labels"] = serde_json::json!(labels);
+    }
+    crate::model::yaml::write(&serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata,
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } },
+    }))
+}
+
+/// Adds documents to a stream.
+pub fn append(stream: &mut String, documents: &str) {
+    if !stream.is_empty() && !documents.starts_with("---") {
+        stream.push_str("---\n");
+    }
+    stream.push_str(documents);
 }
 
 fn is_named(document: &DocumentRange, name: &str) -> bool {

@@ -38,6 +38,8 @@ pub enum NetworkError {
         /// Name of the pod that publishes it; `None` when it is another program's.
         by: Option<String>,
     },
+    #[error("port {port} cannot be published on {address}: the pod has no address of that family")]
+    PortUnreachable { port: u16, address: IpAddr },
     #[error("cannot bind port {port}/{}", .protocol.as_str())]
     PortRefused { port: u16, protocol: Protocol, source: Cause },
     #[error("cannot {action}")]

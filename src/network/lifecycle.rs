@@ -23,6 +23,7 @@ impl Networks {
             return Ok(NetworkStatus::default());
         }
         let definitions = self.definitions_of(request)?;
+        check_families(request)?;
         let lock = self.lock()?;
         self.clear(&lock, &request.pod_id)?;
         self.register(&lock, request)?;
@@ -210,4 +211,14 @@ fn rules_of<'a>(request: &'a SetupRequest, definitions: &'a [Definition]) -> Res
 fn point(name: &str) -> Result<(), NetworkError> {
     failpoint::reach(name)
         .map_err(|text| NetworkError::System { action: format!("pass {name}"), source: super::Cause::text(text) })
+}
+
+/// A port on an address of a family that the pod has no address of would be published to nobody.
+fn check_families(request: &SetupRequest) -> Result<(), NetworkError> {
+    let has = |v4: bool| request.attachments.iter().flat_map(|a| &a.ips).any(|ip| ip.is_ipv4() == v4);
+    let lost = request.ports.iter().find(|port| port.host_ip.is_some_and(|ip| !has(ip.is_ipv4())));
+    match lost.and_then(|port| Some((port, port.host_ip?))) {
+        None => Ok(()),
+        Some((port, address)) => Err(NetworkError::PortUnreachable { port: port.host_port, address }),
+    }
 }

@@ -120,6 +120,8 @@ impl Entry {
             terminal::take_controlling().map_err(|e| ("take the terminal", e))?;
         }
         check_directory().map_err(|e| ("use the working directory", e))?;
+        // Programs that use select(2), or close every descriptor there may be, do not expect more.
+        rlimit::lower_descriptors().map_err(|e| ("set resource limits", e))?;
         for (resource, soft, hard) in &self.limits {
             rlimit::set(*resource, *soft, *hard).map_err(|e| ("set resource limits", e))?;
         }

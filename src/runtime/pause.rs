@@ -10,19 +10,22 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Forks a process that is pid 1 of a new pid namespace, and pins that at `pin`.
+/// Forks a process that is pid 1 of a new pid namespace, and pins that at `pin`, and the process itself where `pin_process` does.
+///
+/// It ends by itself when this process dies before that: nobody would find it again.
 ///
 /// It reaps what the namespace orphans, ends on SIGTERM or SIGINT (and with it everything in the namespace), has no
 /// capabilities and no descriptors. It is a fork of the caller, so it costs the few pages that it writes to.
 ///
 /// # Panics
 /// When the calling process has more than one thread.
-pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
+pub fn spawn(pin: &Path, pin_process: impl FnOnce(&OwnedFd) -> io::Result<()>) -> Result<Child, RuntimeError> {
     let fail = |action| move |source| RuntimeError::System { action, source };
     let own = File::open("/proc/self/ns/pid").map_err(fail("open own pid namespace"))?;
     let (ready, held) = process::pipe().map_err(fail("make a pipe"))?;
+    let (waits, found) = process::pipe().map_err(fail("make a pipe"))?;
     namespace::unshare(Kinds::PID).map_err(fail("make a pid namespace"))?;
-    let child = process::fork_child(move || match hold(held) {
+    let child = process::fork_child(|| match hold(held, waits) {
         Ok(()) => 0,
         Err(_) => 1,
     });
@@ -31,7 +34,9 @@ pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
     // Ends when the holder lets go of its end, the last thing it does before it waits.
     let _ = rustix::io::read(&ready, &mut [0_u8; 1]);
     let source = PathBuf::from(format!("/proc/{}/ns/pid", child.pid));
-    if let Err(source) = namespace::pin(&source, pin) {
+    let pinned = namespace::pin(&source, pin).and_then(|()| pin_process(&child.pidfd));
+    let pinned = pinned.and_then(|()| Ok(rustix::io::write(&found, b"f").map(drop)?));
+    if let Err(source) = pinned {
         let _ = process::pidfd_kill(&child.pidfd);
         let _ = process::wait(&child.pidfd);
         return Err(RuntimeError::Path { action: "pin the pid namespace at", path: pin.to_owned(), source });
@@ -39,7 +44,7 @@ pub fn spawn(pin: &Path) -> Result<Child, RuntimeError> {
     Ok(child)
 }
 
-fn hold(held: OwnedFd) -> io::Result<()> {
+fn hold(held: OwnedFd, waits: OwnedFd) -> io::Result<()> {
     process::set_not_dumpable()?;
     rustix::process::setsid()?;
     rustix::process::chdir("/")?;
@@ -49,8 +54,13 @@ fn hold(held: OwnedFd) -> io::Result<()> {
     capability::limit_bounding(Capabilities::NONE)?;
     capability::set(Capabilities::NONE)?;
     let open = process::open_descriptors()?;
-    process::close_inherited(&open.into_iter().filter(|number| *number != held.as_raw_fd()).collect::<Vec<_>>());
+    let own = [held.as_raw_fd(), waits.as_raw_fd()];
+    process::close_inherited(&open.into_iter().filter(|number| !own.contains(number)).collect::<Vec<_>>());
     drop(held);
+    if rustix::io::read(&waits, &mut [0_u8; 1])? == 0 {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    drop(waits);
     signal::wait_for(&[libc::SIGTERM, libc::SIGINT])?;
     Ok(())
 }

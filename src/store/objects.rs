@@ -100,26 +100,27 @@ pub fn owners(connection: &Connection, kind: ObjectKind, name: &str) -> Result<V
     Ok(statement.query_map([kind_name(kind), name], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
-/// The row's data as text, for [`restore`].
+/// The row as text, for [`restore`]: its id, a line break, its data.
 pub fn snapshot(
     connection: &Connection,
     app: &str,
     kind: ObjectKind,
     name: &str,
 ) -> Result<Option<String>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT data FROM objects WHERE app = ?1 AND kind = ?2 AND name = ?3")?;
+    let mut statement = connection
+        .prepare_cached("SELECT id || char(10) || data FROM objects WHERE app = ?1 AND kind = ?2 AND name = ?3")?;
     Ok(statement.query_row([app, kind_name(kind), name], |row| row.get(0)).optional()?)
 }
 
-/// Puts data back that [`snapshot`] gave.
-pub fn restore(connection: &Connection, app: &str, kind: ObjectKind, name: &str, data: &str) -> Result<(), StoreError> {
-    connection.prepare_cached("UPDATE objects SET data = ?4 WHERE app = ?1 AND kind = ?2 AND name = ?3")?.execute([
-        app,
-        kind_name(kind),
-        name,
-        data,
-    ])?;
+/// Puts back what [`snapshot`] gave, whether there is a row now or not.
+pub fn restore(connection: &Connection, app: &str, kind: ObjectKind, name: &str, row: &str) -> Result<(), StoreError> {
+    let (id, data) = row.split_once('\n').unwrap_or(("", row));
+    connection
+        .prepare_cached(
+            "INSERT INTO objects(app, kind, name, id, data) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT(kind, name, app) DO UPDATE SET id = excluded.id, data = excluded.data",
+        )?
+        .execute([app, kind_name(kind), name, id, data])?;
     Ok(())
 }
 

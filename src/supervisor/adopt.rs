@@ -26,6 +26,8 @@ pub(super) async fn take_over(context: &Rc<Context>) -> std::io::Result<()> {
     for id in records::saved_pods(&context.layout, &context.app)? {
         let record = match records::pod(&context.layout, &id) {
             Ok(record) => Rc::new(record),
+            // It may be readable for the next supervisor: what runs must not be forgotten for want of a descriptor.
+            Err(error) if !error.is_lost() => return Err(std::io::Error::other(error)),
             Err(error) => {
                 // Without its record nothing can be done for it; `system check` finds what is left.
                 tracing::error!(pod = %id, "{}", super::launcher::chain(&error));
@@ -37,8 +39,9 @@ pub(super) async fn take_over(context: &Rc<Context>) -> std::io::Result<()> {
             Ok(saved) if saved.boot_id == context.boot_id && saved.state.cells.len() == record.containers.len() => {
                 adopted.push(pod::spawn(context, record, Some(saved)));
             }
+            Err(error) if !error.is_lost() => return Err(std::io::Error::other(error)),
             _ => {
-                // Of another boot, or unreadable: nothing of it is to go on.
+                // Of another boot, or damaged: nothing of it is to go on.
                 for failure in requests::sweep(context, &record).await {
                     tracing::error!(pod = %id, "{}", failure.message);
                 }

@@ -132,12 +132,26 @@ impl Connection {
         }
     }
 
+    /// Waits until the supervisor has begun with a request that was sent: it takes them up in order, so it has when it answers a
+    /// later one. What failed, if it is through with it already; events are passed over.
+    pub fn settle(&mut self, wanted: u64) -> Result<Option<Vec<Failure>>, ClientError> {
+        let ping = self.send(Operation::Ping)?;
+        let mut done = None;
+        loop {
+            match self.receive(None)? {
+                Message::Done { id, failures } if id == wanted => done = Some(failures),
+                Message::Done { id, .. } if id == ping => return Ok(done),
+                Message::Done { .. } | Message::Event(_) => {}
+            }
+        }
+    }
+
     /// Another handle of the same socket: closing it wakes a thread that waits in [`Connection::receive`].
     pub fn closer(&self) -> io::Result<UnixStream> {
         self.stream.try_clone()
     }
 
-    /// The supervisor's process, whoever started it.
+    /// The supervisor's process, of a connection that [`connect`] made.
     pub fn process(&self) -> io::Result<OwnedFd> {
         let peer = rustix::net::sockopt::socket_peercred(&self.stream)?;
         process::pidfd_open(peer.pid.as_raw_nonzero().get())

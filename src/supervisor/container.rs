@@ -340,9 +340,15 @@ impl Subject {
     /// Takes away what is left of an ended process: output still in pipes, cgroups, the runtime's files.
     pub async fn delete(&self, live: Live, exit: Option<Exit>) -> Deleted {
         let mut problems = Vec::new();
+        let pod = &self.record.pod;
+        if pod.host_pid || pod.share_process_namespace {
+            // What it leaves behind in its cgroup would go on writing.
+            problems.extend(self.kill_rest().await);
+        }
         for pump in live.pumps {
             if let Err(error) = pump.drain().await {
-                problems.push(format!("cannot keep the output of `{}`: {error}", self.container().name));
+                // The container is as gone as it would be without.
+                tracing::error!(container = %self.container().name, %error, "cannot keep the last of its output");
             }
         }
         if let Err(error) = self.context.keeper.forget(&self.container().id) {
@@ -398,6 +404,19 @@ impl Subject {
         match launch(&self.context.reaper, &[], body) {
             Ok(mut launched) => launched.report().await.unwrap_or_else(|error| vec![chain(&error)]),
             Err(error) => vec![chain(&error)],
+        }
+    }
+
+    /// Kills all that is in the container's cgroup, and waits until it is gone.
+    async fn kill_rest(&self) -> Option<String> {
+        let cgroup = self.cgroup();
+        let body = |reporter: &mut Reporter| {
+            reporter.send(&crate::runtime::cgroup::kill_cgroup(&cgroup).err().map(|e| e.to_string()));
+            0
+        };
+        match launch(&self.context.reaper, &[], body) {
+            Ok(mut launched) => launched.report().await.unwrap_or_else(|error| Some(chain(&error))),
+            Err(error) => Some(chain(&error)),
         }
     }
 

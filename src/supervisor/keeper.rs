@@ -114,6 +114,9 @@ impl Keeper {
         process::fork_child(|| {
             let _ = rustix::process::setsid();
             let _ = rustix::thread::set_name(c"podkin-keeper");
+            // Shorter than what stands there; the directory tells whose it is.
+            let run = self.path.ancestors().nth(3).unwrap_or(&self.path);
+            let _ = process::set_title(&format!("podkin-keeper --runroot {}", run.display()));
             if process::close_all_but(&[socket.as_fd()]).is_err() {
                 return 1;
             }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
@@ -55,6 +56,7 @@ pub(super) fn launch(
 ) -> Result<Launched, LaunchError> {
     let (reader, writer) = process::pipe().map_err(LaunchError::Fork)?;
     let supervisor = rustix::process::getpid();
+    let begin = Instant::now();
     let child = process::fork_child(|| {
         let _ = rustix::thread::set_name(c"podkin-launcher");
         let die = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
@@ -70,7 +72,7 @@ pub(super) fn launch(
         body(&mut Reporter { pipe: File::from(writer) })
     })
     .map_err(LaunchError::Fork)?;
-    let exit = reaper.watch(child.pid);
+    let exit = reaper.watch(child.pid, begin);
     let reports = pipe::Receiver::from_owned_fd(reader).map_err(LaunchError::Read)?;
     Ok(Launched { reports: BufReader::new(reports), exit })
 }

@@ -19,7 +19,7 @@ use crate::sys::{self, failpoint};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 pub(super) type Answer = oneshot::Sender<Vec<Failure>>;
@@ -182,10 +182,11 @@ impl Driver {
             Ok(bytes) => bytes,
             Err(error) => return tracing::error!(%error, "cannot put the pod's state into words"),
         };
-        if let Err(error) = records::save(&self.context.layout, &self.context.app, &self.record.id, &bytes) {
-            tracing::error!(pod = %self.record.id, "{}", chain(&error));
+        match records::save(&self.context.layout, &self.context.app, &self.record.id, &bytes) {
+            Ok(()) => self.saved = bytes,
+            // The next change tries again.
+            Err(error) => tracing::error!(pod = %self.record.id, "{}", chain(&error)),
         }
-        self.saved = bytes;
         reach("supervisor.state.saved");
     }
 
@@ -261,11 +262,12 @@ impl Driver {
     fn create(&self, index: Index, attempt: u32, fresh: bool) {
         let (subject, live, sender) = (self.subject(index), self.live.clone(), self.sender.clone());
         tokio::task::spawn_local(async move {
+            let begin = Instant::now();
             let result = subject.create(fresh).await;
             let (result, exit) = match result {
                 Ok((process, made)) => {
                     *live[index].borrow_mut() = made;
-                    (Ok(process), Some(subject.context.reaper.watch(process.pid)))
+                    (Ok(process), Some(subject.context.reaper.watch(process.pid, begin)))
                 }
                 Err(failure) => (Err(failure), None),
             };

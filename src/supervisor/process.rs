@@ -29,6 +29,8 @@ use tokio::sync::{Notify, Semaphore};
 /// After the last pod: whoever plays again at once finds the bridge still there and need not wait for its removal.
 const BRIDGE_LINGER: Duration = Duration::from_millis(250);
 
+const LOG_LEVEL: &str = "--log-level";
+
 #[derive(Debug, thiserror::Error)]
 enum ProcessError {
     #[error("missing argument `{0}`")]
@@ -59,10 +61,10 @@ struct Arguments {
 
 /// Runs the supervisor of one application until none of its pods is left to look after; returns the exit code.
 ///
-/// `args` are those after the sub-command: `--root R --runroot X --app ID [--fd N] [--back-off-ms BASE]`. Must be called before
+/// `args` are those after the sub-command: `--root R --runroot X --app ID [--fd N] [--back-off-ms BASE] [--log-level LEVEL]`. Must be called before
 /// any thread was started.
 pub fn run(args: &[OsString]) -> i32 {
-    start_logging();
+    start_logging(args);
     match try_run(args) {
         Ok(()) => 0,
         Err(ProcessError::Busy) => EXIT_BUSY,
@@ -74,16 +76,18 @@ pub fn run(args: &[OsString]) -> i32 {
     }
 }
 
-/// Warnings and errors go to standard error, which is the supervisor's log. Forked children stay silent: what is their standard
+/// Warnings and errors, or what `--log-level` asks for, go to standard error, which is the supervisor's log. Forked children stay silent: what is their standard
 /// error may be a container's already, and they report in other ways.
-fn start_logging() {
+fn start_logging(args: &[OsString]) {
+    let level = args.iter().skip_while(|arg| *arg != LOG_LEVEL).nth(1);
+    let level = level.and_then(|level| level.to_str()?.parse().ok()).unwrap_or(tracing::Level::WARN);
     let supervisor = std::process::id();
     let writer = move || -> Box<dyn io::Write> {
         if std::process::id() == supervisor { Box::new(io::stderr()) } else { Box::new(io::sink()) }
     };
     let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false);
     // A subscriber that is there already serves as well.
-    let _ = subscriber.with_max_level(tracing::Level::WARN).try_init();
+    let _ = subscriber.with_max_level(level).try_init();
 }
 
 fn try_run(args: &[OsString]) -> Result<(), ProcessError> {
@@ -102,7 +106,7 @@ fn try_run(args: &[OsString]) -> Result<(), ProcessError> {
 
 fn parse(args: &[OsString]) -> Result<Arguments, ProcessError> {
     let mut values: HashMap<&str, &OsStr> = HashMap::new();
-    let names = ["--root", "--runroot", "--app", "--fd", "--back-off-ms"];
+    let names = ["--root", "--runroot", "--app", "--fd", "--back-off-ms", LOG_LEVEL];
     let mut rest = args.iter();
     while let Some(argument) = rest.next() {
         let name = names.iter().find(|n| argument == **n).ok_or_else(|| ProcessError::Unknown(argument.clone()))?;
@@ -141,6 +145,10 @@ fn become_supervisor() -> io::Result<()> {
     rustix::thread::set_name(c"podkin-super")?;
     // Containers must not be able to reach this process through /proc (CVE-2019-5736); nor is it to be starved or moved about.
     sys::process::set_not_dumpable()?;
+    // Each container costs seven, each published port one; not having more is no reason not to begin.
+    if let Err(error) = sys::rlimit::raise_descriptors() {
+        tracing::warn!(%error, "cannot raise the limit of open descriptors");
+    }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     std::env::set_current_dir("/")
 }

@@ -22,10 +22,11 @@ pub(super) struct Reaper {
 }
 
 impl Reaper {
-    /// Waits for a child, which may have ended already. To be asked once for each pid.
-    pub fn watch(&self, pid: i32) -> oneshot::Receiver<Exit> {
+    /// Waits for a child made at `since` or later, which may have ended already. To be asked once for each child.
+    pub fn watch(&self, pid: i32, since: Instant) -> oneshot::Receiver<Exit> {
         let (sender, receiver) = oneshot::channel();
-        match self.ended.borrow_mut().remove(&pid) {
+        // An older end was that of another process of the same number.
+        match self.ended.borrow_mut().remove(&pid).filter(|(ended, _)| *ended >= since) {
             Some((_, exit)) => drop(sender.send(exit)),
             None => drop(self.waiting.borrow_mut().insert(pid, sender)),
         }

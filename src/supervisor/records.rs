@@ -24,6 +24,11 @@ pub(super) enum ReadError {
 }
 
 impl ReadError {
+    /// Whether no later try would read it.
+    pub fn is_lost(&self) -> bool {
+        self.is_absent() || matches!(self, ReadError::Format { .. })
+    }
+
     /// Whether there is simply no such file.
     pub fn is_absent(&self) -> bool {
         matches!(self, ReadError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)

@@ -208,13 +208,10 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
 
 /// A pid namespace ends with its first process, so one must be there that no container is.
 fn hold_pid_namespace(layout: &Layout, record: &PodRecord) -> Result<(), SandboxError> {
-    let child = pause::spawn(&layout.pod_namespace(&record.id, "pid")).map_err(SandboxError::Holder)?;
     let pin = layout.pod_namespace(&record.id, HOLDER);
-    let pinned = namespace::pin_pidfd(&child.pidfd, &pin);
-    pinned.map_err(at("pin the holder of the pid namespace at", &pin)).inspect_err(|_| {
-        // Nobody would find it again.
-        let _ = process::pidfd_kill(&child.pidfd);
-    })
+    pause::spawn(&layout.pod_namespace(&record.id, "pid"), |pidfd| namespace::pin_pidfd(pidfd, &pin))
+        .map(drop)
+        .map_err(SandboxError::Holder)
 }
 
 fn end_holder(layout: &Layout, record: &PodRecord) -> io::Result<()> {

@@ -78,7 +78,17 @@ pub fn fork_child(body: impl FnOnce() -> i32) -> io::Result<Child> {
         }
         pid => {
             drop(blocked);
-            Ok(Child { pid, pidfd: pidfd_open(pid)? })
+            match pidfd_open(pid) {
+                Ok(pidfd) => Ok(Child { pid, pidfd }),
+                Err(error) => {
+                    // What nobody can look after must not be there. It is not reaped yet, so the number is still its own.
+                    if let Some(pid) = Pid::from_raw(pid) {
+                        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                    }
+                    Err(error)
+                }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
+use std::sync::OnceLock;
 
 /// `u64::MAX` in a limit means none.
 pub const UNLIMITED: u64 = u64::MAX;
@@ -39,6 +40,25 @@ pub fn set(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
             Ok(setrlimit(resource, limit(soft.min(hard), hard))?)
         }
         result => Ok(result?),
+    }
+}
+
+/// What [`raise_descriptors`] found.
+static DESCRIPTORS: OnceLock<Rlimit> = OnceLock::new();
+
+/// Raises this process's soft limit of open descriptors to the hard one; programs executed get back what there was by
+/// [`lower_descriptors`].
+pub fn raise_descriptors() -> io::Result<()> {
+    let found = getrlimit(Resource::Nofile);
+    let before = DESCRIPTORS.get_or_init(|| found);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum })?)
+}
+
+/// Undoes [`raise_descriptors`], of this process or the one it was forked from.
+pub fn lower_descriptors() -> io::Result<()> {
+    match DESCRIPTORS.get() {
+        Some(before) => Ok(setrlimit(Resource::Nofile, *before)?),
+        None => Ok(()),
     }
 }
 

@@ -300,3 +300,121 @@ fn a_hundred_pods_come_and_go_without_a_trace() {
     env.assert_clean();
     assert!(env.state_files().is_empty(), "{:?}", env.state_files());
 }
+
+/// What `--replace` dropped comes back with the rest.
+#[test]
+fn a_failed_replacement_keeps_its_secrets() {
+    let env = TestEnv::new("play-dropped");
+    let file = path(&env, "web.yaml", TAKES_VALUES);
+    env.ok(["kube", "play", &file]);
+    let text = format!(
+        "{}---\n{}",
+        SLEEPER.replace("name: web", "name: other"),
+        pod("bad").replace("/podkin-demo, sleep", "/nothing, sleep")
+    );
+    path(&env, "web.yaml", &text);
+    env.fails(127, ["kube", "play", "--replace", &file]);
+    assert_eq!(pods(&env), ["web"]);
+    assert_eq!(env.ok(["exec", "web-app", "printenv", "PASSWORD"]), "hunter2\n");
+    path(&env, "web.yaml", TAKES_VALUES);
+    let again = env.run(["kube", "play", &file]);
+    assert!(again.stderr.contains("unchanged"), "{}", again.stderr);
+}
+
+#[test]
+fn a_port_moves_to_the_pod_that_replaces_its_holder() {
+    let env = TestEnv::new("play-port-moves");
+    let with_port = |name: &str| {
+        pod(name).replace("sleep, forever]", "sleep, forever], ports: [{containerPort: 80, hostPort: 18398}]")
+    };
+    let file = path(&env, "web.yaml", &with_port("before"));
+    env.ok(["kube", "play", &file]);
+    path(&env, "web.yaml", &with_port("after"));
+    env.ok(["kube", "play", "--replace", &file]);
+    assert_eq!(pods(&env), ["after"]);
+}
+
+#[test]
+fn a_port_that_nobody_could_reach_is_refused() {
+    let env = TestEnv::new("play-port-family");
+    let text = SLEEPER.replace("forever]", "forever], ports: [{containerPort: 80, hostPort: 18397, hostIP: \"::1\"}]");
+    let file = path(&env, "web.yaml", &text);
+    let said = env.fails(125, ["kube", "play", &file]);
+    assert!(said.contains("cannot be published on ::1"), "{said}");
+    env.assert_clean();
+}
+
+#[test]
+fn a_stopped_pod_restarts_and_a_removed_one_does_not_start() {
+    let env = TestEnv::new("play-restart");
+    let file = path(&env, "web.yaml", SLEEPER);
+    env.ok(["kube", "play", &file]);
+    env.ok(["pod", "stop", "web"]);
+    env.ok(["pod", "restart", "web"]);
+    assert_eq!(env.ok(["ps", "--format", "{{.Names}}"]), "web-app\n");
+    // Starting and removing at once: whoever is first, nothing runs in the end that nobody knows of.
+    for _ in 0..20 {
+        env.ok(["pod", "stop", "web"]);
+        let commands = [vec!["pod", "start", "web"], vec!["kube", "down", file.as_str()]];
+        let started = commands.map(|arguments| env.command(arguments).spawn().expect("it starts"));
+        started.into_iter().for_each(|child| drop(child.wait_with_output().expect("it ends")));
+        env.ok(["kube", "down", &file]);
+        env.assert_clean();
+        env.ok(["kube", "play", &file]);
+    }
+}
+
+#[test]
+fn volumes_are_given_back_as_claims() {
+    let env = TestEnv::new("play-claims");
+    env.ok(["volume", "create", "--label", "a=b", "own"]);
+    let own = env.ok(["kube", "generate", "own"]);
+    assert!(own.contains("kind: PersistentVolumeClaim") && own.contains("name: own") && own.contains("a: b"), "{own}");
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data} # here\nspec: {}\n";
+    let file = path(&env, "web.yaml", &format!("{SLEEPER}---\n{claim}"));
+    env.ok(["kube", "play", &file]);
+    assert_eq!(env.ok(["kube", "generate", "data"]), claim);
+    env.ok(["kube", "down", &file]);
+    assert!(env.ok(["kube", "generate", "data"]).contains("name: data"), "it is still there");
+    let both = env.base.join("both.yaml");
+    env.ok(["kube", "generate", "-f", both.to_str().expect("a path"), "own", "data"]);
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&both).expect("written").permissions().mode() & 0o777, 0o600);
+    env.ok(["kube", "play", "--dry-run", both.to_str().expect("a path")]);
+}
+
+/// The name server serves every pod of the root, and nobody else would start it.
+#[test]
+fn a_killed_name_server_comes_back() {
+    let env = TestEnv::new("play-names");
+    let file = path(&env, "web.yaml", &format!("{}---{}", pod("one"), pod("two")));
+    env.ok(["kube", "play", &file]);
+    let resolves = || env.run(["exec", "one-app", "/podkin-demo", "resolve", "two"]).code() == 0;
+    assert!(resolves());
+    // Who it is, it writes into its lock.
+    let server = || {
+        let text = std::fs::read_to_string(env.run.join("networks/names.lock")).unwrap_or_default();
+        let pid = text.split(' ').next().and_then(|pid| pid.parse::<i32>().ok())?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        (!stat.contains(") Z ")).then_some(pid)
+    };
+    let kill = || {
+        let pid = server().and_then(rustix::process::Pid::from_raw).expect("it runs");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+        crate::common::eventually("it is dead", std::time::Duration::from_secs(5), || server().is_none());
+    };
+    kill();
+    let played = env.run(["kube", "play", &file]);
+    assert!(played.stderr.contains("name server"), "{}", played.stderr);
+    assert!(resolves());
+    kill();
+    env.run(["system", "check", "--repair"]);
+    assert!(resolves());
+}
+
+#[test]
+fn systemd_is_refused_and_says_why() {
+    let env = TestEnv::new("play-systemd");
+    let said = env.fails(2, ["--cgroup-manager", "systemd", "ps"]);
+    assert!(said.contains("leave the option out"), "{said}");
+}

@@ -122,3 +122,56 @@ fn a_pod_of_another_boot_is_known_to_be_down() {
     assert_eq!(app.status(&record).phase, PodPhase::Running);
     app.remove(&[&record]);
 }
+
+/// The container waits while its log cannot be written, and goes on when there is room again.
+#[test]
+fn a_log_on_a_full_disk_goes_on_when_there_is_room() {
+    let Some(app) = App::new("full-log") else { return };
+    let script = "i=0; while [ $i -lt 4000 ]; do echo line-$i; i=$((i+1)); usleep 1000; done";
+    let record = app.pod(pod("writer", Never, vec![shell("main", script)]));
+    let disk = app.layout.root.join("containers");
+    std::fs::create_dir_all(&disk).expect("root is writable");
+    let options = c"size=1m";
+    rustix::mount::mount("tmpfs", &disk, "tmpfs", rustix::mount::MountFlags::empty(), options).expect("root mounts");
+    app.start(&record);
+    let filler = disk.join("filler");
+    let mut file = std::fs::File::create(&filler).expect("there is room");
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    drop(file);
+    let log = app.layout.container_log(&record.container("main").expect("it has one").id).join("stdout.log");
+    let size = || std::fs::metadata(&log).map_or(0, |file| file.len());
+    eventually("the log stands still", PATIENCE, || {
+        let before = size();
+        std::thread::sleep(Duration::from_millis(300));
+        size() == before
+    });
+    assert_eq!(app.status(&record).phase, PodPhase::Running);
+    assert!(app.log_of_supervisor().contains("cannot write a log"), "{}", app.log_of_supervisor());
+    std::fs::remove_file(&filler).expect("it is there");
+    app.wait_phase(&record, PodPhase::Succeeded);
+    let lines = app.log(&record, "main");
+    let expected: Vec<String> = (0..4000).map(|n| format!("line-{n}")).collect();
+    let different = lines.iter().zip(&expected).position(|(a, b)| a != b);
+    assert!(
+        lines == expected,
+        "{} lines, {} bytes, {different:?}, last {:?}\n{}",
+        lines.len(),
+        size(),
+        lines.last(),
+        app.log_of_supervisor()
+    );
+    assert_eq!(app.call(Operation::RemovePods { pods: vec![record.id.clone()], grace_seconds: Some(0) }), []);
+    rustix::mount::unmount(&disk, rustix::mount::UnmountFlags::DETACH).expect("it is mounted");
+}
+
+/// One that is left behind in a shared pid namespace and never pauses.
+#[test]
+fn a_busy_orphan_does_not_keep_its_pod_from_ending() {
+    let Some(app) = App::new("orphan") else { return };
+    let mut spec = pod("noisy", Never, vec![shell("main", "while :; do echo yes; done & sleep 1; exit 0")]);
+    spec.share_process_namespace = true;
+    let record = app.pod(spec);
+    app.start(&record);
+    app.wait_phase(&record, PodPhase::Succeeded);
+    app.remove(&[&record]);
+}

@@ -8,6 +8,7 @@ use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Print the Kubernetes YAML of pods
@@ -75,7 +76,7 @@ fn refuse(args: &GenerateArgs) -> Result<(), GenerateError> {
     }
 }
 
-/// Writes a file that must not exist.
+/// Writes a file that must not exist; for its owner alone, as Secrets may be in it.
 fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    File::create_new(path)?.write_all(text.as_bytes())
+    File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }

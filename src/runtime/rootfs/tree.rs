@@ -109,14 +109,21 @@ impl Tree {
     ///
     /// Opening never waits and has no side effect: a FIFO or device put in its place is an error.
     pub(crate) fn read(&self, path: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-        let file = match self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
-            Ok(file) => file,
+        // Looked at before it is opened: opening a device can have effects of its own.
+        let found = match self.open_at(path, OFlags::PATH) {
+            Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_not_a_directory(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let stat = rustix::fs::fstat(&file)?;
+        let not_regular = || io::Error::new(io::ErrorKind::InvalidData, "not a regular file");
+        let stat = rustix::fs::fstat(&found)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+            return Err(not_regular());
+        }
+        let file = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        let again = rustix::fs::fstat(&file)?;
+        if (again.st_dev, again.st_ino) != (stat.st_dev, stat.st_ino) {
+            return Err(not_regular());
         }
         let mut content = Vec::new();
         std::fs::File::from(file).take(limit + 1).read_to_end(&mut content)?;

@@ -14,13 +14,23 @@ use std::path::Path;
 pub(crate) struct LateMount {
     pub target: String,
     pub tree: OwnedFd,
+    is_directory: bool,
 }
 
 impl LateMount {
+    fn new(volume: &Mount, opened: Opened) -> Self {
+        let Opened { tree, is_directory } = opened;
+        Self { target: volume.target.clone(), tree, is_directory }
+    }
+
     /// Attaches the mount; the calling process has the container's root.
     pub(crate) fn attach(&self) -> io::Result<()> {
         let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Tree::of(root).attach(&self.tree, &self.target)
+        let root = Tree::of(root);
+        // It may lie in a volume that was attached just before.
+        let place =
+            if self.is_directory { root.make_directory(&self.target, 0o755) } else { root.make_file(&self.target) };
+        mount::attach_to(&self.tree, place?)
     }
 }
 
@@ -124,14 +134,14 @@ pub(super) fn attach_all(tree: &Tree, volumes: &[Mount], opened: Vec<Opened>) ->
         let must_wait =
             below_late || target == Path::new("/dev") || volume.propagation == MountPropagation::Bidirectional;
         if below_late {
-            // Its target is part of the volume it lies in, which is where it would have to be made.
-            late.push(LateMount { target: volume.target.clone(), tree: opened.tree });
+            // Its target is part of the volume it lies in, which is where it is made then.
+            late.push(LateMount::new(volume, opened));
             continue;
         }
         let place = if opened.is_directory { tree.make_directory(target, 0o755) } else { tree.make_file(target) };
         let place = place.map_err(fail)?;
         if must_wait {
-            late.push(LateMount { target: volume.target.clone(), tree: opened.tree });
+            late.push(LateMount::new(volume, opened));
         } else {
             mount::attach_to(&opened.tree, &place).map_err(fail)?;
         }

@@ -13,6 +13,10 @@ use tokio::sync::oneshot;
 /// A batch smaller than this lets the pump sleep a moment, so that many small writes cost one wake-up.
 const SMALL: usize = 16 * 1024;
 const PAUSE: Duration = Duration::from_millis(1);
+/// Before a log that could not be written is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// More than a pipe or terminal holds of what was written before its last reader was told to end.
+const LARGEST_PIPE: usize = 2 << 20;
 
 /// The pump of one stream; dropping it stops it where it is.
 #[derive(Debug)]
@@ -53,28 +57,53 @@ impl Pump {
     }
 }
 
+/// A log that cannot be written (a full disk) is tried again: the container waits meanwhile, and goes on when there is room.
 async fn run(source: AsyncFd<OwnedFd>, mut writer: Writer, mut stop: oneshot::Receiver<()>) -> io::Result<u64> {
+    let mut failing = false;
     loop {
         let mut guard = tokio::select! {
             biased;
+            // First, or a process that never pauses would keep it from ending.
+            _ = &mut stop => return drain(&source, &mut writer),
             guard = source.readable() => guard?,
-            _ = &mut stop => {
-                while let Moved::Bytes(_) = writer.take(&source, now())? {}
-                return Ok(writer.offset());
-            }
         };
-        match writer.take(&source, now())? {
-            Moved::Bytes(count) if count < SMALL => tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                _ = &mut stop => {
-                    while let Moved::Bytes(_) = writer.take(&source, now())? {}
-                    return Ok(writer.offset());
-                }
-            },
-            Moved::Bytes(_) => tokio::task::yield_now().await,
-            Moved::Empty | Moved::End => guard.clear_ready(),
+        let pause = match writer.take(&source, now()) {
+            Ok(Moved::Bytes(count)) => {
+                failing = false;
+                (count < SMALL).then_some(PAUSE)
+            }
+            Ok(Moved::Empty | Moved::End) => {
+                guard.clear_ready();
+                continue;
+            }
+            Err(error) => Some(complain(&mut failing, &error)),
+        };
+        tokio::select! {
+            _ = &mut stop => return drain(&source, &mut writer),
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            () = tokio::task::yield_now(), if pause.is_none() => {}
         }
     }
+}
+
+/// What the pipe holds, and no more than it can hold: others may go on writing.
+fn drain(source: &AsyncFd<OwnedFd>, writer: &mut Writer) -> io::Result<u64> {
+    let mut left = LARGEST_PIPE;
+    while let Moved::Bytes(count) = writer.take(source, now())? {
+        left = left.saturating_sub(count);
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(writer.offset())
+}
+
+/// Says once what is wrong until it is right again; how long to wait before the next try.
+fn complain(failing: &mut bool, error: &io::Error) -> Duration {
+    if !std::mem::replace(failing, true) {
+        tracing::warn!(%error, "cannot write a log, the container has to wait");
+    }
+    RETRY
 }
 
 async fn run_terminal(
@@ -83,21 +112,41 @@ async fn run_terminal(
     mut stop: oneshot::Receiver<()>,
 ) -> io::Result<u64> {
     let mut stopping = false;
+    let mut failing = false;
+    let mut left = LARGEST_PIPE;
     let mut buffer = vec![0; SMALL];
-    loop {
+    while left > 0 {
         match rustix::io::read(&source, &mut buffer) {
             // EIO: nobody has the other side open any more.
-            Ok(0) | Err(Errno::IO) => return Ok(writer.map_or(0, |w| w.offset())),
-            Ok(count) => writer.as_mut().map_or(Ok(()), |w| w.append(&buffer[..count], now()))?,
+            Ok(0) | Err(Errno::IO) => break,
+            Ok(count) => {
+                while let Some(Err(error)) = writer.as_mut().map(|w| w.append(&buffer[..count], now())) {
+                    if stopping {
+                        return Err(error);
+                    }
+                    let pause = complain(&mut failing, &error);
+                    tokio::select! {
+                        _ = &mut stop => stopping = true,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                failing = false;
+                if stopping {
+                    left = left.saturating_sub(count);
+                }
+                tokio::task::yield_now().await;
+            }
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if stopping => return Ok(writer.map_or(0, |w| w.offset())),
+            Err(Errno::AGAIN) if stopping => break,
             Err(Errno::AGAIN) => tokio::select! {
                 guard = source.readable() => guard?.clear_ready(),
                 _ = &mut stop, if !stopping => stopping = true,
             },
             Err(error) => return Err(error.into()),
         }
+        stopping = stopping || stop.try_recv() != Err(oneshot::error::TryRecvError::Empty);
     }
+    Ok(writer.map_or(0, |w| w.offset()))
 }
 
 /// Nanoseconds since the epoch.

@@ -18,6 +18,10 @@ impl Machine {
         match input {
             Input::Start { token } => self.start_all(token, now),
             Input::StartContainers { containers, token } => self.start_some(containers, token, now),
+            // Nothing is there to be stopped first.
+            Input::Stop { after: After::Start, token, .. } if self.state.goal == Goal::Over => {
+                self.start_all(token, now)
+            }
             Input::Stop { grace, after, token } => {
                 self.waiters.push(Waiter { token, wanted: Wanted::of(after) });
                 self.stop(StopReason::Asked, grace, after, now);
@@ -130,6 +134,7 @@ impl Machine {
     fn begin(&mut self) {
         if self.state.goal == Goal::Over {
             self.state.goal = Goal::Run;
+            self.state.problems.clear();
             (self.state.final_phase, self.state.final_reason) = (None, None);
         }
     }
@@ -144,6 +149,11 @@ impl Machine {
                 continue;
             }
             cell.held = false;
+            if cell.kill.is_some() || cell.step == Step::Deleting {
+                // It is going down: up again afterwards, whatever the policy.
+                cell.wanted = true;
+                cell.outcome = None;
+            }
             if matches!(cell.step, Step::Waiting | Step::Ended) {
                 cell.step = Step::Waiting;
                 cell.not_before = None;
@@ -280,6 +290,13 @@ impl Machine {
         };
         let started_moment = cell.started_moment.take();
         cell.started_at = None;
+        let wanted = std::mem::take(&mut cell.wanted);
+        if wanted && !cell.held && !stopping {
+            cell.step = Step::Waiting;
+            cell.again = !never_ran;
+            (cell.not_before, cell.outcome, cell.failure) = (None, None, None);
+            return;
+        }
         if cell.held || stopping || !again {
             cell.step = Step::Ended;
             return;
@@ -311,6 +328,7 @@ impl Machine {
             *cell = super::Cell { attempt, ended, restart_count, ..Default::default() };
         }
         state.goal = Goal::Run;
+        state.problems.clear();
         state.initialized = false;
         state.started = Some(now.wall);
         state.started_moment = Some(now.moment);

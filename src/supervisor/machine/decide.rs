@@ -38,8 +38,12 @@ impl Machine {
         }
     }
 
-    /// Takes one container a step nearer to running.
+    /// Takes one container a step nearer to running; one that was stopped while it was made, a step back.
     fn drive(&mut self, index: Index, now: Now, actions: &mut Vec<Action>) {
+        let cell = &self.state.cells[index];
+        if cell.held && matches!(cell.step, Step::Created | Step::Starting) {
+            return self.signal_kill(index, now, actions);
+        }
         let (sandbox, can_create) = (self.state.sandbox, self.can_create());
         let cell = &mut self.state.cells[index];
         match cell.step {

@@ -16,6 +16,11 @@ impl Machine {
     pub(super) fn stop(&mut self, reason: StopReason, grace: Option<u64>, after: After, now: Now) {
         let grace = grace.unwrap_or(self.spec.grace);
         let deadline = now.moment.plus(grace);
+        // Those that have their signal already get no longer than is asked for now.
+        let signalled = self.state.cells.iter_mut().filter_map(|cell| cell.kill.as_mut());
+        for kill in signalled.filter(|kill| kill.phase == KillPhase::Signalled) {
+            kill.deadline = kill.deadline.min(deadline);
+        }
         match &mut self.state.goal {
             Goal::Over => {}
             Goal::Run => self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace }),
@@ -96,7 +101,7 @@ impl Machine {
         })
     }
 
-    fn signal_kill(&mut self, index: Index, now: Now, actions: &mut Vec<Action>) {
+    pub(super) fn signal_kill(&mut self, index: Index, now: Now, actions: &mut Vec<Action>) {
         let cell = &mut self.state.cells[index];
         if cell.kill.is_some_and(|k| k.phase >= KillPhase::Killed) {
             return;

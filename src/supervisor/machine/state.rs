@@ -163,6 +163,9 @@ pub struct Cell {
     pub again: bool,
     /// Stopped on request: no policy starts it again.
     pub held: bool,
+    /// Asked to be started while it goes down: it starts again whatever the policy says.
+    #[serde(default)]
+    pub wanted: bool,
     /// Passed its startup probe and postStart hook.
     pub started: bool,
     pub ready: bool,

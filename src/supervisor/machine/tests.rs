@@ -532,6 +532,66 @@ fn containers_can_be_stopped_and_started_alone() {
     assert_eq!(sim.status().phase, PodPhase::Stopped);
 }
 
+/// Whatever comes while the launcher is at it, it ends.
+#[test]
+fn a_container_stopped_or_killed_while_it_is_made_does_not_start() {
+    let inputs = [
+        Input::StopContainers { containers: vec![0], grace: None, token: 2 },
+        Input::Kill { containers: vec![0], signal: 9, token: 2 },
+    ];
+    for input in inputs {
+        let now = Now { moment: Moment(1), wall: jiff::Timestamp::UNIX_EPOCH };
+        let mut machine = Sim::new(vec![regular("a", Always), regular("b", Always)]).machine;
+        for input in [Input::Start { token: 1 }, Input::NamespacesReady, Input::NetworkReady { ips: vec![] }, input] {
+            machine.handle(now, input);
+        }
+        let made = Ok(Process { pid: 1, start_ticks: 1 });
+        let actions = machine.handle(now, Input::Created { index: 0, attempt: 1, result: made });
+        assert_eq!(actions, [Action::Signal { index: 0, signal: Signal::Number(9) }]);
+        machine.handle(now, Input::Exited { index: 0, attempt: 1, exit: Exit::Signal(9) });
+        let deleted = Input::Deleted { index: 0, attempt: 1, out_of_memory: false, message: None, problems: vec![] };
+        let actions = machine.handle(now, deleted);
+        assert!(actions.contains(&Action::Reply { token: 2, failures: vec![] }), "{actions:?}");
+        assert_eq!(machine.state.cells[0].step, Step::Ended);
+    }
+}
+
+#[test]
+fn a_shorter_grace_counts_after_the_signal_too() {
+    let mut sim = Sim::new(vec![regular("a", Always)]);
+    sim.stubborn = vec!["a"];
+    sim.start();
+    sim.stop();
+    sim.feed(Input::Stop { grace: Some(3_000), after: After::Nothing, token: 3 });
+    sim.take_log();
+    sim.pass(2_999);
+    assert_eq!(sim.take_log(), "");
+    sim.pass(1);
+    assert_eq!(sim.take_log(), "KILL a, delete a, teardown");
+}
+
+#[test]
+fn a_stopped_pod_can_be_restarted() {
+    let mut sim = Sim::new(vec![regular("a", Always)]);
+    sim.feed(Input::Stop { grace: None, after: After::Start, token: 1 });
+    assert_eq!(sim.take_log(), "sandbox, create a, start a");
+    assert_eq!(sim.replies, [(1, vec![])]);
+}
+
+#[test]
+fn a_start_during_a_stop_starts_again() {
+    let mut sim = Sim::new(vec![regular("a", Never), regular("b", Never)]);
+    sim.stubborn = vec!["a"];
+    sim.start();
+    sim.feed(Input::StopContainers { containers: vec![0], grace: None, token: 2 });
+    sim.feed(Input::StartContainers { containers: vec![0], token: 3 });
+    assert_eq!(sim.replies.len(), 1, "it is on its way down");
+    sim.take_log();
+    sim.exit("a", 0);
+    assert_eq!(sim.take_log(), "delete a, recreate a, start a");
+    assert!(sim.replies.contains(&(3, vec![])), "{:?}", sim.replies);
+}
+
 #[test]
 fn one_container_of_a_stopped_pod() {
     let mut sim = Sim::new(vec![regular("a", Always), regular("b", Always)]);

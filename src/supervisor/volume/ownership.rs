@@ -17,6 +17,11 @@ pub struct Ownership {
     group: u32,
 }
 
+/// Gone or replaced meanwhile by a container that has the volume too, or a mount of its own below: not this run's to change.
+fn is_others(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ELOOP | libc::ENOTDIR | libc::EXDEV))
+}
+
 impl Ownership {
     /// The group may read and write everything; new files in directories belong to it.
     pub fn writable(group: u32) -> Self {
@@ -33,10 +38,19 @@ impl Ownership {
         }
         let mut below = vec![Vec::new()];
         while let Some(path) = below.pop() {
-            let dir = if path.is_empty() { root.try_clone()? } else { root.beneath(&path)? };
+            let dir = match path.is_empty() {
+                true => root.try_clone()?,
+                false => match root.beneath(&path) {
+                    Err(error) if is_others(&error) => continue,
+                    dir => dir?,
+                },
+            };
             for name in dir.names()? {
                 let Some(stat) = dir.find(&name)? else { continue };
-                let file = dir.open_path(&name)?;
+                let file = match dir.open_path(&name) {
+                    Err(error) if is_others(&error) => continue,
+                    file => file?,
+                };
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                     let mut child = path.clone();
                     child.extend_from_slice(if child.is_empty() { b"" } else { b"/" });
