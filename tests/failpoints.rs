@@ -193,7 +193,8 @@ fn a_killed_or_failed_replacement_puts_the_old_pods_back() {
             assert_eq!(after(), "gone-c=running\nkeep-c=running\nold-c=running\n", "{point} kills={kills}");
             let mut now: Vec<String> = env.ok(["pod", "ps", "-q", "--no-trunc"]).lines().map(str::to_owned).collect();
             let mut then: Vec<String> = ids.lines().map(str::to_owned).collect();
-            (now.sort(), then.sort());
+            now.sort();
+            then.sort();
             assert_eq!(now, then, "{point}: they are what they were");
             let command = env.ok(["inspect", "--format", "{{.Config.Cmd}}", "old-c"]);
             assert!(command.contains("forever"), "{point}: {command}");
