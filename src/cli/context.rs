@@ -97,7 +97,10 @@ impl Globals {
             binary,
             log_level: self.level().map(|level| level.as_str().to_owned()),
         };
-        let mut engine = Engine::open(config).map_err(|error| CommandError::from(EngineError::from(error)))?;
+        let user = rustix::process::geteuid();
+        let hint = (!user.is_root()).then(|| "podkin needs root: try `sudo podkin`".to_owned());
+        let mut engine =
+            Engine::open(config).map_err(|error| CommandError::from(EngineError::from(error)).maybe_hint(hint))?;
         engine.when_waiting(|what| super::output::notice(what));
         Ok(engine)
     }

@@ -58,7 +58,7 @@ pub fn run(globals: &Globals, args: &InspectArgs) -> Result<(), CommandError> {
 /// The first thing of the wanted kind that has the name.
 fn find(engine: &mut Engine, name: &str, args: &InspectArgs) -> Result<Value, CommandError> {
     let kinds: &[Kind] = match args.r#type {
-        Kind::All => &[Kind::Container, Kind::Image, Kind::Volume, Kind::Pod],
+        Kind::All => &[Kind::Container, Kind::Image, Kind::Pod, Kind::Volume],
         ref one => std::slice::from_ref(one),
     };
     for kind in kinds {

@@ -50,7 +50,11 @@ impl Engine {
     ) -> Result<Vec<Outcome>, EngineError> {
         let mut outcomes = Vec::new();
         for given in names {
-            let found = self.volume(given);
+            // The whole name: half a one may be that of another, and what it holds is gone for good.
+            let found = self.volume(given).and_then(|volume| match volume.name == *given {
+                true => Ok(volume),
+                false => Err(EngineError::NotFound { what: "volume", name: given.clone() }),
+            });
             let (name, result) = match found {
                 Ok(volume) => (Some(volume.name.clone()), self.remove_volume(&volume, force)),
                 Err(EngineError::NotFound { .. }) if ignore_missing => (None, Ok(())),

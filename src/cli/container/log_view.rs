@@ -40,17 +40,20 @@ fn colour(name: &str) -> &'static str {
     COLOURS[hash as usize % COLOURS.len()]
 }
 
+/// What is done while nothing comes: whoever fills the logs may have died.
+type LookAfter<'a> = &'a dyn Fn() -> Result<(), CommandError>;
+
 /// Writes every line to the stream it was written to, until all logs have ended.
-pub fn show(mut sources: Vec<Source>, timestamps: bool) -> Result<(), CommandError> {
+pub fn show(mut sources: Vec<Source>, timestamps: bool, look_after: LookAfter<'_>) -> Result<(), CommandError> {
     let mut screen = Screen::new(timestamps);
     match sources.as_mut_slice() {
-        [one] => show_one(one, &mut screen)?,
-        several => show_merged(several, &mut screen)?,
+        [one] => show_one(one, &mut screen, look_after)?,
+        several => show_merged(several, &mut screen, look_after)?,
     }
     Ok(screen.flush()?)
 }
 
-fn show_one(source: &mut Source, screen: &mut Screen) -> Result<(), CommandError> {
+fn show_one(source: &mut Source, screen: &mut Screen, look_after: LookAfter<'_>) -> Result<(), CommandError> {
     let Source { reader, prefix, unfinished, .. } = source;
     loop {
         while let Some(line) = reader.next_line_within(Duration::ZERO).map_err(CommandError::engine)? {
@@ -60,11 +63,11 @@ fn show_one(source: &mut Source, screen: &mut Screen) -> Result<(), CommandError
             return Ok(());
         }
         screen.flush()?;
-        wait(std::slice::from_ref(reader).iter())?;
+        wait(std::slice::from_ref(reader).iter(), look_after)?;
     }
 }
 
-fn show_merged(sources: &mut [Source], screen: &mut Screen) -> Result<(), CommandError> {
+fn show_merged(sources: &mut [Source], screen: &mut Screen, look_after: LookAfter<'_>) -> Result<(), CommandError> {
     loop {
         for source in sources.iter_mut().filter(|source| source.pending.is_none()) {
             source.pending = next(&mut source.reader).map_err(CommandError::engine)?;
@@ -80,7 +83,7 @@ fn show_merged(sources: &mut [Source], screen: &mut Screen) -> Result<(), Comman
             }
             None if sources.iter().any(|source| source.reader.is_open()) => {
                 screen.flush()?;
-                wait(sources.iter().map(|source| &source.reader))?;
+                wait(sources.iter().map(|source| &source.reader), look_after)?;
             }
             None => return Ok(()),
         }
@@ -98,10 +101,11 @@ fn next(reader: &mut Reader) -> Result<Option<Pending>, LogError> {
 }
 
 /// Waits until one of the logs may have grown; at most a second, so that nothing that was missed stays so for long.
-fn wait<'a>(readers: impl Iterator<Item = &'a Reader>) -> Result<(), CommandError> {
+fn wait<'a>(readers: impl Iterator<Item = &'a Reader>, look_after: LookAfter<'_>) -> Result<(), CommandError> {
     let descriptors: Vec<_> = readers.filter_map(Reader::readiness).collect();
     let mut fds: Vec<PollFd<'_>> = descriptors.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     match poll(&mut fds, Some(&Timespec { tv_sec: 1, tv_nsec: 0 })) {
+        Ok(0) => look_after(),
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(CommandError::engine(io::Error::from(error))),
     }

@@ -8,6 +8,7 @@ use super::super::output::Style;
 use super::super::units::parse_time;
 use super::log_view::{Source, show};
 use crate::engine::{ContainerView, Engine};
+use crate::store::lock;
 use crate::supervisor::{client, logs};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -42,7 +43,7 @@ pub struct ShowArgs {
     /// Show when each line was written
     #[arg(short, long)]
     pub timestamps: bool,
-    /// Show the container's name instead of its id
+    /// Put the container's name before each line
     #[arg(id = "show_names", short = 'n', long = "names")]
     pub names: bool,
     /// Colour the prefix of each container
@@ -81,7 +82,8 @@ pub fn show_containers(
         Ok(Source::new(reader, label(container).as_deref(), style))
     };
     let sources: Result<Vec<_>, logs::LogError> = containers.iter().map(open).collect();
-    show(sources.map_err(CommandError::engine)?, args.timestamps)
+    let look_after = || if options.follow { ensure_supervisors(engine, containers) } else { Ok(()) };
+    show(sources.map_err(CommandError::engine)?, args.timestamps, &look_after)
 }
 
 /// Sees to it that somebody moves what running containers write to their logs.
@@ -90,6 +92,9 @@ fn ensure_supervisors(engine: &Engine, containers: &[ContainerView]) -> Result<(
     apps.sort_unstable();
     apps.dedup();
     for app in apps {
+        if lock::is_held(&engine.layout().supervisor_lock(app)) {
+            continue;
+        }
         client::ensure(engine.layout(), app, &client::Launch::default()).map_err(CommandError::engine)?;
     }
     Ok(())
@@ -123,7 +128,7 @@ pub fn attach(engine: &mut Engine, names: &[String]) -> Result<(), CommandError>
         Ok(Source::new(reader, label(container).as_deref(), Style::stdout()))
     };
     let sources: Result<Vec<_>, logs::LogError> = containers.iter().map(open).collect();
-    show(sources.map_err(CommandError::engine)?, false)?;
+    show(sources.map_err(CommandError::engine)?, false, &|| ensure_supervisors(engine, &containers))?;
     let [one] = names else { return Ok(()) };
     let ended = engine.container(one).map_err(|error| explain(engine, error))?;
     match ended.exit_code() {

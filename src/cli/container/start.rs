@@ -28,6 +28,12 @@ pub fn run(globals: &Globals, args: &StartArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     let names = super::select(&mut engine, &args.names, args.all, args.latest, |c| !c.is_running())?;
     let outcomes = engine.start_containers(&names).map_err(|error| explain(&mut engine, error))?;
-    report(&mut engine, outcomes, as_given)?;
-    if args.attach { super::logs::attach(&mut engine, &names) } else { Ok(()) }
+    if !args.attach {
+        return report(&mut engine, outcomes, as_given);
+    }
+    // What they print is all that is printed.
+    for outcome in outcomes {
+        outcome.result.map_err(|error| explain(&mut engine, error))?;
+    }
+    super::logs::attach(&mut engine, &names)
 }

@@ -3,7 +3,7 @@
 use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
-use super::super::output::Output;
+use super::super::output::{Output, notice};
 use crate::engine::Engine;
 use crate::image::{ImageError, Removed};
 use clap::Args;
@@ -57,10 +57,14 @@ fn remove(engine: &mut Engine, name: &str, force: bool) -> Result<Removed, Image
     if force {
         let pods = engine.pods().unwrap_or_default();
         let users = pods.iter().filter(|pod| pod.record.containers.iter().any(|c| c.image.id == found.id));
-        let users: Vec<String> = users.map(|pod| pod.id().to_owned()).collect();
+        let users: Vec<String> = users.map(|pod| pod.name().to_owned()).collect();
         if !users.is_empty() {
             // What could not be removed still uses the image, and the store says so.
-            let _ = engine.remove_pods(&users, true, true, None);
+            for outcome in engine.remove_pods(&users, true, true, None).unwrap_or_default() {
+                if outcome.result.is_ok() {
+                    notice(format!("pod {}: removed, as it used the image", outcome.given));
+                }
+            }
         }
     }
     engine.images().remove(name, force)

@@ -69,7 +69,12 @@ fn groups(group: &str) -> impl Iterator<Item = Group<'_>> {
 
 fn resolve_in(user: &UserSpec, passwd: &str, group: &str) -> Result<Identity, RuntimeError> {
     let UserSpec { spec, uid, gid, additional_gids, must_not_be_root } = user;
-    let fail = |reason: String| RuntimeError::User { user: spec.clone(), reason };
+    let named = match (spec.is_empty(), uid) {
+        (_, Some(uid)) => uid.to_string(),
+        (true, None) => "root".to_owned(),
+        (false, None) => spec.clone(),
+    };
+    let fail = |reason: String| RuntimeError::User { user: named.clone(), reason };
     let (user_part, group_part) = match spec.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (spec.as_str(), None),
