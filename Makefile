@@ -38,9 +38,9 @@ conformance: test-deps
 support: test-deps
 	$(CARGO) test --locked --test conformance -- --prove
 
-# Side by side with podman where it is installed.
+# Side by side with podman where it is installed: a table, and target/bench.json.
 bench: test-deps
-	$(CARGO) bench --locked --bench peers
+	$(CARGO) bench --locked --bench peers -- --json $(CURDIR)/target/bench.json
 
 lint:
 	$(CARGO) fmt --check

@@ -353,7 +353,14 @@ impl Report {
             .iter()
             .map(|(figure, unit)| {
                 let of = |engine| self.samples.get(&(figure.clone(), engine));
-                serde_json::json!({"figure": figure, "unit": unit, "podkin": of("podkin"), "podman": of("podman")})
+                let (own, peer) = (self.median(figure, "podkin"), self.median(figure, "podman"));
+                serde_json::json!({
+                    "figure": figure,
+                    "unit": unit,
+                    "median": {"podkin": own, "podman": peer},
+                    "ratio": own.zip(peer).map(|(own, peer)| peer / own),
+                    "samples": {"podkin": of("podkin"), "podman": of("podman")},
+                })
             })
             .collect();
         serde_json::to_string_pretty(&rows).unwrap_or_else(|e: serde_json::Error| io::Error::from(e).to_string())

@@ -66,7 +66,9 @@ fn container_progress(
     };
     let runs_to_its_end = init && !sidecar;
     let state = match state {
-        ContainerState::Waiting { reason, .. } if matches!(&**reason, "PodInitializing" | "ContainerCreating" | "Stopped") => {
+        ContainerState::Waiting { reason, .. }
+            if matches!(&**reason, "PodInitializing" | "ContainerCreating" | "Stopped") =>
+        {
             return None;
         }
         ContainerState::Waiting { reason, .. } => {

@@ -189,7 +189,9 @@ pub fn eventually(what: &str, patience: Duration, mut condition: impl FnMut() ->
 pub fn can_run_containers() -> bool {
     let root = std::fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0).unwrap_or(false);
     if !root {
-        eprintln!("not run: needs root");
+        // Not by a macro, whose output the test runner keeps to itself when a test passes.
+        std::io::Write::write_all(&mut std::io::stderr(), b"not run with real containers: needs root\n")
+            .expect("someone listens");
     }
     root
 }

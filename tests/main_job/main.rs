@@ -6,6 +6,7 @@ mod debian;
 mod hello;
 mod host;
 mod packages;
+mod replicas;
 mod terminal;
 
 use common::{TestEnv, eventually};
