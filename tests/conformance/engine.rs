@@ -42,8 +42,8 @@ pub fn command(kind: EngineKind, env: &TestEnv, directory: &Path, args: &[String
     let mut command = match kind {
         EngineKind::Podkin => env.command(args),
         EngineKind::Podman => {
-            let mut command = Command::new("podman");
-            command.arg("--cgroup-manager=cgroupfs").args(args).env("CONTAINERS_CONF", podman_conf());
+            let mut command = podman();
+            command.args(args);
             command
         }
     };
@@ -60,21 +60,49 @@ pub fn prepare(kind: EngineKind) -> Result<(), String> {
     }
 }
 
-fn podman_conf() -> PathBuf {
-    let path = std::env::temp_dir().join("podkin-conformance-containers.conf");
-    if !path.exists() {
+/// Podman with one state for all cases, which follow one another: its own, apart from what a user has.
+fn podman() -> Command {
+    let base = podman_base();
+    let conf = base.join("containers.conf");
+    if !conf.exists() {
         let text = "[containers]\ndefault_ulimits=[\"nofile=20000:20000\",\"nproc=32768:32768\"]\n[engine]\nruntime=\"runc\"\n";
-        // A second writer writes the same text.
-        let _ = std::fs::write(&path, text);
+        std::fs::create_dir_all(&base)
+            .and_then(|()| std::fs::write(&conf, text))
+            .expect("the scratch directory is writable");
     }
-    path
+    let mut command = Command::new("podman");
+    command
+        .arg("--cgroup-manager=cgroupfs")
+        .arg("--root")
+        .arg(base.join("root"))
+        .arg("--runroot")
+        .arg(base.join("run"));
+    command.arg("--network-config-dir").arg(base.join("networks")).env("CONTAINERS_CONF", conf);
+    command
+}
+
+fn podman_base() -> PathBuf {
+    std::env::temp_dir().join(format!("podkin-conformance-{}", std::process::id()))
+}
+
+/// Takes away what podman had for the cases.
+pub fn finish(kind: EngineKind) {
+    if kind == EngineKind::Podman {
+        for args in [&["pod", "rm", "--all", "--force", "--time", "0"][..], &["system", "reset", "--force"]] {
+            // What is left then is said by what cannot be removed.
+            let _ = podman().args(args).output();
+        }
+        if let Err(error) = std::fs::remove_dir_all(podman_base()) {
+            eprintln!("conformance: cannot remove {}: {error}", podman_base().display());
+        }
+    }
 }
 
 /// Imports the layer of the demo image with the configuration it has in podkin.
 fn import_demo() -> Result<(), String> {
     let layer = Path::new(env!("OUT_DIR")).join("demo-layer.tar");
     let changes = ["ENTRYPOINT [\"/podkin-demo\"]", "CMD [\"serve\"]", "ENV PATH=/bin:/", "EXPOSE 8080"];
-    let mut import = Command::new("podman");
+    let mut import = podman();
     import.arg("import").args(changes.iter().flat_map(|change| ["--change", change]));
     let output = import.arg(&layer).arg("localhost/podkin-demo:latest").output().map_err(|e| e.to_string())?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }

@@ -81,7 +81,10 @@ fn main() -> ExitCode {
     if options.prove {
         return prove(&all, &cases, &options);
     }
-    let outcomes = in_parallel(&cases, options.jobs, |case| (case.name.clone(), run::run(case, None, options.engine)));
+    // Podman has one state for all of them, in which their names would clash.
+    let jobs = if options.engine == EngineKind::Podman { 1 } else { options.jobs };
+    let outcomes = in_parallel(&cases, jobs, |case| (case.name.clone(), run::run(case, None, options.engine)));
+    engine::finish(options.engine);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, outcome) in &outcomes {
         match outcome {

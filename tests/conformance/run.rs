@@ -32,7 +32,7 @@ pub fn run(case: &Case, claim: Option<&Claim>, kind: EngineKind) -> Outcome {
     let env = TestEnv::new(&case.name);
     let scene = Scene { directory: env.base.join("files"), ports: free_ports(), env, kind };
     let result = scene.write_files(case, claim).and_then(|()| scene.steps(case));
-    let cleaned = scene.clean_up(case);
+    let cleaned = scene.clean_up();
     match (result, cleaned) {
         (Ok(()), Ok(())) => Outcome::Passed(begin.elapsed()),
         (Err(why), _) | (Ok(()), Err(why)) => Outcome::Failed(why),
@@ -149,10 +149,14 @@ impl Scene {
         self.matches(&step.absent, &text, false).map_err(|p| format!("{name} matches /{p}/: {text}"))
     }
 
-    fn clean_up(&self, case: &Case) -> Result<(), String> {
+    fn clean_up(&self) -> Result<(), String> {
         let remove = match self.kind {
             EngineKind::Podkin => vec![vec!["pod", "rm", "-f", "-a", "-t", "0"], vec!["volume", "prune", "-f"]],
-            EngineKind::Podman => case.files.keys().map(|f| vec!["kube", "down", "--force", f.as_str()]).collect(),
+            EngineKind::Podman => vec![
+                vec!["pod", "rm", "--all", "--force", "--time", "0"],
+                vec!["volume", "prune", "--force"],
+                vec!["secret", "rm", "--all"],
+            ],
         };
         let mut problems = Vec::new();
         for args in remove {
