@@ -237,3 +237,31 @@ fn a_play_after_a_killed_one_tells_how_the_pods_fare() {
     let said = env.fails(127, ["kube", "play", path(&file)]);
     assert!(said.contains("/no/such/program"), "{said}");
 }
+
+/// The supervisor of pods with a network, ports and names, killed at each of its steps: the next commands find their way, and in
+/// the end nothing is left.
+#[test]
+fn a_supervisor_killed_anywhere_is_followed_by_another() {
+    let mut passed = 0;
+    for point in podkin::supervisor::FAILPOINTS {
+        let env = TestEnv::new("kill-supervisor");
+        let port = "sleep, forever], ports: [{containerPort: 80, hostPort: 18396}]";
+        let text = format!("{}---\n{}", pod("one").replace("sleep, forever]", port), pod("two"));
+        let file = file(&env, &text);
+        let trace = env.base.join("trace");
+        for arguments in [["kube", "play", path(&file)], ["kube", "down", path(&file)]] {
+            let mut command = env.command(arguments);
+            command.env("PODKIN_FAILPOINTS", format!("{point}=kill")).env("PODKIN_FAILPOINT_TRACE", &trace);
+            env.finish(command);
+        }
+        let reached = fs::read_to_string(&trace).unwrap_or_default().lines().any(|line| line == point.to_owned());
+        passed += usize::from(reached);
+        env.ok(["kube", "play", path(&file)]);
+        assert_eq!(env.ok(["ps", "-q"]).lines().count(), 2, "{point}");
+        env.ok(["exec", "one-c", "/podkin-demo", "resolve", "two"]);
+        env.ok(["kube", "down", path(&file)]);
+        env.assert_clean();
+        assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
+    }
+    assert!(passed >= 15, "a life passes {passed} points only");
+}

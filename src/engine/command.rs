@@ -1,6 +1,5 @@
 //! One command at a time for each application, and putting right what a dead one left.
 
-use super::removal::remove_tree;
 use super::{Engine, EngineError};
 use crate::store::lock::FileLock;
 use crate::store::{apps, journal, pods};
@@ -77,7 +76,7 @@ impl Engine {
             let Some(lock) = FileLock::try_acquire(&self.app_lock(app))? else { continue };
             let _lock = lock.removing();
             if apps::get(self.database.connection(), app)?.is_none() && !self.is_supervised(app) {
-                remove_tree(&self.layout().app_run(app))?;
+                self.remove_app_run(app)?;
             }
         }
         Ok(())

@@ -19,6 +19,7 @@ use crate::store::pods::{self, PodRow};
 use crate::store::record::PodRecord;
 use crate::supervisor::client::{self, ClientError, Connection};
 use crate::supervisor::protocol::{FailureKind, Operation};
+use std::collections::VecDeque;
 use std::thread::JoinHandle;
 
 /// What was done beside the plan's own steps.
@@ -201,23 +202,31 @@ impl Engine {
         run: &Run,
         report: Report<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        let pods = ids(records, &actions.start);
-        let width = if request.parallel == 0 { pods.len().max(1) } else { request.parallel };
+        let mut left: VecDeque<String> = ids(records, &actions.start).into();
+        let width = if request.parallel == 0 { left.len().max(1) } else { request.parallel };
+        // All at once in one request, else each as soon as another is through.
+        let size = if width >= left.len() { left.len() } else { 1 };
+        let mut under_way = Vec::new();
         let mut failures = Vec::new();
-        let mut left = pods.len();
-        for batch in pods.chunks(width) {
-            left -= batch.len();
-            let wanted = connection.send(Operation::StartPods { pods: batch.to_vec() })?;
-            if left == 0 {
-                // The supervisor has all of them: from here on they go forward whatever becomes of this command.
-                self.database.write_relaxed(|t| journal::accept(t, &run.id))?;
+        loop {
+            while under_way.len() < width && !left.is_empty() {
+                let batch = left.drain(..size).collect();
+                under_way.push(connection.send(Operation::StartPods { pods: batch })?);
+                if left.is_empty() {
+                    // The supervisor has all of them: from here on they go forward whatever becomes of this command.
+                    self.database.write_relaxed(|t| journal::accept(t, &run.id))?;
+                }
+                fault("engine.play.accepted")?;
             }
-            fault("engine.play.accepted")?;
-            let failed = self.until_done(connection, wanted, |event| {
+            if under_way.is_empty() {
+                break;
+            }
+            let (done, failed) = self.until_any_done(connection, &under_way, |event| {
                 if let Some(progress) = super::progress::from_event(&event, records) {
                     report(progress);
                 }
             })?;
+            under_way.retain(|id| *id != done);
             let (retried, failed): (Vec<_>, Vec<_>) =
                 failed.into_iter().partition(|failure| failure.kind == FailureKind::InitRetried);
             for failure in retried {

@@ -66,7 +66,11 @@ impl Engine {
     /// Ends what runs of the pods and takes away what they have below `<run>`, by the supervisor, if there is anything.
     fn clear_run(&self, app: &str, rows: &[PodRow], grace_seconds: Option<u64>) -> Result<Vec<Failure>, EngineError> {
         let layout = self.layout();
+        let networks = self.networks();
         let traces = |row: &PodRow| {
+            if networks.is_set_up(&row.record.id) {
+                return true;
+            }
             let containers = row.record.containers.iter().map(|c| layout.container_run(&c.id));
             std::iter::once(layout.pod_run(&row.record.id)).chain(containers).any(|path| path.exists())
         };
@@ -119,7 +123,18 @@ impl Engine {
         self.await_supervisor_end(app);
         fault("engine.remove.app")?;
         self.database.write(|t| apps::delete(t, app))?;
-        remove_tree(&self.layout().app_run(app))
+        self.remove_app_run(app)
+    }
+
+    /// Removes an application's place below `<run>`; whoever still lives there is told to end.
+    pub(super) fn remove_app_run(&self, app: &str) -> Result<(), EngineError> {
+        let path = self.layout().app_run(app);
+        if path.exists() {
+            // Left by a supervisor that was killed just before its own end.
+            let fail = |source| EngineError::File { attempt: "end the keeper of", path: path.clone(), source };
+            crate::supervisor::end_keeper(self.layout(), app).map_err(fail)?;
+        }
+        remove_tree(&path)
     }
 
     /// Gives a supervisor that has nothing left to do the time to end: it takes its own files away.

@@ -65,12 +65,22 @@ impl Engine {
         &self,
         connection: &mut Connection,
         wanted: u64,
-        mut on_event: impl FnMut(Event),
+        on_event: impl FnMut(Event),
     ) -> Result<Vec<Failure>, EngineError> {
+        self.until_any_done(connection, &[wanted], on_event).map(|(_, failures)| failures)
+    }
+
+    /// As [`Engine::until_done`], for the first of several requests to end: its number, and what failed.
+    pub(super) fn until_any_done(
+        &self,
+        connection: &mut Connection,
+        wanted: &[u64],
+        mut on_event: impl FnMut(Event),
+    ) -> Result<(u64, Vec<Failure>), EngineError> {
         loop {
             match connection.receive(Some(GLANCE)) {
                 Ok(Message::Event(event)) => on_event(event),
-                Ok(Message::Done { id, failures }) if id == wanted => return Ok(failures),
+                Ok(Message::Done { id, failures }) if wanted.contains(&id) => return Ok((id, failures)),
                 Ok(Message::Done { .. }) => {}
                 Err(ClientError::Timeout { .. }) => self.check_interrupt()?,
                 Err(error) => return Err(error.into()),

@@ -1,7 +1,6 @@
 //! Taking back what one run made, by its journal: never by the input, which may name things that were there before.
 
 use super::progress::{Progress, Report};
-use super::removal::remove_tree;
 use super::{Engine, EngineError, fault};
 use crate::model::ObjectKind;
 use crate::store::journal::{self, Made, MadeKind, Run};
@@ -34,7 +33,7 @@ impl Engine {
         self.database.write(|t| journal::finish(t, &run.id))?;
         if apps::get(self.database.connection(), &run.app)?.is_none() {
             self.await_supervisor_end(&run.app);
-            remove_tree(&self.layout().app_run(&run.app))?;
+            self.remove_app_run(&run.app)?;
         }
         Ok(())
     }

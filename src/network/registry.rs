@@ -31,6 +31,11 @@ impl Networks {
             .map_err(NetworkError::while_(format!("record the network of pod `{}`", request.pod_name)))
     }
 
+    /// Whether something of the pod's network may be there: its setup has begun, and its teardown not ended.
+    pub fn is_set_up(&self, pod_id: &str) -> bool {
+        self.entry(pod_id).exists()
+    }
+
     /// The request of a pod; `None` when it is not set up.
     pub(super) fn registered(&self, pod_id: &str) -> Result<Option<SetupRequest>, NetworkError> {
         let text = match std::fs::read(self.entry(pod_id)) {

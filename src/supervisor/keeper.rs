@@ -127,6 +127,11 @@ impl Keeper {
     }
 }
 
+/// Ends the keeper of an application that is gone; none is a success.
+pub fn end_keeper(layout: &Layout, app: &str) -> io::Result<()> {
+    Keeper::new(layout, app).end()
+}
+
 fn message(operation: u8, name: &str) -> Vec<u8> {
     std::iter::once(operation).chain(name.bytes()).collect()
 }

@@ -45,6 +45,7 @@ mod volume;
 
 pub use context::machine_facts;
 pub use failpoints::FAILPOINTS;
+pub use keeper::end_keeper;
 pub use lower::{capabilities, signal_number};
 pub use process::run;
 pub use volume::is_read_only;

@@ -86,7 +86,7 @@ pub struct PlayArgs {
     /// Keep what was made when the play fails
     #[arg(long)]
     pub keep_on_error: bool,
-    /// Number of steps carried out side by side
+    /// Number of pods started side by side; all of them when it is left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub parallel: Option<u16>,
     /// Show no progress
