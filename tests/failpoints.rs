@@ -254,7 +254,7 @@ fn a_supervisor_killed_anywhere_is_followed_by_another() {
             command.env("PODKIN_FAILPOINTS", format!("{point}=kill")).env("PODKIN_FAILPOINT_TRACE", &trace);
             env.finish(command);
         }
-        let reached = fs::read_to_string(&trace).unwrap_or_default().lines().any(|line| line == point.to_owned());
+        let reached = fs::read_to_string(&trace).unwrap_or_default().lines().any(|line| line == point);
         passed += usize::from(reached);
         env.ok(["kube", "play", path(&file)]);
         assert_eq!(env.ok(["ps", "-q"]).lines().count(), 2, "{point}");
