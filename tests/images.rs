@@ -182,3 +182,101 @@ fn archives_are_read_from_files_and_pipes_in_any_compression() {
     let ran = env.finish(piped);
     assert!(ran.status.success(), "{}", ran.stderr);
 }
+
+/// An OCI layout of the demo image's layer, compressed as asked, below an index that has another platform too.
+fn oci_layout(env: &TestEnv, name: &str, compression: &str) -> PathBuf {
+    use std::io::Write;
+    let directory = env.base.join(name);
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let put = |bytes: &[u8]| {
+        let digest = image::Digest::of(bytes);
+        fs::write(blobs.join(digest.hex()), bytes).unwrap();
+        (digest.to_string(), bytes.len())
+    };
+    let plain = fs::read(concat!(env!("OUT_DIR"), "/demo-layer.tar")).unwrap();
+    let (suffix, layer) = match compression {
+        "gzip" => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&plain).unwrap();
+            ("+gzip", encoder.finish().unwrap())
+        }
+        "zstd" => ("+zstd", zstd::encode_all(&plain[..], 1).unwrap()),
+        _ => ("", plain.clone()),
+    };
+    let (layer_digest, layer_size) = put(&layer);
+    let config = serde_json::json!({
+        "os": "linux", "architecture": host_architecture(),
+        "config": {"Entrypoint": ["/podkin-demo"], "Cmd": ["echo", name]},
+        "rootfs": {"type": "layers", "diff_ids": [image::Digest::of(&plain).to_string()]},
+    });
+    let (config_digest, config_size) = put(config.to_string().as_bytes());
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config_digest, "size": config_size},
+        "layers": [{
+            "mediaType": format!("application/vnd.oci.image.layer.v1.tar{suffix}"),
+            "digest": layer_digest, "size": layer_size,
+        }],
+    });
+    let (manifest_digest, manifest_size) = put(manifest.to_string().as_bytes());
+    let media = "application/vnd.oci.image.manifest.v1+json";
+    let other = format!("sha256:{}", "0".repeat(64));
+    let inner = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [
+            {"mediaType": media, "digest": other, "size": 7, "platform": {"os": "linux", "architecture": "s390x"}},
+            {"mediaType": media, "digest": manifest_digest, "size": manifest_size,
+             "platform": {"os": "linux", "architecture": host_architecture()}},
+        ],
+    });
+    let (index_digest, index_size) = put(inner.to_string().as_bytes());
+    let index = serde_json::json!({
+        "schemaVersion": 2,
+        "manifests": [{
+            "mediaType": "application/vnd.oci.image.index.v1+json", "digest": index_digest, "size": index_size,
+            "annotations": {"org.opencontainers.image.ref.name": format!("localhost/{name}:v1")},
+        }],
+    });
+    fs::write(directory.join("index.json"), index.to_string()).unwrap();
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    directory
+}
+
+#[test]
+fn oci_layouts_are_loaded_and_run() {
+    let env = TestEnv::new("oci");
+    for compression in ["plain", "gzip", "zstd"] {
+        let directory = oci_layout(&env, compression, compression);
+        let path = if compression == "gzip" {
+            let packed = env.base.join("layout.tar");
+            let (packed_name, from) = (packed.to_str().unwrap(), directory.to_str().unwrap());
+            let tar = std::process::Command::new("tar").args(["-cf", packed_name, "-C", from, "."]).status();
+            assert!(tar.expect("tar is installed").success());
+            packed
+        } else {
+            directory
+        };
+        let loaded = env.ok(["load", "-i", path.to_str().unwrap()]);
+        assert_eq!(loaded.trim(), format!("Loaded image: localhost/{compression}:v1"));
+        if common::can_run_containers() {
+            let yaml = format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {compression}}}\nspec:\n  restartPolicy: Never\n  \
+                 containers: [{{name: c, image: \"localhost/{compression}:v1\"}}]\n"
+            );
+            let file = env.file(&format!("{compression}.yaml"), &yaml);
+            env.ok(["kube", "play", "-q", file.to_str().unwrap()]);
+            env.ok(["wait", &format!("{compression}-c")]);
+            assert_eq!(env.ok(["logs", &format!("{compression}-c")]), format!("{compression}\n"));
+        }
+    }
+    assert_eq!(layers(&env).len(), 1, "all three are one layer");
+    env.ok(["tag", "localhost/gzip:v1", "localhost/other:v2"]);
+    assert_eq!(env.ok(["images", "-q", "other"]).lines().count(), 1);
+    env.ok(["untag", "localhost/other:v2"]);
+    env.fails(1, ["image", "exists", "localhost/other:v2"]);
+    let said = env.fails(125, ["rmi", "localhost/zstd:v1"]);
+    assert!(said.contains("is used by"), "{said}");
+    let removed = env.run(["rmi", "--force", "localhost/zstd:v1"]);
+    assert!(removed.stderr.contains("pod zstd: removed"), "{}", removed.stderr);
+}

@@ -215,3 +215,27 @@ fn what_was_played_is_generated_back() {
     env.fails(125, ["kube", "generate", "-f", &file, "web"]);
     env.fails(2, ["kube", "generate", "--service", "web"]);
 }
+
+#[test]
+fn small_commands_say_what_they_should() {
+    let env = with_sleeper("outcome-small");
+    assert_eq!(env.ok(["version", "--format", "{{.Client.Version}}"]).trim(), env!("CARGO_PKG_VERSION"));
+    assert!(env.ok(["explain", "K101"]).starts_with("K101"));
+    env.fails(2, ["explain", "K999"]);
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(env.ok(["completion", shell]).contains("podkin"), "{shell}");
+    }
+    let pages = env.base.join("man");
+    env.ok(["man", pages.to_str().expect("a path")]);
+    let page = std::fs::read_to_string(pages.join("podkin-kube-play.1")).expect("it is written");
+    assert!(page.contains(".TH") && page.contains("replace"));
+
+    assert_eq!(env.ok(["kill", "-s", "WINCH", "web-app"]), "web-app\n");
+    assert_eq!(env.ok(["ps", "-q"]).lines().count(), 1, "it does not end from that");
+    env.ok(["pod", "kill", "-s", "KILL", "web"]);
+    assert_eq!(env.ok(["wait", "web-app"]), "137\n");
+    assert_eq!(env.ok(["rm", "web-app"]), "web-app\n");
+    assert_eq!(env.ok(["pod", "ps", "-q"]), "", "a pod goes with its only container");
+    env.fails(125, ["rm", "web-app"]);
+    env.assert_clean();
+}
