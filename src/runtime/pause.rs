@@ -31,8 +31,6 @@ pub fn spawn(pin: &Path, pin_process: impl FnOnce(&OwnedFd) -> io::Result<()>) -
     });
     namespace::setns_fd(&own, Kinds::PID).map_err(fail("return to own pid namespace"))?;
     let child = child.map_err(fail("fork the holder of a pid namespace"))?;
-    // Ends when the holder lets go of its end, the last thing it does before it waits.
-    let _ = rustix::io::read(&ready, &mut [0_u8; 1]);
     let source = PathBuf::from(format!("/proc/{}/ns/pid", child.pid));
     let pinned = namespace::pin(&source, pin).and_then(|()| pin_process(&child.pidfd));
     let pinned = pinned.and_then(|()| Ok(rustix::io::write(&found, b"f").map(drop)?));
@@ -41,6 +39,8 @@ pub fn spawn(pin: &Path, pin_process: impl FnOnce(&OwnedFd) -> io::Result<()>) -
         let _ = process::wait(&child.pidfd);
         return Err(RuntimeError::Path { action: "pin the pid namespace at", path: pin.to_owned(), source });
     }
+    // Ends when the holder lets go of its end, the last thing it does before it waits.
+    let _ = rustix::io::read(&ready, &mut [0_u8; 1]);
     Ok(child)
 }
 
@@ -56,11 +56,11 @@ fn hold(held: OwnedFd, waits: OwnedFd) -> io::Result<()> {
     let open = process::open_descriptors()?;
     let own = [held.as_raw_fd(), waits.as_raw_fd()];
     process::close_inherited(&open.into_iter().filter(|number| !own.contains(number)).collect::<Vec<_>>());
-    drop(held);
     if rustix::io::read(&waits, &mut [0_u8; 1])? == 0 {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
     drop(waits);
+    drop(held);
     signal::wait_for(&[libc::SIGTERM, libc::SIGINT])?;
     Ok(())
 }
