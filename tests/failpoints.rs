@@ -190,7 +190,10 @@ fn a_killed_or_failed_replacement_puts_the_old_pods_back() {
             let new = "keep-c=running\nold-c=running\n";
             common::eventually("the pods go forward", std::time::Duration::from_secs(20), || after() == new);
         } else {
-            assert_eq!(after(), "gone-c=running\nkeep-c=running\nold-c=running\n", "{point} kills={kills}");
+            // They are handed to the supervisor; nobody waits until they have started.
+            let old = "gone-c=running\nkeep-c=running\nold-c=running\n";
+            let what = format!("{point} kills={kills}: the old pods run again");
+            common::eventually(&what, std::time::Duration::from_secs(20), || after() == old);
             let mut now: Vec<String> = env.ok(["pod", "ps", "-q", "--no-trunc"]).lines().map(str::to_owned).collect();
             let mut then: Vec<String> = ids.lines().map(str::to_owned).collect();
             now.sort();
@@ -264,4 +267,46 @@ fn a_supervisor_killed_anywhere_is_followed_by_another() {
         assert!(env.state_files().is_empty(), "{point}: {:?}", env.state_files());
     }
     assert!(passed >= 15, "a life passes {passed} points only");
+}
+
+/// An old pod whose name another application took meanwhile cannot come back; nothing else suffers from that.
+#[test]
+fn a_name_taken_meanwhile_does_not_lock_the_application() {
+    let env = TestEnv::new("name-taken");
+    let file = file(&env, &format!("{}---\n{}", pod("keep"), pod("old")));
+    env.ok(["kube", "play", path(&file)]);
+    fs::write(&file, format!("{}---\n{}", pod("keep"), pod("new"))).expect("base is writable");
+    assert!(killed_at(&env, "engine.play.replaced", &["kube", "play", "--replace", path(&file)]));
+    let other = env.file("other.yaml", &pod("old"));
+    // Before any recovery: as a play of another application that was under way would have it.
+    let mut command = env.command(["kube", "play", path(&other)]);
+    command.env("PODKIN_FAILPOINTS", "engine.undo.volumes=error(not now)");
+    assert!(env.finish(command).status.success());
+    env.ok(["pod", "restart", "keep"]);
+    assert_eq!(env.ok(["ps", "--format", "{{.Names}}", "--sort", "names"]), "keep-c\nold-c\n");
+    env.ok(["kube", "down", path(&file)]);
+    env.ok(["kube", "down", path(&other)]);
+    env.assert_clean();
+}
+
+/// Nobody waits for the init containers of a pod that is put back.
+#[test]
+fn an_old_pod_that_is_still_starting_does_not_hold_up_others() {
+    let env = TestEnv::new("slow-old");
+    let init = "spec:\n  initContainers: [{name: i, image: localhost/podkin-demo, args: [sleep, forever]}]";
+    let slow = pod("slow").replace("spec:", init);
+    let file = file(&env, &slow);
+    let mut first = env.command(["kube", "play", path(&file)]).spawn().expect("it starts");
+    common::eventually("it is being started", std::time::Duration::from_secs(20), || {
+        env.ok(["ps", "-q"]).lines().count() == 1
+    });
+    first.kill().expect("it waits");
+    first.wait().expect("it can be waited for");
+    fs::write(&file, slow.replace("args: [sleep, forever]}\n", "args: [sleep, \"999\"]}\n")).expect("base is writable");
+    assert!(killed_at(&env, "engine.play.replaced", &["kube", "play", "--replace", path(&file)]));
+    let listed = env.run(["pod", "ps", "--format", "{{.Name}}"]);
+    assert!(listed.took < std::time::Duration::from_secs(10), "{listed:?}");
+    assert_eq!(listed.stdout, "slow\n");
+    env.ok(["pod", "rm", "--force", "--time", "0", "slow"]);
+    env.assert_clean();
 }

@@ -22,14 +22,17 @@ impl Engine {
     /// Waits for a lock; says so when it takes longer than a command usually does.
     fn take_lock(&self, path: &std::path::Path) -> Result<FileLock, EngineError> {
         // There is no other way to be told of a lock and of the time.
-        for _ in 0..25 {
+        for round in 0_u64.. {
             if let Some(lock) = FileLock::try_acquire(path)? {
                 return Ok(lock);
             }
+            self.check_interrupt()?;
+            if round == 25 {
+                self.waits.tell("waiting for another podkin command to finish with this application");
+            }
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        self.waits.tell("waiting for another podkin command to finish with this application");
-        Ok(FileLock::acquire(path)?)
+        unreachable!("the rounds do not end")
     }
 
     /// Puts right what dead commands left. Nothing to do costs three look-ups in small indices.

@@ -175,7 +175,10 @@ impl Engine {
     pub(super) fn seems_alive(&self, row: &PodRow) -> bool {
         let text = std::fs::read(self.layout().pod_status(&row.record.id)).unwrap_or_default();
         let status = serde_json::from_slice::<crate::store::record::PodStatus>(&text);
-        status.is_ok_and(|status| matches!(status.phase, PodPhase::Running | PodPhase::Pending))
+        let Ok(status) = status else { return false };
+        // A reboot ends every pod, and nobody writes that down.
+        let is_of_this_boot = super::machine::boot_id().is_ok_and(|boot| boot == status.boot_id);
+        is_of_this_boot && matches!(status.phase, PodPhase::Running | PodPhase::Pending)
     }
 
     fn log_removed<'a>(&self, rows: impl Iterator<Item = &'a PodRow>) {

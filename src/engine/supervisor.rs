@@ -79,7 +79,10 @@ impl Engine {
     ) -> Result<(u64, Vec<Failure>), EngineError> {
         loop {
             match connection.receive(Some(GLANCE)) {
-                Ok(Message::Event(event)) => on_event(event),
+                Ok(Message::Event(event)) => {
+                    on_event(event);
+                    self.check_interrupt()?;
+                }
                 Ok(Message::Done { id, failures }) if wanted.contains(&id) => return Ok((id, failures)),
                 Ok(Message::Done { .. }) => {}
                 Err(ClientError::Timeout { .. }) => self.check_interrupt()?,

@@ -5,7 +5,7 @@ use super::{Engine, EngineError, fault};
 use crate::model::ObjectKind;
 use crate::store::journal::{self, Made, MadeKind, Run};
 use crate::store::pods::{self, PodRow};
-use crate::store::record::PodRecord;
+use crate::store::record::{PodNetwork, PodRecord};
 use crate::store::{StoreError, apps, objects};
 use crate::supervisor::protocol::Operation;
 use rusqlite::Connection;
@@ -22,11 +22,21 @@ impl Engine {
         fault("engine.undo.volumes")?;
         let refreshed = self.rows_of(&made, MadeKind::Refresh)?;
         let lost = self.finish_replaced(run, &made)?;
-        self.database.write(|t| {
+        let refused = self.database.write(|t| {
             made.iter().try_for_each(|thing| put_back(t, &run.app, thing))?;
-            // Nobody has taken their names meanwhile: only this run could, and what it made is gone.
-            lost.iter().try_for_each(|record| pods::insert(t, record))
+            let mut refused = Vec::new();
+            for record in &lost {
+                // Other applications may have taken names and addresses while they were free.
+                match taken(t, record)? {
+                    None => pods::insert(t, record)?,
+                    Some(why) => refused.push((record.pod.name.clone(), why)),
+                }
+            }
+            Ok::<_, EngineError>(refused)
         })?;
+        for (name, why) in refused {
+            report(Progress::Notice(format!("pod `{name}`, which --replace had removed, cannot be made again: {why}")));
+        }
         fault("engine.undo.rows")?;
         self.refresh_pods(&run.app, &refreshed)?;
         self.start_replaced(run, &made, report)?;
@@ -63,9 +73,14 @@ impl Engine {
 
     /// Starts replaced pods again. One that can no longer be started is told and stays: nothing is won by trying for ever.
     fn start_replaced(&mut self, run: &Run, made: &[Made], report: Report<'_>) -> Result<(), EngineError> {
-        // One that was never removed has its status still.
-        let is_back = |replaced: &Replaced| !self.layout().pod_status(&replaced.record.id).exists();
-        let replaced: Vec<Replaced> = made.iter().filter_map(Replaced::of).filter(is_back).collect();
+        let mut replaced = Vec::new();
+        for one in made.iter().filter_map(Replaced::of) {
+            // One that was never removed has its status still; one that could not be put back has no row.
+            let is_back = !self.layout().pod_status(&one.record.id).exists();
+            if is_back && pods::get(self.database.connection(), &one.record.id)?.is_some() {
+                replaced.push(one);
+            }
+        }
         for Replaced { record, .. } in &replaced {
             self.write_pod(record)?;
         }
@@ -73,8 +88,10 @@ impl Engine {
         let failures = if pods.is_empty() {
             Vec::new()
         } else {
+            // The supervisor has them then, and takes them forward: their init containers may take for ever.
             let mut connection = self.supervisor(&run.app)?;
-            self.ask_to_the_end(&mut connection, Operation::StartPods { pods }, |_| {})?
+            let wanted = connection.send(Operation::StartPods { pods })?;
+            connection.settle(wanted)?.unwrap_or_default()
         };
         for Replaced { record, .. } in &replaced {
             let name = &record.pod.name;
@@ -140,6 +157,23 @@ impl Replaced {
         // Written by this version, or by an older one whose records it reads.
         serde_json::from_str(text).ok()
     }
+}
+
+/// What another pod has by now that this one needs to be recorded.
+fn taken(connection: &Connection, record: &PodRecord) -> Result<Option<String>, EngineError> {
+    match Engine::check_names(connection, record) {
+        Err(error @ EngineError::NameTaken { .. }) => return Ok(Some(error.to_string())),
+        checked => checked?,
+    }
+    if let PodNetwork::Networks(attachments) = &record.network {
+        for attachment in attachments {
+            let leases = pods::leases(connection, &attachment.network)?;
+            if let Some(ip) = attachment.ips.iter().find(|ip| leases.contains(ip)) {
+                return Ok(Some(format!("its address {ip} was given to another pod")));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Puts back the row that was there before, or takes the new one away.
