@@ -315,6 +315,8 @@ fn a_failed_replacement_keeps_its_secrets() {
     path(&env, "web.yaml", &text);
     env.fails(127, ["kube", "play", "--replace", &file]);
     assert_eq!(pods(&env), ["web"]);
+    let soon = std::time::Duration::from_secs(20);
+    crate::common::eventually("it runs again", soon, || env.ok(["ps", "-q"]).lines().count() == 1);
     assert_eq!(env.ok(["exec", "web-app", "printenv", "PASSWORD"]), "hunter2\n");
     path(&env, "web.yaml", TAKES_VALUES);
     let again = env.run(["kube", "play", &file]);
