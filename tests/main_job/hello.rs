@@ -97,7 +97,7 @@ fn is_entered(env: &TestEnv) {
     let exec = |arguments: &[&str]| env.command(["exec", "-it", "hello-web"].iter().chain(arguments));
     let mut cat = Terminal::start(exec(&["/podkin-demo", "cat"]), 31, 87);
     // What is typed before the session stands is shown by the user's own terminal, too.
-    eventually("it runs", PATIENCE, || is_running(env, "cat"));
+    eventually("it runs", PATIENCE, || is_running(env, "cat") && cat.is_raw());
     cat.enter("typed\r");
     cat.expect("typed\r\n");
     cat.expect("typed\r\n");

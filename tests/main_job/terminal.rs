@@ -66,6 +66,12 @@ impl Terminal {
         }
     }
 
+    /// Whether the program has taken over the keys, so that the terminal itself no longer shows them.
+    pub fn is_raw(&self) -> bool {
+        use rustix::termios::{LocalModes, tcgetattr};
+        tcgetattr(&self.controller).is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ECHO))
+    }
+
     /// Changes the window, as a user who drags its corner: the kernel tells the foreground program.
     pub fn resize(&self, rows: u16, columns: u16) {
         tcsetwinsize(&self.controller, size(rows, columns)).expect("a size");
