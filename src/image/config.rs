@@ -31,6 +31,8 @@ pub enum DocumentError {
     MediaType(String),
     #[error("image has no layers")]
     NoLayers,
+    #[error("a document of the image is not UTF-8")]
+    NotText,
     #[error(transparent)]
     Digest(#[from] DigestError),
 }

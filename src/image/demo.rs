@@ -3,8 +3,8 @@
 use super::config::DocumentError;
 use super::error::ImageError;
 use super::layer::Expected;
-use super::store::{ImageStore, NewImage};
-use std::io::Read;
+use super::store::ImageStore;
+use super::transfer::{ImageSource, Incoming, LayerSource, OpenLayer};
 
 /// Full name of the embedded image.
 pub const DEMO_IMAGE: &str = "localhost/podkin-demo:latest";
@@ -35,18 +35,10 @@ impl ImageStore<'_> {
         if self.demo_is_current()? {
             return Ok(false);
         }
-        self.prepare()?;
         if self.resolve(ID)?.is_some() && !self.demo_is_whole() {
             self.forget(ID)?;
         }
-        let mut open = |_: usize| {
-            let diff_id = DIFF_ID.parse().map_err(DocumentError::from)?;
-            let expected = Expected { blob: None, diff_id: Some(diff_id) };
-            Ok((Box::new(LAYER) as Box<dyn Read + Send>, expected))
-        };
-        let image =
-            NewImage { names: vec![DEMO_IMAGE.to_owned()], config: CONFIG.as_bytes(), manifest: None, durable: false };
-        self.add(image, &mut open)?;
+        self.take_in_one(&Embedded)?;
         Ok(true)
     }
 
@@ -54,5 +46,33 @@ impl ImageStore<'_> {
     fn demo_is_whole(&self) -> bool {
         let program = self.layer_directory(&DIFF_ID["sha256:".len()..]).join("podkin-demo");
         std::fs::metadata(&program).is_ok_and(|file| file.len() == PROGRAM_SIZE)
+    }
+}
+
+/// The image as a source.
+struct Embedded;
+
+impl ImageSource for Embedded {
+    fn label(&self) -> &str {
+        DEMO_IMAGE
+    }
+
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError> {
+        Ok(Incoming {
+            names: vec![DEMO_IMAGE.to_owned()],
+            config: CONFIG.as_bytes().to_vec(),
+            manifests: Vec::new(),
+            blobs: Vec::new(),
+            repository: None,
+            durable: false,
+            layers: Box::new(Self),
+        })
+    }
+}
+
+impl LayerSource for Embedded {
+    fn open(&self, _: usize) -> Result<OpenLayer<'_>, ImageError> {
+        let diff_id = DIFF_ID.parse().map_err(DocumentError::from)?;
+        Ok(OpenLayer { blob: Box::new(LAYER), expected: Expected { blob: None, diff_id: Some(diff_id) } })
     }
 }

@@ -1,7 +1,8 @@
 //! Images: references, archives in and out, the image store.
 //!
 //! Reading order: [`reference`] and [`Digest`] (what images are called), [`config`] (their documents), [`archive`] (where they
-//! come from), [`layer`] (tar to directory), [`store`] (what this machine has), [`demo`] (the image in this binary).
+//! come from), [`layer`] (tar to directory), [`transfer`] and [`store`] (what comes here, and what this machine has),
+//! [`demo`] (the image in this binary).
 
 pub mod archive;
 mod changes;
@@ -14,6 +15,7 @@ pub mod layer;
 pub mod reference;
 pub mod registry;
 pub mod store;
+pub mod transfer;
 
 pub use archive::Input;
 pub use digest::{Digest, DigestError, is_hex_digest};

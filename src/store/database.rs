@@ -18,7 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The schema this program writes.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// What makes each version of the one before; the first of nothing.
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// How long a writer waits for the others: far longer than any queue of short transactions lasts.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -133,18 +136,18 @@ impl Database {
     /// Brings the schema up to date, one process at a time.
     fn migrate(&mut self, layout: &Layout) -> Result<(), StoreError> {
         let _lock = FileLock::acquire(&layout.root.join("state.lock"))?;
-        match self.version()? {
-            SCHEMA_VERSION => Ok(()),
-            0 => {
-                self.connection.pragma_update(None, "journal_mode", "WAL")?;
-                self.write(|transaction| {
-                    transaction.execute_batch(include_str!("schema.sql"))?;
-                    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-                    Ok::<_, StoreError>(())
-                })
-            }
-            found => Err(StoreError::Newer { path: layout.database(), found }),
+        let found = self.version()?;
+        let Some(missing) = usize::try_from(found).ok().and_then(|done| MIGRATIONS.get(done..)) else {
+            return Err(StoreError::Newer { path: layout.database(), found });
+        };
+        if found == 0 {
+            self.connection.pragma_update(None, "journal_mode", "WAL")?;
         }
+        self.write(|transaction| {
+            missing.iter().try_for_each(|step| transaction.execute_batch(step))?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            Ok::<_, StoreError>(())
+        })
     }
 }
 
@@ -218,6 +221,27 @@ mod tests {
         Database::open(&layout).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
         let error = Database::open(&layout).unwrap_err();
         assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+        forget(&layout);
+    }
+
+    #[test]
+    fn an_older_state_is_migrated_with_what_it_holds() {
+        let layout = layout("older");
+        std::fs::create_dir_all(&layout.root).unwrap();
+        let old = Connection::open(layout.database()).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(
+            "INSERT INTO images (id, digest, size, record, config, manifest, loaded) VALUES ('i', 'd', 1, '{}', '{}', 'm', '');
+             INSERT INTO image_names VALUES ('localhost/a:1', 'i');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        let database = Database::open(&layout).unwrap();
+        assert_eq!(database.version().unwrap(), SCHEMA_VERSION);
+        let query = "SELECT content || digest || name FROM image_manifests JOIN image_names USING (image)";
+        let kept: String = database.connection.query_row(query, [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, "mdlocalhost/a:1");
         forget(&layout);
     }
 

@@ -26,6 +26,11 @@ impl Layout {
         self.root.join("layers")
     }
 
+    /// Held, together with others, while layers are brought here whose image is not yet; alone while layers of no image are removed.
+    pub fn intake_lock(&self) -> PathBuf {
+        self.root.join("intake.lock")
+    }
+
     /// The unpacked tree of the layer with that chain id (64 hexadecimal digits).
     pub fn layer_diff(&self, chain_hex: &str) -> PathBuf {
         self.layers().join(chain_hex).join("diff")

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A held exclusive lock; dropping it lets go.
+/// A held lock; dropping it lets go.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
@@ -29,6 +29,12 @@ impl FileLock {
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
         let lock =
             take(path, FlockOperation::LockExclusive).map_err(|source| LockError { path: path.into(), source })?;
+        Ok(lock.expect("waiting for a lock ends with the lock"))
+    }
+
+    /// Waits until nobody holds the lock alone, and then holds it together with others who do not.
+    pub fn acquire_shared(path: &Path) -> Result<Self, LockError> {
+        let lock = take(path, FlockOperation::LockShared).map_err(|source| LockError { path: path.into(), source })?;
         Ok(lock.expect("waiting for a lock ends with the lock"))
     }
 

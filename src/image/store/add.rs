@@ -1,21 +1,21 @@
-//! Images in: from archives, from a tar of files, from the program itself.
+//! Images in: from archives, from a tar of files; the rows of layers and images.
 
-use super::super::archive::{Archive, ArchiveError, Input};
+use super::super::archive::{Archive, ArchiveError, ArchivedImage, Input};
 use super::super::changes;
-use super::super::config::{ConfigDocument, History, Manifest, RootFs, host_architecture};
+use super::super::config::{ConfigDocument, Descriptor, DocumentError, History, Manifest, RootFs, host_architecture};
 use super::super::digest::Digest;
 use super::super::error::{ImageError, write_error};
-use super::super::layer::{Expected, LayerError, Unpacked, unpack};
+use super::super::layer::Expected;
 use super::super::reference::Reference;
+use super::super::transfer::{ImageSource, Incoming, LayerSource, OpenLayer, TransferEvent};
+use super::stage::Made;
 use super::{ImageStore, new_name, set_name};
 use crate::store::lock::FileLock;
 use crate::store::record::ImageRecord;
-use crate::sys::dir::{self, Dir};
+use crate::sys::dir;
 use crate::sys::failpoint;
-use rustix::fs::Mode;
+use rusqlite::Connection;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// An image that is now on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,59 +40,47 @@ pub struct ImportOptions {
     pub variant: Option<String>,
 }
 
-/// An image about to be added.
-pub(in crate::image) struct NewImage<'i> {
+/// An image whose layers are there, about to be recorded; fields as in [`Incoming`].
+pub(super) struct NewImage {
     pub names: Vec<String>,
-    /// Configuration and manifest as they came.
-    pub config: &'i [u8],
-    pub manifest: Option<&'i [u8]>,
-    /// False for what can be made again at any time, and is checked before it is used.
+    pub config: Vec<u8>,
+    pub manifests: Vec<Vec<u8>>,
+    pub blobs: Vec<Descriptor>,
+    pub repository: Option<String>,
     pub durable: bool,
 }
 
-/// Gives the blob of the layer with that number.
-type OpenLayer<'l> = dyn FnMut(usize) -> Result<(Box<dyn Read + Send + 'l>, Expected), ArchiveError> + 'l;
-
-/// A layer that stands, but has no row yet.
-struct Made {
-    chain: String,
-    unpacked: Unpacked,
-    /// Held until the row is there, so that one layer is unpacked once.
-    _lock: FileLock,
-}
-
-/// Another command may remove a shared layer between our look at it and our commit; then all is looked at again.
-const ATTEMPTS: usize = 5;
-
 impl ImageStore<'_> {
     /// Loads every image of an archive. `what` names it in errors.
+    ///
+    /// # Errors
+    /// The first image that cannot be loaded; those before and after it may have been.
     pub fn load(&mut self, input: Input<'_>, what: &str) -> Result<Vec<Loaded>, ImageError> {
+        self.load_watched(input, what, &mut |_| {})
+    }
+
+    /// [`ImageStore::load`], and says how far it is.
+    pub fn load_watched(
+        &mut self,
+        input: Input<'_>,
+        what: &str,
+        report: &mut dyn FnMut(TransferEvent),
+    ) -> Result<Vec<Loaded>, ImageError> {
         self.prepare()?;
         let broken = |source| ImageError::Archive { what: what.to_owned(), source };
         let archive = Archive::open(input, &self.layout.layers()).map_err(|source| match source {
             ArchiveError::Io(e) if e.kind() == std::io::ErrorKind::StorageFull => write_error(&self.layout.root)(e),
             source => broken(source),
         })?;
-        let mut loaded = Vec::new();
-        for image in archive.images() {
-            let new = NewImage {
-                names: image.names.iter().filter_map(Reference::tagged).collect(),
-                config: &image.config,
-                manifest: image.manifest.as_deref(),
-                durable: true,
-            };
-            let mut open = |number: usize| {
-                let layer = &image.layers[number];
-                Ok((archive.layer(layer)?, layer.expected.clone()))
-            };
-            loaded.push(self.add(new, &mut open)?);
-        }
-        Ok(loaded)
+        let images = archive.images().iter().map(|image| FromArchive::new(&archive, image)).collect::<Vec<_>>();
+        let sources: Vec<&dyn ImageSource> = images.iter().map(|image| image as &dyn ImageSource).collect();
+        self.take_in(&sources, report)?.into_iter().collect()
     }
 
     /// Makes an image of a tar of files, compressed or not.
     pub fn import(&mut self, source: impl Read + Send, options: &ImportOptions) -> Result<Loaded, ImageError> {
         self.prepare()?;
+        let _lease = FileLock::acquire_shared(&self.layout.intake_lock())?;
         let name = options.name.as_deref().map(new_name).transpose()?;
         let now = jiff::Timestamp::now();
         let comment = options.message.clone().unwrap_or_else(|| format!("Imported from {}", options.origin));
@@ -109,222 +97,193 @@ impl ImageStore<'_> {
         }
         // Its digest is known only afterwards, so it cannot be unpacked under its own name: a second of the same content is thrown away.
         let staging = format!("import-{}-{}", std::process::id(), now.as_nanosecond());
-        let lock = FileLock::acquire(&self.layer_lock(&staging))?.removing();
-        let unpacked = self.unpack_layer(&staging, None, source, &Expected::default(), 1, &options.origin)?;
+        let stage = self.stage();
+        let lock = FileLock::acquire(&stage.layer_lock(&staging))?.removing();
+        let unpacked = stage.unpack(&staging, source, &Expected::default(), (&options.origin, 0))?;
         config.rootfs = RootFs { kind: "layers".into(), diff_ids: vec![unpacked.diff_id.clone()] };
         let json = serde_json::to_vec(&config).expect("a configuration has only string keys and finite numbers");
         let chain = unpacked.diff_id.hex().to_owned();
-        let own = FileLock::acquire(&self.layer_lock(&chain))?.removing();
-        let staged = self.temporary_dir(&staging);
+        let own = FileLock::acquire(&stage.layer_lock(&chain))?.removing();
+        let staged = stage.temporary_dir(&staging);
         let made = match self.has_layer(&chain)? {
             true => {
                 dir::remove_tree(&staged).map_err(write_error(staged))?;
                 Vec::new()
             }
             false => {
-                let target = self.temporary_dir(&chain);
+                let target = stage.temporary_dir(&chain);
                 dir::remove_tree(&target).map_err(write_error(&target))?;
                 std::fs::rename(&staged, &target).map_err(write_error(&target))?;
-                vec![Made { chain, unpacked, _lock: own }]
+                vec![Made { chain, parent: None, unpacked, _lock: own }]
             }
         };
         drop(lock);
-        let names: Vec<String> = name.into_iter().collect();
-        let new = NewImage { names, config: &json, manifest: None, durable: true };
+        stage.sync()?;
+        stage.publish(made.iter(), true)?;
         let document = ConfigDocument::parse(&json)?;
-        self.commit(&new, &document, made)?.ok_or_else(|| ImageError::Vanished(options.origin.clone()))
-    }
-
-    /// Adds one image: makes the layers that are missing, then the rows.
-    pub(in crate::image) fn add(
-        &mut self,
-        image: NewImage<'_>,
-        open: &mut OpenLayer<'_>,
-    ) -> Result<Loaded, ImageError> {
-        let document = ConfigDocument::parse(image.config)?;
-        let label = image.names.first().cloned().unwrap_or_else(|| Digest::of(image.config).hex()[..12].to_owned());
-        for _ in 0..ATTEMPTS {
-            let made = self.make_layers(&document, &label, open)?;
-            if let Some(loaded) = self.commit(&image, &document, made)? {
-                return Ok(loaded);
-            }
-        }
-        Err(ImageError::Vanished(label))
+        let image = NewImage {
+            names: name.into_iter().collect(),
+            config: json,
+            manifests: Vec::new(),
+            blobs: Vec::new(),
+            repository: None,
+            durable: true,
+        };
+        failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
+        self.database.write(|transaction| {
+            record_layers(transaction, &made)?;
+            record_image(transaction, &image, &document)
+        })
     }
 
     /// The directory of layers; what an interrupted command left there goes.
     pub(in crate::image) fn prepare(&mut self) -> Result<(), ImageError> {
         let layers = self.layout.layers();
         std::fs::create_dir_all(&layers).map_err(write_error(&layers))?;
-        self.sweep()?;
-        Ok(())
+        self.clear()
+    }
+}
+
+/// An image of an archive.
+struct FromArchive<'a> {
+    archive: &'a Archive,
+    image: &'a ArchivedImage,
+    label: String,
+}
+
+impl<'a> FromArchive<'a> {
+    fn new(archive: &'a Archive, image: &'a ArchivedImage) -> Self {
+        let name = image.names.iter().find_map(Reference::tagged);
+        Self { archive, image, label: name.unwrap_or_else(|| Digest::of(&image.config).hex()[..12].to_owned()) }
+    }
+}
+
+impl ImageSource for FromArchive<'_> {
+    fn label(&self) -> &str {
+        &self.label
     }
 
-    /// Unpacks what is missing, lowest layer first: as chain ids form a tree, all commands take locks in one order.
-    fn make_layers(
-        &mut self,
-        document: &ConfigDocument,
-        label: &str,
-        open: &mut OpenLayer<'_>,
-    ) -> Result<Vec<Made>, ImageError> {
-        let mut made = Vec::new();
-        let mut below: Option<String> = None;
-        for (number, chain) in document.chains().iter().enumerate() {
-            let chain = chain.hex().to_owned();
-            if !self.has_layer(&chain)? {
-                let lock = FileLock::acquire(&self.layer_lock(&chain))?.removing();
-                // Made by another command while this one waited.
-                if !self.has_layer(&chain)? {
-                    let unreadable = |source| ImageError::Archive { what: label.to_owned(), source };
-                    let (source, expected) = open(number).map_err(unreadable)?;
-                    let unpacked = self.unpack_layer(&chain, below.as_deref(), source, &expected, number + 1, label)?;
-                    made.push(Made { chain: chain.clone(), unpacked, _lock: lock });
-                }
-            }
-            below = Some(chain);
-        }
-        Ok(made)
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError> {
+        Ok(Incoming {
+            names: self.image.names.iter().filter_map(Reference::tagged).collect(),
+            config: self.image.config.clone(),
+            manifests: self.image.manifest.iter().cloned().collect(),
+            blobs: Vec::new(),
+            repository: None,
+            durable: true,
+            layers: Box::new(ArchivedLayers { archive: self.archive, image: self.image, label: &self.label }),
+        })
     }
+}
 
-    /// Unpacks one layer to its temporary directory, whose lock is held; nothing stays when that fails.
-    fn unpack_layer(
-        &self,
-        chain: &str,
-        below: Option<&str>,
-        source: impl Read + Send,
-        expected: &Expected,
-        number: usize,
-        label: &str,
-    ) -> Result<Unpacked, ImageError> {
-        let temporary = self.temporary_dir(chain);
-        dir::remove_tree(&temporary).map_err(write_error(&temporary))?;
-        let diff = self.make_diff(&temporary, below).map_err(write_error(&temporary))?;
-        failpoint::reach("image.layer.unpack").map_err(ImageError::Failpoint)?;
-        let unpacked = unpack(source, expected, diff, &self.limits).map_err(|source| {
-            // The error of unpacking is the one to tell; what stays is swept up later.
-            let _ = dir::remove_tree(&temporary);
-            match source {
-                full if LayerError::is_disk_full(&full) => ImageError::DiskFull { path: self.layout.root.clone() },
-                source => ImageError::Layer { image: label.to_owned(), number, source },
-            }
-        })?;
-        failpoint::reach("image.layer.unpacked").map_err(ImageError::Failpoint)?;
-        Ok(unpacked)
-    }
+struct ArchivedLayers<'a> {
+    archive: &'a Archive,
+    image: &'a ArchivedImage,
+    label: &'a str,
+}
 
-    /// The empty `diff` of a layer. Overlay shows the root directory of the top layer, so that each begins with what the one
-    /// below has there.
-    fn make_diff(&self, temporary: &Path, below: Option<&str>) -> std::io::Result<Dir> {
-        let path = temporary.join("diff");
-        std::fs::create_dir_all(&path)?;
-        let diff = Dir::open(&path)?;
-        let (mode, uid, gid) = match below {
-            None => (0o755, 0, 0),
-            Some(chain) => {
-                // It may be one that was only just unpacked.
-                let standing = [self.layout.layer_diff(chain), self.temporary_dir(chain).join("diff")];
-                let found = standing.iter().find_map(|path| std::fs::metadata(path).ok());
-                found.map_or((0o755, 0, 0), |m| (m.mode() & 0o7777, m.uid(), m.gid()))
-            }
-        };
-        std::os::unix::fs::fchown(&diff, Some(uid), Some(gid))?;
-        rustix::fs::fchmod(&diff, Mode::from_raw_mode(mode))?;
-        Ok(diff)
+impl LayerSource for ArchivedLayers<'_> {
+    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+        let layer = &self.image.layers[number];
+        let unreadable = |source| ImageError::Archive { what: self.label.to_owned(), source };
+        let blob = self.archive.layer(layer).map_err(unreadable)?;
+        Ok(OpenLayer { blob, expected: layer.expected.clone() })
     }
+}
 
-    /// Makes layers durable and visible, then writes the rows. `None` when a layer that had been there has gone meanwhile.
-    fn commit(
-        &mut self,
-        image: &NewImage<'_>,
-        document: &ConfigDocument,
-        made: Vec<Made>,
-    ) -> Result<Option<Loaded>, ImageError> {
-        self.publish(&made, image.durable)?;
-        let id = Digest::of(image.config).hex().to_owned();
-        let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
-        let now = jiff::Timestamp::now().to_string();
-        let names = image.names.clone();
-        let write = |transaction: &rusqlite::Connection| -> Result<Option<Loaded>, ImageError> {
-            for Made { chain, unpacked, _lock: _ } in &made {
-                transaction.execute(
-                    "INSERT OR IGNORE INTO layers (chain, diff_id, size, opaque, created) VALUES (?, ?, ?, ?, ?)",
-                    (chain, unpacked.diff_id.to_string(), unpacked.size as i64, unpacked.opaque, &now),
-                )?;
-            }
-            let mut rows = Vec::new();
-            let mut statement = transaction.prepare("SELECT size, opaque FROM layers WHERE chain = ?")?;
-            for chain in &chains {
-                match rusqlite::OptionalExtension::optional(
-                    statement.query_row([chain], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?))),
-                )? {
-                    Some(row) => rows.push(row),
-                    None => return Ok(None),
-                }
-            }
-            let manifest = match image.manifest {
-                Some(manifest) => String::from_utf8_lossy(manifest).into_owned(),
-                None => {
-                    let sizes = rows.iter().map(|(size, _)| *size as u64);
-                    let layers: Vec<_> = document.rootfs.diff_ids.iter().cloned().zip(sizes).collect();
-                    Manifest::synthesize(image.config, &layers).to_json()
-                }
-            };
-            // What lies below an opaque layer is never seen.
-            let first = rows.iter().rposition(|(_, opaque)| *opaque).unwrap_or(0);
-            let record = ImageRecord {
-                id: id.clone(),
-                reference: String::new(),
-                layers: chains[first..].to_vec(),
-                config: document.to_record(),
-            };
-            let record = serde_json::to_string(&record).expect("an image record has only string keys");
-            let size: i64 = rows.iter().map(|(size, _)| size).sum();
-            transaction.execute(
-                "INSERT INTO images (id, digest, created, size, record, config, manifest, loaded) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (id) DO UPDATE SET loaded = excluded.loaded",
-                (
-                    &id,
-                    Digest::of(manifest.as_bytes()).to_string(),
-                    document.created.as_deref(),
-                    size,
-                    record,
-                    String::from_utf8_lossy(image.config),
-                    &manifest,
-                    &now,
-                ),
-            )?;
-            for (position, chain) in chains.iter().enumerate() {
-                let query = "INSERT OR IGNORE INTO image_layers (image, position, chain) VALUES (?, ?, ?)";
-                transaction.execute(query, (&id, position as i64, chain))?;
-            }
-            for name in &names {
-                set_name(transaction, name, &id)?;
-            }
-            Ok(Some(Loaded { id: id.clone(), names: names.clone() }))
-        };
-        failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
-        if image.durable { self.database.write(write) } else { self.database.write_relaxed(write) }
+/// Writes the rows of layers that are in place.
+pub(super) fn record_layers(transaction: &Connection, made: &[Made]) -> Result<(), ImageError> {
+    let now = jiff::Timestamp::now().to_string();
+    let query = "INSERT OR IGNORE INTO layers (chain, diff_id, size, opaque, created) VALUES (?, ?, ?, ?, ?)";
+    let mut statement = transaction.prepare(query)?;
+    for Made { chain, parent: _, unpacked, _lock: _ } in made {
+        let size = unpacked.size as i64;
+        statement.execute((chain, unpacked.diff_id.to_string(), size, unpacked.opaque, &now))?;
     }
+    Ok(())
+}
 
-    /// Syncs unpacked layers and renames them to where they are found.
-    fn publish(&self, made: &[Made], durable: bool) -> Result<(), ImageError> {
-        if made.is_empty() {
-            return Ok(());
-        }
-        let path = self.layout.layers();
-        let layers = Dir::open(&path).map_err(write_error(&path))?;
-        if durable {
-            rustix::fs::syncfs(&layers).map_err(|e| write_error(&path)(e.into()))?;
-        }
-        for layer in made {
-            let target = self.layer_dir(&layer.chain);
-            // Without a row it is what an interrupted command left.
-            dir::remove_tree(&target).map_err(write_error(&target))?;
-            std::fs::rename(self.temporary_dir(&layer.chain), &target).map_err(write_error(&target))?;
-        }
-        if durable {
-            layers.sync().map_err(write_error(&path))?;
-        }
-        failpoint::reach("image.layer.published").map_err(ImageError::Failpoint)
+/// Writes the rows of an image all of whose layers have theirs.
+pub(super) fn record_image(
+    transaction: &Connection,
+    image: &NewImage,
+    document: &ConfigDocument,
+) -> Result<Loaded, ImageError> {
+    let NewImage { names, config, manifests, blobs, repository, durable: _ } = image;
+    let id = Digest::of(config).hex().to_owned();
+    let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
+    let mut rows: Vec<(i64, bool)> = Vec::new();
+    let mut statement = transaction.prepare("SELECT size, opaque FROM layers WHERE chain = ?")?;
+    for chain in &chains {
+        rows.push(statement.query_row([chain], |row| Ok((row.get(0)?, row.get(1)?)))?);
     }
+    let made;
+    let manifests = match manifests.is_empty() {
+        false => manifests,
+        true => {
+            let sizes = rows.iter().map(|(size, _)| *size as u64);
+            let layers: Vec<_> = document.rootfs.diff_ids.iter().cloned().zip(sizes).collect();
+            made = vec![Manifest::synthesize(config, &layers).to_json().into_bytes()];
+            &made
+        }
+    };
+    // What lies below an opaque layer is never seen.
+    let first = rows.iter().rposition(|(_, opaque)| *opaque).unwrap_or(0);
+    let record = ImageRecord {
+        id: id.clone(),
+        reference: String::new(),
+        layers: chains[first..].to_vec(),
+        config: document.to_record(),
+    };
+    let record = serde_json::to_string(&record).expect("an image record has only string keys");
+    let size: i64 = rows.iter().map(|(size, _)| size).sum();
+    transaction.execute(
+        "INSERT INTO images (id, digest, created, size, record, config, loaded) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET loaded = excluded.loaded",
+        (
+            &id,
+            Digest::of(&manifests[0]).to_string(),
+            document.created.as_deref(),
+            size,
+            record,
+            text(config)?,
+            jiff::Timestamp::now().to_string(),
+        ),
+    )?;
+    for manifest in manifests {
+        let query = "INSERT OR IGNORE INTO image_manifests (image, digest, content) VALUES (?, ?, ?)";
+        transaction.execute(query, (&id, Digest::of(manifest).to_string(), text(manifest)?))?;
+    }
+    for (position, chain) in chains.iter().enumerate() {
+        let query = "INSERT OR IGNORE INTO image_layers (image, position, chain) VALUES (?, ?, ?)";
+        transaction.execute(query, (&id, position as i64, chain))?;
+    }
+    if let Some(repository) = repository {
+        record_blobs(transaction, document.rootfs.diff_ids.iter().zip(blobs), repository)?;
+    }
+    for name in names {
+        set_name(transaction, name, &id)?;
+    }
+    Ok(Loaded { id, names: names.clone() })
+}
+
+/// Remembers in which form a repository (`host/path`) has layers.
+pub(super) fn record_blobs<'b>(
+    transaction: &Connection,
+    blobs: impl Iterator<Item = (&'b Digest, &'b Descriptor)>,
+    repository: &str,
+) -> Result<(), ImageError> {
+    let query =
+        "INSERT OR REPLACE INTO layer_blobs (diff_id, repository, digest, size, media_type) VALUES (?, ?, ?, ?, ?)";
+    let mut statement = transaction.prepare(query)?;
+    for (diff_id, blob) in blobs {
+        let (digest, size) = (blob.digest.to_string(), blob.size as i64);
+        statement.execute((diff_id.to_string(), repository, digest, size, &blob.media_type))?;
+    }
+    Ok(())
+}
+
+/// Documents are JSON, and so text; one that is not would come back changed.
+fn text(document: &[u8]) -> Result<&str, ImageError> {
+    std::str::from_utf8(document).map_err(|_| DocumentError::NotText.into())
 }

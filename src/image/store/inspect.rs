@@ -180,7 +180,8 @@ struct Stored {
 }
 
 fn stored(connection: &Connection, id: &str) -> Result<Stored, ImageError> {
-    let query = "SELECT digest, size, config, manifest FROM images WHERE id = ?";
+    let query = "SELECT images.digest, size, config, content FROM images JOIN image_manifests ON image = id AND image_manifests.digest = images.digest
+                 WHERE id = ?";
     Ok(connection.query_row(query, [id], |row| {
         Ok(Stored {
             digest: row.get(0)?,

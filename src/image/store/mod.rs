@@ -12,11 +12,12 @@
 mod add;
 mod check;
 mod inspect;
+mod intake;
 mod remove;
+mod stage;
 #[cfg(test)]
 mod tests;
 
-pub(super) use add::NewImage;
 pub use add::{ImportOptions, Loaded};
 pub use check::{Problem, ProblemKind};
 pub use inspect::{ImageInspect, ImageSummary};
@@ -28,6 +29,7 @@ use super::reference::{Reference, local_candidates};
 use crate::store::record::ImageRecord;
 use crate::store::{Database, StoreError, layout::Layout};
 use rusqlite::{Connection, OptionalExtension, params};
+use stage::Stage;
 use std::path::PathBuf;
 
 /// Points where tests kill a command that works on images.
@@ -122,16 +124,8 @@ impl<'a> ImageStore<'a> {
         self.layout.layer_diff(chain)
     }
 
-    fn layer_dir(&self, chain: &str) -> PathBuf {
-        self.layout.layers().join(chain)
-    }
-
-    fn temporary_dir(&self, chain: &str) -> PathBuf {
-        self.layout.layers().join(format!(".tmp-{chain}"))
-    }
-
-    fn layer_lock(&self, chain: &str) -> PathBuf {
-        self.layout.layers().join(format!(".lock-{chain}"))
+    fn stage(&self) -> Stage<'a> {
+        Stage { layout: self.layout, limits: self.limits }
     }
 
     fn has_layer(&self, chain: &str) -> Result<bool, ImageError> {
@@ -195,8 +189,8 @@ fn by_full_name(connection: &Connection, name: &str) -> Result<Option<Found>, Im
 
 /// An image with that manifest digest, known by some tag of that repository.
 fn by_digest(connection: &Connection, repository: &str, digest: &str) -> Result<Option<Found>, ImageError> {
-    let query = "SELECT images.id FROM images JOIN image_names ON image_names.image = images.id
-                 WHERE images.digest = ?1 AND substr(image_names.name, 1, length(?2) + 1) = ?2 || ':'";
+    let query = "SELECT image FROM image_manifests JOIN image_names USING (image)
+                 WHERE digest = ?1 AND substr(name, 1, length(?2) + 1) IN (?2 || ':', ?2 || '@')";
     let id: Option<String> = connection.query_row(query, [digest, repository], |row| row.get(0)).optional()?;
     Ok(id.map(|id| Found { id, name: Some(format!("{repository}@{digest}")) }))
 }
@@ -211,7 +205,8 @@ fn by_id(connection: &Connection, text: &str) -> Result<Option<Found>, ImageErro
         return Ok(None);
     }
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    let query = "SELECT id FROM images WHERE (id >= ?1 AND id < ?1 || 'g') OR digest = 'sha256:' || ?1 LIMIT 10";
+    let query = "SELECT id FROM images WHERE id >= ?1 AND id < ?1 || 'g'
+                 UNION SELECT image FROM image_manifests WHERE digest = 'sha256:' || ?1 LIMIT 10";
     let mut statement = connection.prepare(query)?;
     let ids: Vec<String> = statement.query_map(params![hex], |row| row.get(0))?.collect::<Result<_, _>>()?;
     match ids.as_slice() {

@@ -84,21 +84,31 @@ impl ImageStore<'_> {
         self.sweep()
     }
 
-    /// Finishes what was interrupted: unrecords layers of no image, and deletes directories without a row.
+    /// Unrecords layers of no image, unless some are just being brought here, and deletes directories without a row.
     pub fn sweep(&mut self) -> Result<(), ImageError> {
+        let lease = FileLock::try_acquire(&self.layout.intake_lock())?;
+        let unused = "SELECT 1 FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers) LIMIT 1";
+        if lease.is_some() && self.database.connection().query_row(unused, [], |_| Ok(())).optional()?.is_some() {
+            self.database.write(|transaction| {
+                let unused = "DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)";
+                transaction.execute(unused, [])?;
+                let unknown = "DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)";
+                transaction.execute(unknown, []).map_err(ImageError::from)
+            })?;
+        }
+        drop(lease);
+        self.clear()
+    }
+
+    /// Finishes what was interrupted: deletes directories without a row. Layers that an interrupted command stored stay for the one
+    /// that does the same again.
+    pub(super) fn clear(&self) -> Result<(), ImageError> {
         let path = self.layout.layers();
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(write_error(&path)(e)),
         };
-        let unused = "SELECT 1 FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers) LIMIT 1";
-        if self.database.connection().query_row(unused, [], |_| Ok(())).optional()?.is_some() {
-            self.database.write(|transaction| {
-                let query = "DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)";
-                transaction.execute(query, []).map_err(ImageError::from)
-            })?;
-        }
         let mut chains = BTreeSet::new();
         for entry in entries {
             let name = entry.map_err(write_error(&path))?.file_name();
@@ -109,17 +119,15 @@ impl ImageStore<'_> {
                 chains.insert(chain.to_owned());
             }
         }
-        for chain in chains {
-            self.discard(&chain)?;
-        }
-        Ok(())
+        chains.iter().try_for_each(|chain| self.discard(chain))
     }
 
     /// Deletes a layer's directories, unless another command works on it right now.
     fn discard(&self, chain: &str) -> Result<(), ImageError> {
-        let Some(lock) = FileLock::try_acquire(&self.layer_lock(chain))? else { return Ok(()) };
+        let stage = self.stage();
+        let Some(lock) = FileLock::try_acquire(&stage.layer_lock(chain))? else { return Ok(()) };
         let _lock = lock.removing();
-        let (standing, temporary) = (self.layer_dir(chain), self.temporary_dir(chain));
+        let (standing, temporary) = (stage.layer_dir(chain), stage.temporary_dir(chain));
         dir::remove_tree(&temporary).map_err(write_error(&temporary))?;
         if self.has_layer(chain)? || !standing.exists() {
             return Ok(());

@@ -1,7 +1,10 @@
 use super::super::archive::writer::{ImageToWrite, LayerFile, header, write_docker_archive};
-use super::super::config::{ConfigDocument, host_architecture};
+use super::super::config::{ConfigDocument, RootFs, host_architecture};
 use super::super::demo::{DEMO_IMAGE, ID};
+use super::super::digest::Digest;
 use super::super::error::ImageError;
+use super::super::layer::Expected;
+use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, OpenLayer};
 use super::super::{ImageStore, Input};
 use super::{ImportOptions, ProblemKind};
 use crate::store::{Database, layout::Layout};
@@ -209,4 +212,104 @@ fn many_commands_unpack_a_layer_once() {
     });
     assert!(ids.iter().all(|id| *id == ids[0]));
     assert_eq!(root.layers().len(), 2);
+}
+
+/// Images of one file a layer, as [`ImageSource`]s; opening a layer named in `broken` fails, and `opened` counts.
+struct Made {
+    label: &'static str,
+    words: Vec<&'static str>,
+    broken: Option<&'static str>,
+    opened: std::sync::Mutex<Vec<String>>,
+}
+
+impl Made {
+    fn new(label: &'static str, words: &[&'static str], broken: Option<&'static str>) -> Self {
+        Self { label, words: words.to_vec(), broken, opened: Default::default() }
+    }
+
+    fn layer(word: &str) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_data(&mut header(tar::EntryType::Regular, 2, 0o644), word, &b"ok"[..]).unwrap();
+        builder.into_inner().unwrap()
+    }
+}
+
+impl ImageSource for Made {
+    fn label(&self) -> &str {
+        self.label
+    }
+
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError> {
+        let diff_ids = self.words.iter().map(|word| Digest::of(&Self::layer(word))).collect();
+        let rootfs = RootFs { kind: "layers".into(), diff_ids };
+        let config = ConfigDocument { os: "linux".into(), rootfs, ..ConfigDocument::default() };
+        Ok(Incoming {
+            names: vec![format!("localhost/{}:latest", self.label)],
+            config: serde_json::to_vec(&config).unwrap(),
+            manifests: Vec::new(),
+            blobs: Vec::new(),
+            repository: None,
+            durable: true,
+            layers: Box::new(self),
+        })
+    }
+}
+
+impl LayerSource for &Made {
+    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+        let word = self.words[number];
+        self.opened.lock().unwrap().push(word.to_owned());
+        // Time enough for the others to want it, too.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        if self.broken == Some(word) {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            return Err(ImageError::Vanished(word.to_owned()));
+        }
+        let expected = Expected { blob: None, diff_id: Some(Digest::of(&Made::layer(word))) };
+        Ok(OpenLayer { blob: Box::new(std::io::Cursor::new(Made::layer(word))), expected })
+    }
+}
+
+#[test]
+fn a_layer_of_several_images_is_read_once_and_from_whoever_has_it() {
+    let mut root = Root::new();
+    let sources = [
+        Made::new("one", &["base", "x", "y"], Some("base")),
+        Made::new("two", &["base", "x", "z"], None),
+        Made::new("three", &["base", "broken"], Some("broken")),
+    ];
+    let dynamic: Vec<&dyn ImageSource> = sources.iter().map(|source| source as &dyn ImageSource).collect();
+    let mut events = Vec::new();
+    let results = root.images().take_in(&dynamic, &mut |event| events.push(event)).unwrap();
+    let mut opened: Vec<String> = sources.iter().flat_map(|s| s.opened.lock().unwrap().clone()).collect();
+    opened.retain(|word| word == "base" || word == "x");
+    let broken: Vec<bool> = results.iter().map(Result::is_err).collect();
+    // Whether the first image was the first to be resolved is chance: then its broken layer was read again, of another image.
+    let first_failed = broken[0];
+    assert!(!broken[1] && broken[2], "{results:?}");
+    assert_eq!(opened.iter().filter(|word| *word == "base").count(), 1 + usize::from(first_failed), "{opened:?}");
+    assert_eq!(opened.iter().filter(|word| *word == "x").count(), 1, "{opened:?}");
+    let failed = events.iter().filter(|event| event.change == Change::Failed).count();
+    assert_eq!(failed, 1 + usize::from(first_failed));
+    // What came of the failed ones stays for another attempt, and goes when images are pruned.
+    let names: Vec<String> = root.images().list().unwrap().into_iter().flat_map(|image| image.names).collect();
+    assert!(
+        names.contains(&"localhost/two:latest".to_owned()) && !names.contains(&"localhost/three:latest".to_owned())
+    );
+    root.images().prune(false).unwrap();
+    assert_eq!(root.layers().len(), if first_failed { 3 } else { 4 });
+}
+
+#[test]
+fn layers_stored_before_their_image_are_not_swept_away() {
+    let mut root = Root::new();
+    let failed = Made::new("one", &["base", "x"], Some("x"));
+    assert!(root.images().take_in(&[&failed], &mut |_| {}).unwrap()[0].is_err());
+    assert_eq!(root.layers().len(), 1);
+    let lease = crate::store::lock::FileLock::acquire_shared(&root.layout.intake_lock()).unwrap();
+    root.images().sweep().unwrap();
+    assert_eq!(root.layers().len(), 1, "another command brings images here");
+    drop(lease);
+    root.images().sweep().unwrap();
+    assert!(root.layers().is_empty());
 }

@@ -1,0 +1,116 @@
+//! Layers in the making: in a directory that nobody looks at until they are whole and synced. Needs no database.
+
+use super::super::error::{ImageError, write_error};
+use super::super::layer::{Expected, LayerError, Limits, Unpacked, unpack};
+use crate::store::layout::Layout;
+use crate::store::lock::FileLock;
+use crate::sys::dir::{self, Dir};
+use crate::sys::failpoint;
+use rustix::fs::Mode;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// Where layers are made; used by several threads at a time, each with a layer of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stage<'a> {
+    pub layout: &'a Layout,
+    pub limits: Limits,
+}
+
+/// A layer that stands in its temporary directory, or is at its place, but has no row yet.
+pub(super) struct Made {
+    pub chain: String,
+    /// Chain id of the layer below.
+    pub parent: Option<String>,
+    pub unpacked: Unpacked,
+    /// Held until the row is there, so that one layer is unpacked once.
+    pub _lock: FileLock,
+}
+
+impl Stage<'_> {
+    pub fn layer_dir(&self, chain: &str) -> PathBuf {
+        self.layout.layers().join(chain)
+    }
+
+    pub fn temporary_dir(&self, chain: &str) -> PathBuf {
+        self.layout.layers().join(format!(".tmp-{chain}"))
+    }
+
+    pub fn layer_lock(&self, chain: &str) -> PathBuf {
+        self.layout.layers().join(format!(".lock-{chain}"))
+    }
+
+    /// Unpacks a layer, whose lock is held, to its temporary directory; nothing stays when that fails. `image` and `number`, from 0
+    /// on, are for the error.
+    pub fn unpack(
+        &self,
+        chain: &str,
+        source: impl Read + Send,
+        expected: &Expected,
+        (image, number): (&str, usize),
+    ) -> Result<Unpacked, ImageError> {
+        let temporary = self.temporary_dir(chain);
+        dir::remove_tree(&temporary).map_err(write_error(&temporary))?;
+        let diff = make_diff(&temporary).map_err(write_error(&temporary))?;
+        failpoint::reach("image.layer.unpack").map_err(ImageError::Failpoint)?;
+        let unpacked = unpack(source, expected, diff, &self.limits).map_err(|source| {
+            // The error of unpacking is the one to tell; what stays is swept up later.
+            let _ = dir::remove_tree(&temporary);
+            match source {
+                full if LayerError::is_disk_full(&full) => ImageError::DiskFull { path: self.layout.root.clone() },
+                source => ImageError::Layer { image: image.to_owned(), number: number + 1, source },
+            }
+        })?;
+        failpoint::reach("image.layer.unpacked").map_err(ImageError::Failpoint)?;
+        Ok(unpacked)
+    }
+
+    /// Overlay shows the root directory of the top layer, so that one whose archive says nothing of it gets the one of the layer
+    /// below, which stands already.
+    pub fn settle_root(&self, layer: &Made) -> Result<(), ImageError> {
+        let Some(parent) = &layer.parent else { return Ok(()) };
+        // It may be one that was only just unpacked.
+        let standing = [self.layout.layer_diff(parent), self.temporary_dir(parent).join("diff")];
+        let Some(below) = standing.iter().find_map(|path| std::fs::metadata(path).ok()) else { return Ok(()) };
+        let path = self.temporary_dir(&layer.chain).join("diff");
+        let apply = || -> std::io::Result<()> {
+            let diff = Dir::open(&path)?;
+            std::os::unix::fs::fchown(&diff, Some(below.uid()), Some(below.gid()))?;
+            Ok(rustix::fs::fchmod(&diff, Mode::from_raw_mode(below.mode() & 0o7777))?)
+        };
+        apply().map_err(write_error(&path))
+    }
+
+    /// Makes all that was unpacked so far survive a loss of power.
+    pub fn sync(&self) -> Result<(), ImageError> {
+        let path = self.layout.layers();
+        let layers = Dir::open(&path).map_err(write_error(&path))?;
+        rustix::fs::syncfs(&layers).map_err(|e| write_error(&path)(e.into()))
+    }
+
+    /// Renames synced layers to where they are found.
+    pub fn publish<'m>(&self, made: impl Iterator<Item = &'m Made>, durable: bool) -> Result<(), ImageError> {
+        for layer in made {
+            let target = self.layer_dir(&layer.chain);
+            // Without a row it is what an interrupted command left.
+            dir::remove_tree(&target).map_err(write_error(&target))?;
+            std::fs::rename(self.temporary_dir(&layer.chain), &target).map_err(write_error(&target))?;
+        }
+        if durable {
+            let path = self.layout.layers();
+            Dir::open(&path).and_then(|layers| layers.sync()).map_err(write_error(&path))?;
+        }
+        failpoint::reach("image.layer.published").map_err(ImageError::Failpoint)
+    }
+}
+
+/// The empty `diff` of a layer.
+fn make_diff(temporary: &std::path::Path) -> std::io::Result<Dir> {
+    let path = temporary.join("diff");
+    std::fs::create_dir_all(&path)?;
+    let diff = Dir::open(&path)?;
+    // Whatever the umask of this process is.
+    rustix::fs::fchmod(&diff, Mode::from_raw_mode(0o755))?;
+    Ok(diff)
+}

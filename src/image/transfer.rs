@@ -1,0 +1,87 @@
+//! Images on their way to this machine: where they come from, and what is said meanwhile.
+
+use super::config::Descriptor;
+use super::error::ImageError;
+use super::layer::Expected;
+use std::io::Read;
+
+/// An image that is to be brought here.
+pub trait ImageSource: Sync {
+    /// What messages call it.
+    fn label(&self) -> &str;
+
+    /// Finds out what it consists of; runs on a thread of its own.
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError>;
+}
+
+/// Gives the blobs of an image's layers, to several threads at a time.
+pub trait LayerSource: Send + Sync {
+    /// The blob of a layer, the lowest being number 0.
+    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError>;
+}
+
+/// A blob about to be read, and what it must turn out to be.
+pub struct OpenLayer<'l> {
+    pub blob: Box<dyn Read + Send + 'l>,
+    pub expected: Expected,
+}
+
+/// What an image consists of.
+pub struct Incoming<'s> {
+    /// Full names it gets.
+    pub names: Vec<String>,
+    /// Configuration, byte for byte.
+    pub config: Vec<u8>,
+    /// Its manifest, byte for byte, then indexes that led to it; empty when it came without.
+    pub manifests: Vec<Vec<u8>>,
+    /// Blobs of the layers, lowest first, and the repository (`host/path`) that has them; empty when unknown.
+    pub blobs: Vec<Descriptor>,
+    pub repository: Option<String>,
+    /// False for what can be made again at any time, and is checked before it is used.
+    pub durable: bool,
+    pub layers: Box<dyn LayerSource + 's>,
+}
+
+/// One thing that happened while images were brought here or sent away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferEvent {
+    /// Label of the image.
+    pub image: String,
+    pub change: Change,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is being asked for.
+    Resolving,
+    /// Its parts are known.
+    Resolved {
+        layers: usize,
+    },
+    /// Twelve digits of a layer's digest, and what became of it.
+    Layer {
+        layer: String,
+        state: LayerState,
+    },
+    /// The last layer is there; it is being recorded.
+    Storing,
+    /// Id, or for one that was sent the digest of its manifest.
+    Done {
+        id: String,
+    },
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LayerState {
+    /// It was there already.
+    Present,
+    /// Another command works on it.
+    Waiting,
+    /// Its bytes come; `total` when it is known.
+    Started { total: Option<u64> },
+    /// Bytes that came so far.
+    Progress { done: u64 },
+    /// All came, and is where it belongs.
+    Done,
+}
