@@ -198,9 +198,9 @@ impl ImageStore<'_> {
     ) -> Result<Unpacked, ImageError> {
         let temporary = self.temporary_dir(chain);
         dir::remove_tree(&temporary).map_err(write_error(&temporary))?;
-        let diff = self.make_diff(&temporary, below).map_err(write_error(&temporary))?;
+        let directory = self.make_diff(&temporary, below).map_err(write_error(&temporary))?;
         failpoint::reach("image.layer.unpack").map_err(ImageError::Failpoint)?;
-        let unpacked = unpack(source, expected, diff, &self.limits).map_err(|source| {
+        let unpacked = unpack(source, expected, &directory, &self.limits).map_err(|source| {
             // The error of unpacking is the one to tell; what stays is swept up later.
             let _ = dir::remove_tree(&temporary);
             match source {
@@ -212,7 +212,7 @@ impl ImageStore<'_> {
         Ok(unpacked)
     }
 
-    /// The empty `diff` of a layer. Overlay shows the root directory of the top layer, so that each begins with what the one
+    /// The directory of a layer with its empty `diff`. Overlay shows the root directory of the top layer, so that each begins with what the one
     /// below has there.
     fn make_diff(&self, temporary: &Path, below: Option<&str>) -> std::io::Result<Dir> {
         let path = temporary.join("diff");
@@ -229,7 +229,7 @@ impl ImageStore<'_> {
         };
         std::os::unix::fs::fchown(&diff, Some(uid), Some(gid))?;
         rustix::fs::fchmod(&diff, Mode::from_raw_mode(mode))?;
-        Ok(diff)
+        Dir::open(temporary)
     }
 
     /// Makes layers durable and visible, then writes the rows. `None` when a layer that had been there has gone meanwhile.
