@@ -36,13 +36,18 @@ impl Arena {
         self.path.join("inside/diff")
     }
 
+    /// The directory of the layer.
+    fn layer(&self) -> Dir {
+        Dir::open(&self.path.join("inside")).unwrap()
+    }
+
     /// The absolute path of the directory outside, as an archive would name it.
     fn outside(&self) -> String {
         self.path.join("outside").display().to_string()
     }
 
     fn unpack_with(&self, archive: &[u8], limits: &Limits) -> Result<Unpacked, LayerError> {
-        let result = unpack(archive, &Expected::default(), Dir::open(&self.diff()).unwrap(), limits);
+        let result = unpack(archive, &Expected::default(), &self.layer(), limits);
         assert_eq!(snapshot(&self.path.join("outside")), self.before, "something outside changed");
         let beside: Vec<_> = fs::read_dir(self.path.join("inside")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(beside, ["diff"], "something appeared beside the layer");
@@ -518,7 +523,7 @@ fn what_follows_the_end_is_hashed_and_not_read() {
         Expected { blob: Some((Digest::of(b"other"), None)), diff_id: None },
         Expected { blob: Some((Digest::of(&tar), Some(1))), diff_id: None },
     ] {
-        assert!(unpack(&tar[..], &wrong, Dir::open(&arena.diff()).unwrap(), &Limits::default()).is_err());
+        assert!(unpack(&tar[..], &wrong, &arena.layer(), &Limits::default()).is_err());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::path::{LayerPath, Meaning, meaning};
 use super::stream::{Chunks, Extracted};
-use super::{EntryError, LayerError, Limits};
+use super::{EntryError, LayerError, Limits, RootMetadata};
 use crate::image::archive::tar::{Entry, EntryKind, TarError, TarReader};
 use crate::sys::dir::Dir;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, makedev};
@@ -17,7 +17,8 @@ const OPAQUE: &CStr = c"trusted.overlay.opaque";
 /// Makes every entry of the archive below `root`, an empty directory.
 pub(super) fn extract(source: &mut Chunks, root: Dir, limits: &Limits) -> Result<Extracted, LayerError> {
     let mut reader = TarReader::new(source, limits.names);
-    let mut tree = Tree { root, parent: None, directories: Vec::new(), limits: *limits, opaque: false };
+    let mut tree =
+        Tree { root, parent: None, directories: Vec::new(), limits: *limits, opaque: false, root_metadata: None };
     let mut entries = 0;
     while let Some(entry) = reader.entry().map_err(LayerError::Archive)? {
         entries += 1;
@@ -28,7 +29,7 @@ pub(super) fn extract(source: &mut Chunks, root: Dir, limits: &Limits) -> Result
     }
     reader.drain().map_err(LayerError::Archive)?;
     tree.settle().map_err(|source| LayerError::Entry { path: ".".into(), source: source.into() })?;
-    Ok(Extracted { entries, opaque: tree.opaque })
+    Ok(Extracted { entries, opaque: tree.opaque, root: tree.root_metadata })
 }
 
 /// The archive broke, or the entry could not be made.
@@ -67,6 +68,7 @@ struct Tree {
     directories: Vec<(LayerPath, Timestamps)>,
     limits: Limits,
     opaque: bool,
+    root_metadata: Option<RootMetadata>,
 }
 
 impl Tree {
@@ -166,6 +168,7 @@ impl Tree {
         }
         let xattrs = self.attributes(entry)?;
         set_metadata(&self.root, entry, &xattrs)?;
+        self.root_metadata = Some(RootMetadata { mode: entry.mode, uid: entry.uid, gid: entry.gid });
         self.directories.push((LayerPath::default(), times(entry)));
         Ok(())
     }

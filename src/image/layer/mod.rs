@@ -17,7 +17,11 @@ use super::archive::tar::{NameLimits, TarError};
 use super::compression::CompressionError;
 use super::digest::Digest;
 use crate::sys::dir::Dir;
+use std::ffi::CStr;
 use std::io::{self, Read};
+
+/// The files of a layer, in its directory.
+const DIFF: &CStr = c"diff";
 
 /// What one layer may ask of the machine.
 #[derive(Debug, Clone, Copy)]
@@ -71,12 +75,25 @@ pub struct Unpacked {
     pub entries: u64,
     /// The archive hides all that lies below it.
     pub opaque: bool,
+    /// What the archive itself says of its root; `None` when it has no entry for it.
+    pub root: Option<RootMetadata>,
+}
+
+/// Mode and owner of a layer's root directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootMetadata {
+    /// Permission bits, with set-id and sticky.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
     #[error("cannot read the layer")]
     Read(#[source] io::Error),
+    #[error("cannot write to the layer's directory")]
+    Directory(#[source] io::Error),
     #[error(transparent)]
     Compression(CompressionError),
     #[error("layer is not a sound tar archive")]
@@ -102,7 +119,10 @@ impl LayerError {
     pub fn is_disk_full(&self) -> bool {
         let full = |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         match self {
-            Self::Entry { source: EntryError::Io(e), .. } | Self::Archive(TarError::Io(e)) | Self::Read(e) => full(e),
+            Self::Entry { source: EntryError::Io(e), .. }
+            | Self::Archive(TarError::Io(e))
+            | Self::Read(e)
+            | Self::Directory(e) => full(e),
             _ => false,
         }
     }
@@ -133,14 +153,16 @@ pub enum EntryError {
     Io(#[from] io::Error),
 }
 
-/// Unpacks a layer into an empty directory and checks that it is the one that was promised.
+/// Unpacks a layer into its directory, and checks that it is the one that was promised. `into` may hold an empty `diff`, whose mode
+/// and owner stay when the archive has no entry for its root; it is made when absent. After an error the directory is to be removed.
 pub fn unpack(
     source: impl Read + Send,
     expected: &Expected,
-    into: Dir,
+    into: &Dir,
     limits: &Limits,
 ) -> Result<Unpacked, LayerError> {
-    let unpacked = stream::pipeline(source, limits, |chunks| extract::extract(chunks, into, limits))?;
+    let diff = open_diff(into).map_err(LayerError::Directory)?;
+    let unpacked = stream::pipeline(source, limits, |chunks| extract::extract(chunks, diff, limits))?;
     if let Some((digest, size)) = &expected.blob {
         if let Some(size) = size.filter(|size| *size != unpacked.blob_size) {
             return Err(LayerError::BlobSize { expected: size, found: unpacked.blob_size });
@@ -154,5 +176,19 @@ pub fn unpack(
             Err(LayerError::DiffId { expected: diff_id.clone(), found: unpacked.diff_id })
         }
         _ => Ok(unpacked),
+    }
+}
+
+/// The directory that takes the files of the layer.
+fn open_diff(layer: &Dir) -> io::Result<Dir> {
+    match layer.create_dir(DIFF, 0o755) {
+        Ok(()) => {
+            let diff = layer.open_dir(DIFF)?;
+            // Whatever the umask of this process is.
+            rustix::fs::fchmod(&diff, rustix::fs::Mode::from_raw_mode(0o755))?;
+            Ok(diff)
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => layer.open_dir(DIFF),
+        Err(e) => Err(e),
     }
 }

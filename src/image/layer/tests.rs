@@ -18,7 +18,7 @@ impl Scratch {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("podkin-layer-{}-{number}", std::process::id()));
         std::fs::create_dir_all(path.join("tree")).unwrap();
-        std::fs::create_dir_all(path.join("out")).unwrap();
+        std::fs::create_dir_all(path.join("layer/diff")).unwrap();
         Self(path)
     }
 
@@ -27,7 +27,12 @@ impl Scratch {
     }
 
     fn out(&self) -> PathBuf {
-        self.0.join("out")
+        self.0.join("layer/diff")
+    }
+
+    /// The directory of the layer.
+    fn layer(&self) -> Dir {
+        Dir::open(&self.0.join("layer")).unwrap()
     }
 }
 
@@ -122,9 +127,9 @@ fn archives_of_gnu_tar_come_out_as_they_went_in() {
             }
             let output = command.arg(".").output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            let into = Dir::open(&scratch.out()).unwrap();
+            let into = scratch.layer();
             let expected = Expected { blob: None, diff_id: Some(Digest::of(&output.stdout)) };
-            let unpacked = unpack(&output.stdout[..], &expected, into, &Limits::default()).unwrap();
+            let unpacked = unpack(&output.stdout[..], &expected, &into, &Limits::default()).unwrap();
             assert_eq!(unpacked.size, output.stdout.len() as u64);
             let (wanted, found) = (describe(&scratch.tree(), posix, posix), describe(&scratch.out(), posix, posix));
             assert_eq!(found, wanted, "{format} {sparse:?}");
@@ -161,7 +166,8 @@ fn whiteouts_become_what_overlay_understands() {
         let archive = command.output().unwrap().stdout;
         let out = scratch.0.join(order.split(' ').next().unwrap());
         std::fs::create_dir(&out).unwrap();
-        unpack(&archive[..], &Expected::default(), Dir::open(&out).unwrap(), &Limits::default()).unwrap();
+        unpack(&archive[..], &Expected::default(), &Dir::open(&out).unwrap(), &Limits::default()).unwrap();
+        let out = out.join("diff");
         let opaque =
             |name: &str| rustix::fs::lgetxattr(out.join(name), "trusted.overlay.opaque", &mut [0u8; 4][..]) == Ok(1);
         let whiteout = |name: &str| {

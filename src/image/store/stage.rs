@@ -52,9 +52,10 @@ impl Stage<'_> {
     ) -> Result<Unpacked, ImageError> {
         let temporary = self.temporary_dir(chain);
         dir::remove_tree(&temporary).map_err(write_error(&temporary))?;
-        let diff = make_diff(&temporary).map_err(write_error(&temporary))?;
+        let make = std::fs::create_dir(&temporary).and_then(|()| Dir::open(&temporary));
+        let directory = make.map_err(write_error(&temporary))?;
         failpoint::reach("image.layer.unpack").map_err(ImageError::Failpoint)?;
-        let unpacked = unpack(source, expected, diff, &self.limits).map_err(|source| {
+        let unpacked = unpack(source, expected, &directory, &self.limits).map_err(|source| {
             // The error of unpacking is the one to tell; what stays is swept up later.
             let _ = dir::remove_tree(&temporary);
             match source {
@@ -69,7 +70,7 @@ impl Stage<'_> {
     /// Overlay shows the root directory of the top layer, so that one whose archive says nothing of it gets the one of the layer
     /// below, which stands already.
     pub fn settle_root(&self, layer: &Made) -> Result<(), ImageError> {
-        let Some(parent) = &layer.parent else { return Ok(()) };
+        let (None, Some(parent)) = (layer.unpacked.root, &layer.parent) else { return Ok(()) };
         // It may be one that was only just unpacked.
         let standing = [self.layout.layer_diff(parent), self.temporary_dir(parent).join("diff")];
         let Some(below) = standing.iter().find_map(|path| std::fs::metadata(path).ok()) else { return Ok(()) };
@@ -103,14 +104,4 @@ impl Stage<'_> {
         }
         failpoint::reach("image.layer.published").map_err(ImageError::Failpoint)
     }
-}
-
-/// The empty `diff` of a layer.
-fn make_diff(temporary: &std::path::Path) -> std::io::Result<Dir> {
-    let path = temporary.join("diff");
-    std::fs::create_dir_all(&path)?;
-    let diff = Dir::open(&path)?;
-    // Whatever the umask of this process is.
-    rustix::fs::fchmod(&diff, Mode::from_raw_mode(0o755))?;
-    Ok(diff)
 }
