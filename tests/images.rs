@@ -4,7 +4,8 @@ mod common;
 
 use common::TestEnv;
 use podkin::image::archive::writer::{ImageToWrite, LayerFile, header, write_docker_archive};
-use podkin::image::config::{ConfigDocument, host_architecture};
+use podkin::image::config::ConfigDocument;
+use podkin::image::platform::host_architecture;
 use podkin::{image, storage};
 use std::collections::BTreeSet;
 use std::fs;

@@ -27,6 +27,7 @@ pub mod suggest;
 pub mod system;
 pub mod table;
 pub mod template;
+pub mod transfer;
 pub mod units;
 pub mod version;
 pub mod volume;

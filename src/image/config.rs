@@ -19,6 +19,8 @@ pub enum DocumentError {
     TooLarge { what: &'static str },
     #[error("manifest has both `layers` and `manifests`, and could be taken for two things")]
     Ambiguous,
+    #[error("manifest is of Docker's schema 1, which is no longer supported: push the image anew with a current tool")]
+    Schema1,
     #[error("manifest has neither `layers` nor `manifests`")]
     NotAManifest,
     #[error("environment entry `{0}` of the image has no `NAME=` in front")]
@@ -120,7 +122,7 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Platform {
     #[serde(default)]
     pub architecture: String,
@@ -128,6 +130,12 @@ pub struct Platform {
     pub os: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
+    #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    #[serde(default, rename = "os.features", deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
 }
 
 /// OCI image manifest, or Docker's schema 2.
@@ -225,7 +233,9 @@ impl ConfigDocument {
 impl ManifestDocument {
     pub fn parse(json: &[u8]) -> Result<Self, DocumentError> {
         #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
         struct Either {
+            schema_version: Option<u32>,
             config: Option<serde_json::Value>,
             layers: Option<serde_json::Value>,
             manifests: Option<Vec<Descriptor>>,
@@ -234,6 +244,7 @@ impl ManifestDocument {
         match (either.manifests, either.layers.is_some() || either.config.is_some()) {
             (Some(_), true) => Err(DocumentError::Ambiguous),
             (Some(manifests), false) => Ok(Self::Index(manifests)),
+            (None, false) if either.schema_version == Some(1) => Err(DocumentError::Schema1),
             (None, false) => Err(DocumentError::NotAManifest),
             (None, true) => Ok(Self::Image(Manifest::parse(json)?)),
         }
@@ -288,29 +299,6 @@ fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserialize
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The architecture of this machine as images name it.
-pub fn host_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "powerpc64" => "ppc64le",
-        other => other,
-    }
-}
-
-/// The best manifest of an index for this machine; `None` when there is none for it.
-pub fn choose_platform(descriptors: &[Descriptor]) -> Option<&Descriptor> {
-    let matches = |d: &&Descriptor| match &d.platform {
-        None => true,
-        Some(p) => p.os == "linux" && p.architecture == host_architecture(),
-    };
-    // The plain variant before any other; one without a platform only when nothing says more.
-    descriptors.iter().filter(matches).min_by_key(|d| match &d.platform {
-        Some(p) => matches!(p.variant.as_deref(), None | Some("" | "v8" | "v1")).then_some(0).unwrap_or(1),
-        None => 2,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,29 +329,5 @@ mod tests {
         let bad = image.replace("sha256", "sha512");
         assert!(ManifestDocument::parse(bad.as_bytes()).is_err());
         assert!(matches!(ManifestDocument::parse(&vec![b' '; 5 << 20]), Err(DocumentError::TooLarge { .. })));
-    }
-
-    #[test]
-    fn the_machines_platform_is_chosen() {
-        let of = |os: &str, architecture: &str, variant: Option<&str>| Descriptor {
-            media_type: String::new(),
-            digest: Digest::of(format!("{os}{architecture}{variant:?}").as_bytes()),
-            size: 1,
-            annotations: BTreeMap::new(),
-            platform: Some(Platform {
-                architecture: architecture.into(),
-                os: os.into(),
-                variant: variant.map(Into::into),
-            }),
-        };
-        let host = host_architecture();
-        let all = [
-            of("unknown", "unknown", None),
-            of("windows", host, None),
-            of("linux", host, Some("v9")),
-            of("linux", host, None),
-        ];
-        assert_eq!(choose_platform(&all), Some(&all[3]));
-        assert_eq!(choose_platform(&all[..2]), None);
     }
 }

@@ -12,6 +12,7 @@ pub mod demo;
 mod digest;
 mod error;
 pub mod layer;
+pub mod platform;
 pub mod reference;
 pub mod registry;
 pub mod store;

@@ -2,10 +2,9 @@
 
 use super::files::{Files, blob_name};
 use super::{ArchiveError, ArchivedImage, ArchivedLayer};
-use crate::image::config::{
-    ConfigDocument, Descriptor, MAX_DOCUMENT, Manifest, ManifestDocument, choose_platform, host_architecture,
-};
+use crate::image::config::{ConfigDocument, Descriptor, MAX_DOCUMENT, Manifest, ManifestDocument};
 use crate::image::layer::Expected;
+use crate::image::platform::{WantedPlatform, host_architecture};
 use crate::image::reference::Reference;
 use std::collections::BTreeMap;
 
@@ -50,7 +49,7 @@ fn resolve(files: &Files, group: &[Descriptor], depth: usize) -> Result<Archived
     if depth > MAX_DEPTH {
         return Err(ArchiveError::DeepIndex);
     }
-    let chosen = choose_platform(group).ok_or(ArchiveError::Platform(host_architecture()))?;
+    let chosen = WantedPlatform::host().choose(group).ok_or(ArchiveError::Platform(host_architecture()))?;
     let json = files.blob(&chosen.digest, chosen.size, MAX_DOCUMENT)?;
     match ManifestDocument::parse(&json)? {
         ManifestDocument::Index(descriptors) => resolve(files, &descriptors, depth + 1),

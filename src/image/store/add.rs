@@ -2,10 +2,11 @@
 
 use super::super::archive::{Archive, ArchiveError, ArchivedImage, Input};
 use super::super::changes;
-use super::super::config::{ConfigDocument, Descriptor, DocumentError, History, Manifest, RootFs, host_architecture};
+use super::super::config::{ConfigDocument, Descriptor, DocumentError, History, Manifest, RootFs};
 use super::super::digest::Digest;
 use super::super::error::{ImageError, write_error};
 use super::super::layer::Expected;
+use super::super::platform::host_architecture;
 use super::super::reference::Reference;
 use super::super::transfer::{ImageSource, Incoming, LayerSource, OpenLayer, TransferEvent};
 use super::stage::Made;

@@ -1,9 +1,10 @@
 use super::super::archive::writer::{ImageToWrite, LayerFile, header, write_docker_archive};
-use super::super::config::{ConfigDocument, RootFs, host_architecture};
+use super::super::config::{ConfigDocument, RootFs};
 use super::super::demo::{DEMO_IMAGE, ID};
 use super::super::digest::Digest;
 use super::super::error::ImageError;
 use super::super::layer::Expected;
+use super::super::platform::host_architecture;
 use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, OpenLayer};
 use super::super::{ImageStore, Input};
 use super::{ImportOptions, ProblemKind};
