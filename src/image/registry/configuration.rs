@@ -26,9 +26,9 @@ pub struct Registries {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ShortNameMode {
     /// Several registries to search are an error where nobody can be asked.
-    #[default]
     Enforcing,
     /// They are tried in order where nobody can be asked.
+    #[default]
     Permissive,
     /// They are tried in order.
     Disabled,
@@ -163,8 +163,8 @@ impl Registries {
         self.credential_helpers = credential_helpers.unwrap_or_else(|| std::mem::take(&mut self.credential_helpers));
         match short_name_mode.as_deref() {
             None => {}
-            Some("" | "enforcing") => self.short_names = ShortNameMode::Enforcing,
-            Some("permissive") => self.short_names = ShortNameMode::Permissive,
+            Some("enforcing") => self.short_names = ShortNameMode::Enforcing,
+            Some("" | "permissive") => self.short_names = ShortNameMode::Permissive,
             Some("disabled") => self.short_names = ShortNameMode::Disabled,
             Some(other) => {
                 return Err(invalid(format!(
@@ -173,6 +173,7 @@ impl Registries {
             }
         }
         for (short, full) in file.aliases.unwrap_or_default() {
+            check_alias(&short, &full).map_err(invalid)?;
             // An empty one takes an earlier one back.
             match full.is_empty() {
                 true => drop(self.aliases.remove(&short)),
@@ -197,8 +198,7 @@ impl Registries {
         if let Some(full) = self.aliases.get(name) {
             return Ok(vec![Reference::parse(&format!("{full}{rest}"))?]);
         }
-        let qualified = name.split_once('/').is_some_and(|(host, _)| host == "localhost" || host.contains(['.', ':']));
-        if qualified {
+        if name.split_once('/').is_some_and(|(host, _)| is_host(host)) {
             return Ok(vec![Reference::parse(text)?]);
         }
         // Whatever is searched, what no registry could have is told as such.
@@ -215,7 +215,7 @@ impl Registries {
 
     /// Where to ask for an image, mirrors first.
     pub fn sources(&self, reference: &Reference) -> Result<Vec<Source>, RegistriesError> {
-        let Some(registry) = self.registry_of(&reference.name()) else {
+        let Some(registry) = self.registry_of(&reference.to_string()) else {
             return Ok(vec![Source { reference: reference.clone(), insecure: false }]);
         };
         if registry.blocked {
@@ -234,9 +234,9 @@ impl Registries {
             .collect()
     }
 
-    /// The `[[registry]]` with the longest prefix that fits.
-    fn registry_of(&self, name: &str) -> Option<&Registry> {
-        self.registries.values().filter(|r| r.matched(name).is_some()).max_by_key(|r| r.prefix.len())
+    /// The `[[registry]]` with the longest prefix that fits a full reference.
+    fn registry_of(&self, full: &str) -> Option<&Registry> {
+        self.registries.values().filter(|r| r.matched(full).is_some()).max_by_key(|r| r.prefix.len())
     }
 }
 
@@ -250,11 +250,20 @@ impl FileRegistry {
             (Some(prefix), None) => (plain(&prefix), String::new()),
             (Some(prefix), Some(location)) => (plain(&prefix), plain(&location)),
         };
-        if prefix.contains("://") || location.contains("://") {
+        if prefix.contains("://") {
             return Err(format!("`{prefix}` must have no scheme such as `https://`"));
         }
         if prefix.contains('*') && (!prefix.starts_with("*.") || prefix[2..].contains(['*', '/', ':', '@'])) {
             return Err(format!("prefix `{prefix}` may have `*` only before a domain: `*.example.com`"));
+        }
+        // What has no dot and no colon would be read as a path on docker.io.
+        let places =
+            mirror.iter().map(|m| m.location.as_str()).chain([location.as_str()].into_iter().filter(|l| !l.is_empty()));
+        for place in places {
+            let host = place.split('/').next().unwrap_or(place);
+            if place.contains("://") || !is_host(host) {
+                return Err(format!("location `{place}` of `{prefix}` must begin with a host: `host[:port][/path]`"));
+            }
         }
         // Without a location of its own a registry is where its prefix says, a wildcard one where the name says.
         let location = match location.is_empty() && !prefix.starts_with("*.") {
@@ -274,25 +283,42 @@ impl FileRegistry {
 }
 
 impl Registry {
-    /// Length of the part of a name (`host/path`) that the prefix stands for.
-    fn matched(&self, name: &str) -> Option<usize> {
+    /// Length of the part of a full reference (`host/path:tag@digest`) that the prefix stands for.
+    fn matched(&self, full: &str) -> Option<usize> {
         if let Some(domain) = self.prefix.strip_prefix("*.") {
-            let host = &name[..name.find('/').unwrap_or(name.len())];
+            let host = &full[..full.find('/').unwrap_or(full.len())];
             let bare = host.split_once(':').map_or(host, |(host, _)| host);
             return bare.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')).then_some(host.len());
         }
-        let rest = name.strip_prefix(&self.prefix)?;
-        (rest.is_empty() || rest.starts_with(['/', ':'])).then_some(self.prefix.len())
+        let rest = full.strip_prefix(&self.prefix)?;
+        (rest.is_empty() || rest.starts_with(['/', ':', '@'])).then_some(self.prefix.len())
     }
 
     fn rewrite(&self, reference: &Reference, location: &str) -> Result<Reference, ReferenceError> {
-        let name = reference.name();
-        let matched = self.matched(&name).unwrap_or(0);
-        let name = if location.is_empty() { name } else { format!("{location}{}", &name[matched..]) };
-        let mut rewritten = Reference::parse(&name)?;
-        (rewritten.tag, rewritten.digest) = (reference.tag.clone(), reference.digest.clone());
-        Ok(rewritten)
+        if location.is_empty() {
+            return Ok(reference.clone());
+        }
+        let full = reference.to_string();
+        let matched = self.matched(&full).unwrap_or(0);
+        Reference::parse(&format!("{location}{}", &full[matched..]))
     }
+}
+
+/// True for what can only be a host: the rule of [`Reference`].
+fn is_host(text: &str) -> bool {
+    text == "localhost" || text.contains(['.', ':'])
+}
+
+/// Short names stand for full ones, and neither has a tag or a digest.
+fn check_alias(short: &str, full: &str) -> Result<(), String> {
+    if short.split_once('/').is_some_and(|(host, _)| is_host(host)) || short.contains(['@', ':']) {
+        return Err(format!("alias `{short}` must be a name without registry, tag and digest"));
+    }
+    let (host, path) = full.split_once('/').unwrap_or(("", ""));
+    if full.is_empty() || is_host(host) && !path.contains(['@', ':']) {
+        return Ok(());
+    }
+    Err(format!("alias `{short}` must stand for `registry/name` without tag and digest, not `{full}`"))
 }
 
 /// A file, or the `*.conf` files of a directory.
@@ -304,7 +330,8 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, RegistriesError> {
         }
         Err(source) => return Err(RegistriesError::Read { path: path.to_owned(), source }),
     };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let entries = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+    let mut files = entries.map_err(|source| RegistriesError::Read { path: path.to_owned(), source })?;
     files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
     files.sort();
     Ok(files)
@@ -342,6 +369,9 @@ mod tests {
             [[registry]]
             location = "bad.test"
             blocked = true
+            [[registry]]
+            prefix = "quay.io/team/web:old"
+            blocked = true
         "#]);
         assert_eq!(sources(&registries, "example.com/a/b:1"), ["mirror.test:5000/example/a/b:1"]);
         assert_eq!(sources(&registries, "example.com/team/x"), ["example.com/team/x:latest insecure"]);
@@ -349,6 +379,9 @@ mod tests {
         assert_eq!(sources(&registries, "a.wild.test/x"), ["all.test/wild/x:latest"]);
         assert_eq!(sources(&registries, "wild.test/x"), ["wild.test/x:latest"], "the domain itself is no subdomain");
         assert_eq!(sources(&registries, "quay.io/x"), ["quay.io/x:latest"]);
+        assert_eq!(sources(&registries, "quay.io/team/web:older"), ["quay.io/team/web:older"]);
+        let one_tag = registries.sources(&Reference::parse("quay.io/team/web:old").unwrap());
+        assert!(matches!(one_tag, Err(RegistriesError::Blocked { .. })), "a prefix may have a tag");
         let blocked = registries.sources(&Reference::parse("bad.test/x").unwrap()).unwrap_err();
         assert_eq!(blocked.to_string(), "registry `bad.test` is blocked by registries.conf");
     }
@@ -396,11 +429,13 @@ mod tests {
 
     #[test]
     fn unclear_short_names_are_refused() {
-        let two = read(&["unqualified-search-registries = ['a.test', 'b.test']"]);
+        let two = read(&["unqualified-search-registries = ['a.test', 'b.test']\nshort-name-mode = 'enforcing'"]);
         let said = two.expand("web").unwrap_err().to_string();
         assert_eq!(said, "`web` may be a.test/web or b.test/web: say which");
         assert!(matches!(read(&[]).expand("web"), Err(RegistriesError::NoSearch { .. })));
         assert!(matches!(two.expand("Web"), Err(RegistriesError::Reference(_))));
+        let unsaid = read(&["unqualified-search-registries = ['a.test', 'b.test']"]);
+        assert_eq!(unsaid.expand("web").unwrap().len(), 2, "permissive unless said otherwise");
         let docker = read(&["unqualified-search-registries = ['docker.io']"]);
         assert_eq!(docker.expand("nginx").unwrap()[0].to_string(), "docker.io/library/nginx:latest");
     }
@@ -419,6 +454,10 @@ mod tests {
         assert!(said("[registries.search]\nregistries = ['a']").contains("version 1"));
         assert!(said("[[registry]]\ninsecure = true").contains("needs `prefix` or `location`"));
         assert!(said("[[registry]]\nlocation = 'https://a.test'").contains("no scheme"));
+        assert!(said("[[registry]]\nprefix = 'http://a.test'").contains("no scheme"));
+        assert!(said("[[registry]]\nlocation = 'mirror/hub'").contains("must begin with a host"));
+        assert!(said("[aliases]\n'a.test/x' = 'b.test/x'").contains("without registry"));
+        assert!(said("[aliases]\nx = 'b.test/x:1'").contains("without tag and digest, not `b.test/x:1`"));
         assert!(said("[[registry]]\nprefix = 'a.*.test'").contains("only before a domain"));
         assert!(said("[[registry]]\nlocation = 'a'\nblokced = true").contains("unknown field `blokced`"));
         assert!(said("short-name-mode = 'maybe'").contains("`maybe`"));
