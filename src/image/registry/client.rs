@@ -1,0 +1,269 @@
+//! What all conversations with registries share: settings, connections, tokens.
+
+use super::address::{Address, Scheme};
+use super::certificates::{BUNDLES, Certificates};
+use super::challenge::Challenge;
+use super::configuration::Source;
+use super::credentials::Login;
+use super::error::{RegistryError, Unresolved};
+use super::proxy::ProxyConfig;
+use super::repository::Repository;
+use super::retry::RetryPolicy;
+use super::search::{self, SearchHit};
+use super::session::Session;
+use super::token::Tokens;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+/// What the caller decides; the default asks no proxy and knows no directory of certificates.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// certs.d directories, the most important first: the first that has one for a registry counts.
+    pub certificates: Vec<PathBuf>,
+    /// `--cert-dir`: certificates for every registry, used instead.
+    pub cert_dir: Option<PathBuf>,
+    /// Bundles of trusted certificates; the first that exists is read, when the first HTTPS connection is made.
+    pub roots: Vec<PathBuf>,
+    pub proxy: ProxyConfig,
+    /// `--tls-verify`: `Some(false)` makes every registry insecure, `Some(true)` none; `None` leaves it to registries.conf.
+    pub tls_verify: Option<bool>,
+    /// Attempts after the first; for blobs, without a single byte in between.
+    pub retries: u32,
+    /// Pause before each. `None`: exponential from one second, with jitter.
+    pub retry_delay: Option<Duration>,
+    /// For name look-up, connection and TLS.
+    pub connect_timeout: Duration,
+    /// For the next byte to come or go.
+    pub stall_timeout: Duration,
+    /// For the answer to an upload, which a registry may check and copy first.
+    pub upload_timeout: Duration,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            certificates: Vec::new(),
+            cert_dir: None,
+            roots: BUNDLES.iter().map(PathBuf::from).collect(),
+            proxy: ProxyConfig::default(),
+            tls_verify: None,
+            retries: 3,
+            retry_delay: None,
+            connect_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+            upload_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Speaks to registries (OCI distribution specification 1.1). Connections and tokens are shared by its clones and by all
+/// threads that use it.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+impl Client {
+    /// Reads and asks nothing yet.
+    pub fn new(config: ClientConfig) -> Self {
+        let certificates =
+            Certificates::new(config.certificates.clone(), config.cert_dir.clone(), config.roots.clone());
+        Self(Arc::new(Shared {
+            config,
+            certificates,
+            agents: Table::default(),
+            schemes: Table::default(),
+            challenges: Table::default(),
+            tokens: Tokens::default(),
+        }))
+    }
+
+    /// The repository that a source names. Asks nothing yet.
+    pub fn repository(&self, source: &Source, login: Option<Login>) -> Repository {
+        let session = self.session(&source.reference.registry, source.insecure, login);
+        Repository::new(session, source.reference.repository.clone())
+    }
+
+    /// Checks a login with a registry (`host[:port]`; a path behind it is ignored).
+    ///
+    /// # Errors
+    /// [`RegistryError::LoginRefused`] when it is not accepted. A registry that wants no login accepts every one.
+    pub fn log_in(&self, registry: &str, insecure: bool, login: &Login) -> Result<(), RegistryError> {
+        self.session(registry, insecure, Some(login.clone())).check_login()
+    }
+
+    /// Repositories whose name or description has the term, `limit` at most: by Docker's search where the registry has it, by
+    /// its catalogue otherwise.
+    pub fn search(
+        &self,
+        registry: &str,
+        insecure: bool,
+        login: Option<&Login>,
+        term: &str,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, RegistryError> {
+        search::search(&|host| self.session(host, insecure, login.cloned()), registry, term, limit)
+    }
+
+    fn session(&self, registry: &str, insecure: bool, login: Option<Login>) -> Session {
+        let host = registry.split('/').next().unwrap_or(registry);
+        let insecure = self.0.config.tls_verify.map_or(insecure, |verify| !verify);
+        Session::new(self.0.clone(), Endpoint { registry: host.to_owned(), insecure }, login)
+    }
+}
+
+/// Settings only: connections are of no interest and tokens are secret.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Client").field(&self.0.config).finish()
+    }
+}
+
+/// A registry, and what is accepted from it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Endpoint {
+    /// As names of images have it: `docker.io`.
+    pub registry: String,
+    pub insecure: bool,
+}
+
+impl Endpoint {
+    /// Where to ask for `path`.
+    pub fn address(&self, scheme: Scheme, path: &str) -> Option<Address> {
+        // The one registry that is not where its name says.
+        let host = if self.registry == "docker.io" { "registry-1.docker.io" } else { &self.registry };
+        let scheme = if scheme == Scheme::Https { "https" } else { "http" };
+        Address::parse(&format!("{scheme}://{host}{path}"))
+    }
+}
+
+pub(super) struct Shared {
+    pub config: ClientConfig,
+    certificates: Certificates,
+    agents: Table<AgentKey, ureq::Agent>,
+    /// How insecure registries want to be spoken to.
+    pub schemes: Table<Endpoint, Scheme>,
+    /// What registries asked for, to save the refusal before each request.
+    pub challenges: Table<Endpoint, Challenge>,
+    pub tokens: Tokens,
+}
+
+/// How long an answer may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Pace {
+    Quick,
+    /// The registry has something to do first.
+    Patient,
+}
+
+/// Connections that may be used for one another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct AgentKey {
+    endpoint: Endpoint,
+    scheme: Scheme,
+    is_registry: bool,
+    is_proxied: bool,
+    pace: Pace,
+}
+
+impl Shared {
+    pub fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy { retries: self.config.retries, delay: self.config.retry_delay }
+    }
+
+    /// Connections to `address` on behalf of a registry.
+    pub fn agent(&self, endpoint: &Endpoint, address: &Address, pace: Pace) -> Result<ureq::Agent, RegistryError> {
+        let proxy = self.config.proxy.of(address)?;
+        let own = endpoint.address(address.scheme, "/");
+        let key = AgentKey {
+            endpoint: endpoint.clone(),
+            scheme: address.scheme,
+            is_registry: own.is_some_and(|own| own.is_same_server(address)),
+            is_proxied: proxy.is_some(),
+            pace,
+        };
+        if let Some(agent) = self.agents.get(&key) {
+            return Ok(agent);
+        }
+        let agent = self.new_agent(&key, proxy)?;
+        Ok(self.agents.get_or_insert(key, agent))
+    }
+
+    fn new_agent(&self, key: &AgentKey, proxy: Option<ureq::Proxy>) -> Result<ureq::Agent, RegistryError> {
+        let ClientConfig { connect_timeout, stall_timeout, upload_timeout, .. } = self.config;
+        let mut builder = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            // Redirects are followed where it is known what may be sent along.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(proxy)
+            .user_agent(concat!("podkin/", env!("CARGO_PKG_VERSION")))
+            .max_idle_connections_per_host(16)
+            .max_idle_connections(32)
+            .timeout_connect(Some(connect_timeout))
+            .timeout_resolve(Some(connect_timeout))
+            .timeout_per_write(Some(stall_timeout));
+        builder = match key.pace {
+            Pace::Quick => builder.timeout_per_read(Some(stall_timeout)),
+            Pace::Patient => builder.timeout_per_read(Some(upload_timeout)),
+        };
+        if key.scheme == Scheme::Https {
+            let trust = self.certificates.of(&key.endpoint.registry)?;
+            builder = builder.tls_config(match key.endpoint.insecure {
+                true => trust.unchecked_tls(key.is_registry),
+                false => trust.tls(key.is_registry),
+            });
+        }
+        Ok(ureq::Agent::with_parts(builder.build(), DefaultConnector::default(), Names::default()))
+    }
+}
+
+/// Looks up names, and says when it was that which failed.
+#[derive(Debug, Default)]
+struct Names(DefaultResolver);
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        self.0.resolve(uri, config, timeout).map_err(|error| match error {
+            ureq::Error::Io(error) => ureq::Error::Other(Box::new(Unresolved(error))),
+            error => error,
+        })
+    }
+}
+
+/// A map that threads share.
+pub(super) struct Table<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Table<K, V> {
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.lock().get(key).cloned()
+    }
+
+    pub fn insert(&self, key: K, value: V) {
+        self.lock().insert(key, value);
+    }
+
+    pub fn get_or_insert(&self, key: K, value: V) -> V {
+        self.lock().entry(key).or_insert(value).clone()
+    }
+
+    /// Whole after a panic, too: each change is one call.
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, V>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

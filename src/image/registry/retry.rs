@@ -1,0 +1,129 @@
+//! When to try again, and after how long.
+
+use super::error::RegistryError;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::{Duration, SystemTime};
+
+/// No registry is waited for longer than this at once.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// How often, and how far apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RetryPolicy {
+    pub retries: u32,
+    /// `None`: one second, two, four...
+    pub delay: Option<Duration>,
+}
+
+/// The attempts of one request.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    policy: RetryPolicy,
+    failed: u32,
+}
+
+impl Attempts {
+    pub fn new(policy: RetryPolicy) -> Self {
+        Self { policy, failed: 0 }
+    }
+
+    /// Something was got: failures before it count no more.
+    pub fn progress(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Waits until the next attempt may be made.
+    ///
+    /// # Errors
+    /// The one given, when another attempt is no use or there have been enough.
+    pub fn wait(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        let asked = match &error {
+            RegistryError::RateLimited { after, .. } | RegistryError::Said { after, .. } => *after,
+            _ => None,
+        };
+        if !error.is_passing() || self.failed >= self.policy.retries || asked.is_some_and(|asked| asked > LONGEST) {
+            return Err(error);
+        }
+        let pause = self.policy.delay.unwrap_or_else(|| back_off(self.failed, chance()));
+        self.failed += 1;
+        std::thread::sleep(pause.max(asked.unwrap_or_default()));
+        Ok(())
+    }
+}
+
+/// Does something until it succeeds or must not be repeated.
+pub(super) fn retrying<T>(
+    policy: RetryPolicy,
+    mut attempt: impl FnMut() -> Result<T, RegistryError>,
+) -> Result<T, RegistryError> {
+    let mut attempts = Attempts::new(policy);
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => attempts.wait(error)?,
+        }
+    }
+}
+
+/// One second, two, four..., each up to a half longer, so that many who failed together do not come back together.
+fn back_off(failed: u32, chance: f64) -> Duration {
+    let base = Duration::from_secs(1 << failed.min(6));
+    base.mul_f64(1.0 + chance / 2.0).min(LONGEST)
+}
+
+/// Between 0 and 1. Hash seeds are random, which is random enough here.
+fn chance() -> f64 {
+    f64::from(RandomState::new().build_hasher().finish() as u32) / f64::from(u32::MAX)
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
+pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?;
+    let at = SystemTime::from(date.timestamp());
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken() -> RegistryError {
+        RegistryError::Slow { host: "a.test".into() }
+    }
+
+    #[test]
+    fn pauses_double_and_differ() {
+        assert_eq!(back_off(0, 0.0), Duration::from_secs(1));
+        assert_eq!(back_off(2, 0.0), Duration::from_secs(4));
+        assert_eq!(back_off(2, 1.0), Duration::from_secs(6));
+        assert_eq!(back_off(30, 1.0), Duration::from_secs(96));
+        let chance = chance();
+        assert!((0.0..=1.0).contains(&chance), "{chance}");
+    }
+
+    #[test]
+    fn only_failures_without_progress_are_counted() {
+        let mut attempts = Attempts::new(RetryPolicy { retries: 2, delay: Some(Duration::ZERO) });
+        assert!(attempts.wait(broken()).is_ok() && attempts.wait(broken()).is_ok());
+        attempts.progress();
+        assert!(attempts.wait(broken()).is_ok() && attempts.wait(broken()).is_ok());
+        assert!(attempts.wait(broken()).is_err());
+        attempts.progress();
+        let gone = RegistryError::NotFound { registry: "a.test".into(), what: "tag `x`".into() };
+        assert!(attempts.wait(gone).is_err(), "what is not there will not be there");
+        let long = RegistryError::RateLimited { registry: "a.test".into(), after: Some(Duration::from_secs(3600)) };
+        assert!(attempts.wait(long).is_err(), "nobody waits an hour");
+    }
+
+    #[test]
+    fn retry_after_has_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(retry_after(" 7 ", now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}
