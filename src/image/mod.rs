@@ -1,7 +1,8 @@
 //! Images: references, archives in and out, the image store.
 //!
 //! Reading order: [`reference`] and [`Digest`] (what images are called), [`config`] (their documents), [`archive`] (where they
-//! come from), [`layer`] (tar to directory), [`store`] (what this machine has), [`demo`] (the image in this binary).
+//! come from), [`layer`] (tar to directory), [`store`] (what this machine has), [`policy`]
+//! (who may be trusted), [`demo`] (the image in this binary).
 
 pub mod archive;
 mod changes;
@@ -11,6 +12,7 @@ pub mod demo;
 mod digest;
 mod error;
 pub mod layer;
+pub mod policy;
 pub mod reference;
 pub mod registry;
 pub mod store;
