@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`reference`] and [`Digest`] (what images are called), [`config`] (their documents), [`archive`] (where they
 //! come from), [`layer`] (tar to directory), [`transfer`] and [`store`] (what comes here, and what this machine has),
-//! [`demo`] (the image in this binary).
+//! [`registry`] (the protocol) and [`policy`] (who may be trusted), [`demo`] (the image in this binary).
 
 pub mod archive;
 mod changes;
@@ -13,6 +13,7 @@ mod digest;
 mod error;
 pub mod layer;
 pub mod platform;
+pub mod policy;
 pub mod reference;
 pub mod registry;
 pub mod store;
