@@ -3,7 +3,7 @@
 //! Each case names what it is modelled on: the CVEs are those of container engines and tar libraries.
 
 use podkin::image::archive::tar::NameLimits;
-use podkin::image::layer::{Expected, LayerError, Limits, Unpacked, unpack};
+use podkin::image::layer::{Expected, LayerError, Limits, Unpacked, restore, unpack};
 use podkin::image::{Digest, ImageError, ImageStore, Input};
 use podkin::store::{Database, layout::Layout};
 use podkin::sys::dir::{self, Dir};
@@ -47,10 +47,19 @@ impl Arena {
     }
 
     fn unpack_with(&self, archive: &[u8], limits: &Limits) -> Result<Unpacked, LayerError> {
+        for beside in ["recipe", "spare"] {
+            dir::remove_tree(&self.path.join("inside").join(beside)).unwrap();
+        }
         let result = unpack(archive, &Expected::default(), &self.layer(), limits);
         assert_eq!(snapshot(&self.path.join("outside")), self.before, "something outside changed");
-        let beside: Vec<_> = fs::read_dir(self.path.join("inside")).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(beside, ["diff"], "something appeared beside the layer");
+        let beside = fs::read_dir(self.path.join("inside")).unwrap().map(|e| e.unwrap().file_name());
+        let foreign: Vec<_> = beside.filter(|name| name != "diff" && name != "recipe" && name != "spare").collect();
+        assert!(foreign.is_empty(), "something appeared beside the layer: {foreign:?}");
+        if let Ok(unpacked) = &result {
+            let restored =
+                restore(&self.path.join("inside"), std::io::sink()).expect("what was taken can be given back");
+            assert_eq!((&restored.diff_id, restored.size), (&unpacked.diff_id, unpacked.size));
+        }
         result
     }
 

@@ -36,6 +36,18 @@ impl Digest {
         if is_hex_digest(hex) { Ok(Self(hex.to_owned())) } else { Err(DigestError::Encoded(hex.to_owned())) }
     }
 
+    /// From the bytes of the hash itself.
+    pub(crate) fn from_bytes(hash: &[u8; 32]) -> Self {
+        Self(hex(hash))
+    }
+
+    /// The bytes of the hash itself.
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        let digit = |b: u8| if b.is_ascii_digit() { b - b'0' } else { b - b'a' + 10 };
+        let digits = self.0.as_bytes();
+        std::array::from_fn(|at| digit(digits[2 * at]) << 4 | digit(digits[2 * at + 1]))
+    }
+
     /// The 64 digits without the algorithm.
     pub fn hex(&self) -> &str {
         &self.0
@@ -154,6 +166,7 @@ mod tests {
     fn chain_of_two() {
         let empty = Digest::of(b"");
         assert_eq!(empty.hex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(Digest::from_bytes(&empty.bytes()), empty);
         assert_eq!(empty.chain(None), empty);
         assert_eq!(empty.chain(Some(&empty)), Digest::of(format!("{empty} {empty}").as_bytes()));
     }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -68,6 +68,12 @@ impl Dir {
         Ok(Self(openat2(self.0.as_fd(), name.to_bytes(), DIR_FLAGS, resolve)?))
     }
 
+    /// Where this directory is now, as the kernel shows it; an error when that is longer than a path can be.
+    pub fn current_path(&self) -> io::Result<Vec<u8>> {
+        let link = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        Ok(rustix::fs::readlink(link, Vec::new())?.into_bytes())
+    }
+
     pub fn create_dir(&self, name: &CStr, mode: u32) -> io::Result<()> {
         Ok(rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(mode))?)
     }
@@ -76,6 +82,17 @@ impl Dir {
     pub fn create_file(&self, name: &CStr, mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(mode))?))
+    }
+
+    /// Opens a file without a name in this directory, for reading and writing.
+    pub fn unnamed_file(&self) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, c".", flags, Mode::from_raw_mode(0o600))?))
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir(&self, name: &CStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Opens the thing of that name without reading it, whatever it is; a link itself, not what it names.
@@ -100,6 +117,22 @@ impl Dir {
             return Err(ReadError::NotRegular);
         }
         let file = openat2(self.0.as_fd(), path, flags, resolve)?;
+        let again = rustix::fs::fstat(&file).map_err(io::Error::from)?;
+        if (again.st_dev, again.st_ino) != (stat.st_dev, stat.st_ino) {
+            return Err(ReadError::NotRegular);
+        }
+        Ok(File::from(file))
+    }
+
+    /// Opens the regular file of that name for reading, and nothing else; a link is not followed.
+    pub fn open_file(&self, name: &CStr) -> Result<File, ReadError> {
+        // Looked at first: opening a device can have effects of its own.
+        let stat = self.stat(name)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(ReadError::NotRegular);
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty()).map_err(io::Error::from)?;
         let again = rustix::fs::fstat(&file).map_err(io::Error::from)?;
         if (again.st_dev, again.st_ino) != (stat.st_dev, stat.st_ino) {
             return Err(ReadError::NotRegular);

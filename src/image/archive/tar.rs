@@ -149,6 +149,10 @@ impl<R: Source> TarReader<R> {
         }
     }
 
+    pub fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
     /// Byte offset in the archive of what is read next.
     pub fn position(&self) -> u64 {
         self.position

@@ -1,24 +1,30 @@
 //! Entries of a layer to files, by directory descriptor and single name.
 
+use super::make::{attributes, make_leaf, set_metadata};
 use super::path::{LayerPath, Meaning, meaning};
+use super::recipe::{INLINE, Recorder, SPARE, Tap};
+use super::settle::Times;
 use super::stream::{Chunks, Extracted};
 use super::{EntryError, LayerError, Limits, RootMetadata};
 use crate::image::archive::tar::{Entry, EntryKind, TarError, TarReader};
 use crate::sys::dir::Dir;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, makedev};
+use rustix::fs::{FileType, Mode, Stat, XattrFlags};
 use std::ffi::{CStr, CString};
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::io;
 
 /// Marks a directory that hides what lies below it (kernel documentation, "overlayfs", "whiteouts and opaque directories").
-const OPAQUE: &CStr = c"trusted.overlay.opaque";
+pub(super) const OPAQUE: &CStr = c"trusted.overlay.opaque";
 
-/// Makes every entry of the archive below `root`, an empty directory.
-pub(super) fn extract(source: &mut Chunks, root: Dir, limits: &Limits) -> Result<Extracted, LayerError> {
-    let mut reader = TarReader::new(source, limits.names);
-    let mut tree =
-        Tree { root, parent: None, directories: Vec::new(), limits: *limits, opaque: false, root_metadata: None };
+/// Makes every entry of the archive below `root`, an empty directory in `layer`, and writes the recipe on the way.
+pub(super) fn extract(
+    source: &mut Chunks,
+    layer: &Dir,
+    root: Dir,
+    recorder: &mut Recorder,
+    limits: &Limits,
+) -> Result<Extracted, LayerError> {
+    let mut reader = TarReader::new(Tap::new(source, recorder), limits.names);
+    let mut tree = Tree::new(layer, root, limits).map_err(LayerError::Directory)?;
     let mut entries = 0;
     while let Some(entry) = reader.entry().map_err(LayerError::Archive)? {
         entries += 1;
@@ -26,14 +32,15 @@ pub(super) fn extract(source: &mut Chunks, root: Dir, limits: &Limits) -> Result
             return Err(LayerError::Entries(limits.entries));
         }
         tree.add(&entry, &mut reader).map_err(|failure| failure.of(&entry))?;
+        reader.source_mut().recorder.check().map_err(LayerError::Directory)?;
     }
     reader.drain().map_err(LayerError::Archive)?;
-    tree.settle().map_err(|source| LayerError::Entry { path: ".".into(), source: source.into() })?;
+    tree.times.settle(&tree.root).map_err(LayerError::Directory)?;
     Ok(Extracted { entries, opaque: tree.opaque, root: tree.root_metadata })
 }
 
 /// The archive broke, or the entry could not be made.
-enum Failure {
+pub(super) enum Failure {
     Archive(TarError),
     Entry(EntryError),
 }
@@ -60,36 +67,81 @@ impl From<io::Error> for Failure {
 }
 
 /// The layer as far as it stands.
-struct Tree {
+struct Tree<'a> {
+    layer: &'a Dir,
     root: Dir,
+    /// The path of the root as the kernel shows it.
+    root_path: Vec<u8>,
     /// The directory used last, as archives list directories one after the other.
-    parent: Option<(Vec<u8>, Dir)>,
-    /// Directories and the times they get once nothing is added to them any more.
-    directories: Vec<(LayerPath, Timestamps)>,
+    parent: Option<Parent>,
+    times: Times,
+    /// What was replaced and is needed for the recipe, and how much of it there is.
+    spare: Option<Dir>,
+    spares: u64,
     limits: Limits,
     opaque: bool,
     root_metadata: Option<RootMetadata>,
 }
 
-impl Tree {
-    fn add(&mut self, entry: &Entry, reader: &mut TarReader<&mut Chunks>) -> Result<(), Failure> {
+/// A directory that holds an entry.
+struct Parent {
+    /// As the archive names it.
+    path: Vec<u8>,
+    /// As it is reached without links.
+    place: Vec<u8>,
+    dir: Dir,
+}
+
+impl Parent {
+    /// Place of a thing in this directory.
+    fn place(&self, name: &CStr) -> Vec<u8> {
+        match self.place.is_empty() {
+            true => name.to_bytes().to_vec(),
+            false => [&self.place, &b"/"[..], name.to_bytes()].concat(),
+        }
+    }
+}
+
+type Archive<'a> = TarReader<Tap<'a>>;
+
+impl<'a> Tree<'a> {
+    fn new(layer: &'a Dir, root: Dir, limits: &Limits) -> io::Result<Self> {
+        Ok(Self {
+            layer,
+            root_path: root.current_path()?,
+            root,
+            parent: None,
+            times: Times::default(),
+            spare: None,
+            spares: 0,
+            limits: *limits,
+            opaque: false,
+            root_metadata: None,
+        })
+    }
+
+    fn add(&mut self, entry: &Entry, archive: &mut Archive<'_>) -> Result<(), Failure> {
         let path = LayerPath::parse(&entry.path, self.limits.depth)?;
         let Some((parent, name)) = path.split() else { return Ok(self.set_root(entry)?) };
-        let xattrs = self.attributes(entry)?;
+        let xattrs = attributes(entry, self.limits.xattrs)?;
         let meaning = meaning(&name)?;
         if meaning == Meaning::Ignored {
             return Ok(());
         }
         let mut parent = self.open_parent(parent)?;
+        let place = parent.place(&name);
+        if parent.place != parent.path {
+            archive.source_mut().recorder.through(&place);
+        }
         match meaning {
-            Meaning::Whiteout(hidden) => whiteout(&parent.1, &hidden)?,
-            Meaning::Opaque if parent.0.is_empty() => self.opaque = true,
-            Meaning::Opaque => set_opaque(&parent.1)?,
+            Meaning::Whiteout(hidden) => self.whiteout(&parent, &hidden, archive)?,
+            Meaning::Opaque if parent.place.is_empty() => self.opaque = true,
+            Meaning::Opaque => set_opaque(&parent.dir, &parent.place, archive)?,
             Meaning::Ignored | Meaning::Itself => {
-                let replaced = self.make(entry, reader, &path, &parent.1, &name, &xattrs)?;
+                let replaced = self.make(entry, archive, &place, &parent.dir, &name, &xattrs)?;
                 // A directory that was replaced may be the cached one, or above it.
                 if replaced {
-                    parent = (Vec::new(), self.root.try_clone()?);
+                    parent = Parent { path: Vec::new(), place: Vec::new(), dir: self.root.try_clone()? };
                 }
             }
         }
@@ -101,29 +153,28 @@ impl Tree {
     fn make(
         &mut self,
         entry: &Entry,
-        reader: &mut TarReader<&mut Chunks>,
-        path: &LayerPath,
+        archive: &mut Archive<'_>,
+        place: &[u8],
         parent: &Dir,
         name: &CStr,
         xattrs: &[(CString, &[u8])],
     ) -> Result<bool, Failure> {
         if entry.kind == EntryKind::Directory {
-            return Ok(self.make_directory(entry, path, parent, name, xattrs)?);
+            return Ok(self.make_directory(entry, archive, place, parent, name, xattrs)?);
         }
-        let target = match entry.kind {
-            EntryKind::HardLink => Some(self.link_target(entry)?),
-            _ => None,
-        };
+        let is_link = entry.kind == EntryKind::HardLink;
+        let target = if is_link { Some(self.link_target(entry)?) } else { None };
         if let Some((dir, old)) = &target
             && same_file(dir.stat(old)?, parent.find(name)?)
         {
             return Ok(false);
         }
-        let attempt = |reader: &mut _| make_leaf(entry, reader, parent, name, target.as_ref(), xattrs);
-        match attempt(reader) {
+        match make_leaf(entry, archive, place, parent, name, target.as_ref(), xattrs) {
             Err(Failure::Entry(EntryError::Io(e))) if e.kind() == io::ErrorKind::AlreadyExists => {
-                parent.remove_tree(name)?;
-                attempt(reader)?;
+                self.take_away(place, parent, name, archive)?;
+                // What it links to may have gone with what it replaces.
+                let target = if is_link { Some(self.link_target(entry)?) } else { None };
+                make_leaf(entry, archive, place, parent, name, target.as_ref(), xattrs)?;
                 Ok(true)
             }
             done => done.map(|()| false),
@@ -133,7 +184,8 @@ impl Tree {
     fn make_directory(
         &mut self,
         entry: &Entry,
-        path: &LayerPath,
+        archive: &mut Archive<'_>,
+        place: &[u8],
         parent: &Dir,
         name: &CStr,
         xattrs: &[(CString, &[u8])],
@@ -146,11 +198,11 @@ impl Tree {
                 None => return Err(error.into()),
                 Some(found) if is_directory(&found) => {}
                 Some(found) => {
-                    parent.remove_tree(name)?;
+                    self.take_away(place, parent, name, archive)?;
                     parent.create_dir(name, 0o755)?;
                     // The name was hidden and made anew in one layer: what lies below stays hidden.
                     if is_whiteout(&found) {
-                        set_opaque(&parent.open_dir(name)?)?;
+                        set_opaque(&parent.open_dir(name)?, place, archive)?;
                     }
                     replaced = true;
                 }
@@ -158,33 +210,70 @@ impl Tree {
         }
         let directory = parent.open_dir(name)?;
         set_metadata(&directory, entry, xattrs)?;
-        self.directories.push((path.clone(), times(entry)));
+        self.times.note(self.layer, place, entry.mtime)?;
         Ok(replaced)
+    }
+
+    /// Takes what stands at a place away: to the spares when the recipe needs its content.
+    fn take_away(&mut self, place: &[u8], parent: &Dir, name: &CStr, archive: &mut Archive<'_>) -> io::Result<()> {
+        let found = parent.stat(name)?;
+        let needed = match FileType::from_raw_mode(found.st_mode) {
+            FileType::RegularFile => u64::try_from(found.st_size).is_ok_and(|size| size > INLINE),
+            // An empty one goes at once; else something in it may be needed.
+            FileType::Directory => parent.remove_dir(name).is_err(),
+            _ => false,
+        };
+        let mut spare = None;
+        if needed {
+            let number = self.spares;
+            let to = CString::new(number.to_string())?;
+            parent.rename(name, self.spare()?, &to)?;
+            self.spares += 1;
+            spare = Some(number);
+        } else {
+            parent.remove_tree(name)?;
+        }
+        archive.source_mut().recorder.replaced(place, spare);
+        Ok(())
+    }
+
+    fn spare(&mut self) -> io::Result<&Dir> {
+        Ok(match &mut self.spare {
+            Some(dir) => dir,
+            none => {
+                self.layer.create_dir(SPARE, 0o700)?;
+                none.insert(self.layer.open_dir(SPARE)?)
+            }
+        })
     }
 
     fn set_root(&mut self, entry: &Entry) -> Result<(), EntryError> {
         if entry.kind != EntryKind::Directory {
             return Err(EntryError::Root);
         }
-        let xattrs = self.attributes(entry)?;
+        let xattrs = attributes(entry, self.limits.xattrs)?;
         set_metadata(&self.root, entry, &xattrs)?;
         self.root_metadata = Some(RootMetadata { mode: entry.mode, uid: entry.uid, gid: entry.gid });
-        self.directories.push((LayerPath::default(), times(entry)));
-        Ok(())
+        Ok(self.times.note(self.layer, b"", entry.mtime)?)
     }
 
     /// The directory that is to hold an entry, made when the archive did not list it. Links of the layer's own are followed
     /// inside the layer, as merged archives put files below a directory that they made a link before.
-    fn open_parent(&mut self, path: &[u8]) -> Result<(Vec<u8>, Dir), EntryError> {
-        if let Some(cached) = self.parent.take_if(|(cached, _)| cached == path) {
+    fn open_parent(&mut self, path: &[u8]) -> Result<Parent, EntryError> {
+        if let Some(cached) = self.parent.take_if(|cached| cached.path == path) {
             return Ok(cached);
+        }
+        if let Ok(dir) = self.root.beneath(path) {
+            return Ok(Parent { path: path.to_vec(), place: path.to_vec(), dir });
         }
         let dir = match self.root.in_root(path) {
             Ok(dir) => dir,
             Err(e) if e.kind() == io::ErrorKind::NotFound => self.make_parents(path)?,
             Err(e) => return Err(blocked(path, e)),
         };
-        Ok((path.to_vec(), dir))
+        let full = dir.current_path()?;
+        let place = full.strip_prefix(&self.root_path[..]).ok_or(EntryError::Outside)?;
+        Ok(Parent { path: path.to_vec(), place: place.strip_prefix(b"/").unwrap_or(place).to_vec(), dir })
     }
 
     fn make_parents(&self, path: &[u8]) -> Result<Dir, EntryError> {
@@ -211,6 +300,17 @@ impl Tree {
         Ok(dir)
     }
 
+    /// Hides a name of the layers below. What this very layer has of that name stays, and hides by itself.
+    fn whiteout(&self, parent: &Parent, hidden: &CStr, archive: &mut Archive<'_>) -> io::Result<()> {
+        match parent.dir.find(hidden)? {
+            Some(found) if is_directory(&found) => {
+                set_opaque(&parent.dir.open_dir(hidden)?, &parent.place(hidden), archive)
+            }
+            Some(_) => Ok(()),
+            None => Ok(rustix::fs::mknodat(&parent.dir, hidden, FileType::CharacterDevice, Mode::empty(), 0)?),
+        }
+    }
+
     /// Directory and name of what a hard link names; it must exist already and not be a directory.
     fn link_target(&self, entry: &Entry) -> Result<(Dir, CString), EntryError> {
         let missing = || EntryError::LinkTarget(entry.link.escape_ascii().to_string());
@@ -222,163 +322,18 @@ impl Tree {
             _ => Err(missing()),
         }
     }
-
-    /// The extended attributes that a layer keeps: capabilities, access lists and the user's. Labels of this or that machine's
-    /// policy and whatever else is left out; those of overlayfs would change what other layers show.
-    fn attributes<'a>(&self, entry: &'a Entry) -> Result<Vec<(CString, &'a [u8])>, EntryError> {
-        let total: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if total > self.limits.xattrs {
-            return Err(EntryError::Attributes(self.limits.xattrs));
-        }
-        let mut kept = Vec::new();
-        for (name, value) in &entry.xattrs {
-            if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
-                return Err(EntryError::OverlayAttribute(name.escape_ascii().to_string()));
-            }
-            let keep =
-                name == b"security.capability" || name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_");
-            if keep {
-                kept.push((CString::new(name.as_slice()).map_err(|_| EntryError::Name)?, value.as_slice()));
-            }
-        }
-        Ok(kept)
-    }
-
-    /// Gives directories their times, the last word on each first.
-    fn settle(&mut self) -> io::Result<()> {
-        self.parent = None;
-        for (path, times) in std::mem::take(&mut self.directories) {
-            // Replaced by something else later in the archive.
-            let Ok(directory) = self.root.beneath(path.as_bytes()) else { continue };
-            rustix::fs::futimens(&directory, &times)?;
-        }
-        Ok(())
-    }
 }
 
-fn make_leaf(
-    entry: &Entry,
-    reader: &mut TarReader<&mut Chunks>,
-    parent: &Dir,
-    name: &CStr,
-    target: Option<&(Dir, CString)>,
-    xattrs: &[(CString, &[u8])],
-) -> Result<(), Failure> {
-    match entry.kind {
-        EntryKind::File => return make_file(entry, reader, parent, name, xattrs),
-        EntryKind::HardLink => {
-            let Some((dir, old)) = target else { return Err(EntryError::LinkTarget(String::new()).into()) };
-            // It shares the inode, and with it all metadata.
-            return Ok(parent.hard_link(dir, old, name)?);
-        }
-        EntryKind::Symlink if entry.link.is_empty() => return Err(EntryError::EmptyLink.into()),
-        EntryKind::Symlink => {
-            let link = CString::new(entry.link.as_slice()).map_err(|_| EntryError::Name)?;
-            parent.symlink(&link, name)?;
-        }
-        EntryKind::CharDevice => make_node(parent, name, FileType::CharacterDevice, entry)?,
-        EntryKind::BlockDevice => make_node(parent, name, FileType::BlockDevice, entry)?,
-        EntryKind::Fifo => make_node(parent, name, FileType::Fifo, entry)?,
-        EntryKind::Directory => return Err(EntryError::Name.into()),
-    }
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::chownat(parent, name, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), flags)
-        .map_err(io::Error::from)?;
-    if entry.kind != EntryKind::Symlink {
-        // Just made, in a directory nobody else uses: it is no link.
-        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode), AtFlags::empty())
-            .map_err(io::Error::from)?;
-    }
-    Ok(rustix::fs::utimensat(parent, name, &times(entry), flags).map_err(io::Error::from)?)
-}
-
-fn make_file(
-    entry: &Entry,
-    reader: &mut TarReader<&mut Chunks>,
-    parent: &Dir,
-    name: &CStr,
-    xattrs: &[(CString, &[u8])],
-) -> Result<(), Failure> {
-    let mut file = parent.create_file(name, 0o600)?;
-    let mut written = Ok(());
-    match &entry.sparse {
-        None => {
-            copy(reader, u64::MAX, &mut written, |bytes, _| file.write_all(bytes))?;
-        }
-        Some(sparse) => {
-            file.set_len(sparse.size)?;
-            for (offset, length) in &sparse.regions {
-                copy(reader, *length, &mut written, |bytes, done| file.write_all_at(bytes, offset + done))?;
-            }
-        }
-    }
-    written?;
-    set_metadata(&file, entry, xattrs)?;
-    Ok(rustix::fs::futimens(&file, &times(entry)).map_err(io::Error::from)?)
-}
-
-/// Feeds data of the entry to `write` and keeps a failure of writing apart from one of the archive.
-fn copy(
-    reader: &mut TarReader<&mut Chunks>,
-    length: u64,
-    written: &mut io::Result<()>,
-    mut write: impl FnMut(&[u8], u64) -> io::Result<()>,
-) -> Result<(), Failure> {
-    let mut done = 0;
-    let result = reader.read(length, |bytes| {
-        *written = write(bytes, done);
-        done += bytes.len() as u64;
-        if written.is_ok() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
-    });
-    std::mem::replace(written, Ok(()))?;
-    result.map(drop).map_err(Failure::Archive)
-}
-
-fn make_node(parent: &Dir, name: &CStr, kind: FileType, entry: &Entry) -> io::Result<()> {
-    let device = makedev(entry.device.0, entry.device.1);
-    Ok(rustix::fs::mknodat(parent, name, kind, Mode::from_raw_mode(0o600), device)?)
-}
-
-/// Owner first: changing it clears set-id bits and capabilities.
-fn set_metadata(file: impl AsFd, entry: &Entry, xattrs: &[(CString, &[u8])]) -> Result<(), EntryError> {
-    let file = file.as_fd();
-    let owner = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
-    rustix::fs::fchown(file, owner.0, owner.1).map_err(io::Error::from)?;
-    rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode)).map_err(io::Error::from)?;
-    for (name, value) in xattrs {
-        match rustix::fs::fsetxattr(file, name.as_c_str(), value, XattrFlags::empty()) {
-            // A file system without such attributes still runs the image.
-            Ok(()) | Err(rustix::io::Errno::NOTSUP) => {}
-            Err(e) => return Err(io::Error::from(e).into()),
-        }
-    }
-    Ok(())
-}
-
-fn set_opaque(directory: &Dir) -> io::Result<()> {
+fn set_opaque(directory: &Dir, place: &[u8], archive: &mut Archive<'_>) -> io::Result<()> {
+    archive.source_mut().recorder.opaque(place);
     Ok(rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())?)
-}
-
-/// Hides a name of the layers below. What this very layer has of that name stays, and hides by itself.
-fn whiteout(parent: &Dir, hidden: &CStr) -> io::Result<()> {
-    match parent.find(hidden)? {
-        Some(found) if is_directory(&found) => set_opaque(&parent.open_dir(hidden)?),
-        Some(_) => Ok(()),
-        None => Ok(rustix::fs::mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0)?),
-    }
-}
-
-fn times(entry: &Entry) -> Timestamps {
-    let (tv_sec, nanos) = entry.mtime;
-    let time = Timespec { tv_sec, tv_nsec: i64::from(nanos) };
-    Timestamps { last_access: time, last_modification: time }
 }
 
 fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
-fn is_whiteout(stat: &Stat) -> bool {
+pub(super) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 

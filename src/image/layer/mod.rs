@@ -8,10 +8,15 @@
 //! descriptor and a single name: whatever an archive says, nothing outside the directory is touched.
 
 mod extract;
+mod make;
 mod path;
+mod recipe;
+mod settle;
 mod stream;
 #[cfg(test)]
 mod tests;
+
+pub use recipe::{RecipeError, Restored, restore};
 
 use super::archive::tar::{NameLimits, TarError};
 use super::compression::CompressionError;
@@ -154,7 +159,8 @@ pub enum EntryError {
 }
 
 /// Unpacks a layer into its directory, and checks that it is the one that was promised. `into` may hold an empty `diff`, whose mode
-/// and owner stay when the archive has no entry for its root; it is made when absent. After an error the directory is to be removed.
+/// and owner stay when the archive has no entry for its root; it is made when absent. The recipe and spares are written beside it.
+/// After an error the directory is to be removed.
 pub fn unpack(
     source: impl Read + Send,
     expected: &Expected,
@@ -162,20 +168,28 @@ pub fn unpack(
     limits: &Limits,
 ) -> Result<Unpacked, LayerError> {
     let diff = open_diff(into).map_err(LayerError::Directory)?;
-    let unpacked = stream::pipeline(source, limits, |chunks| extract::extract(chunks, diff, limits))?;
+    let mut recorder = recipe::Recorder::create(into).map_err(LayerError::Directory)?;
+    let unpacked =
+        stream::pipeline(source, limits, |chunks| extract::extract(chunks, into, diff, &mut recorder, limits))?;
+    check(expected, &unpacked)?;
+    recorder.finish(&unpacked.diff_id, unpacked.size).map_err(LayerError::Directory)?;
+    Ok(unpacked)
+}
+
+fn check(expected: &Expected, unpacked: &Unpacked) -> Result<(), LayerError> {
     if let Some((digest, size)) = &expected.blob {
         if let Some(size) = size.filter(|size| *size != unpacked.blob_size) {
             return Err(LayerError::BlobSize { expected: size, found: unpacked.blob_size });
         }
         if *digest != unpacked.blob {
-            return Err(LayerError::BlobDigest { expected: digest.clone(), found: unpacked.blob });
+            return Err(LayerError::BlobDigest { expected: digest.clone(), found: unpacked.blob.clone() });
         }
     }
     match &expected.diff_id {
         Some(diff_id) if *diff_id != unpacked.diff_id => {
-            Err(LayerError::DiffId { expected: diff_id.clone(), found: unpacked.diff_id })
+            Err(LayerError::DiffId { expected: diff_id.clone(), found: unpacked.diff_id.clone() })
         }
-        _ => Ok(unpacked),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The two halves of unpacking: one thread reads and inflates, the other consumes.
 
 use super::{LayerError, Limits, RootMetadata, Unpacked};
-use crate::image::archive::tar::Source;
 use crate::image::compression::{self, Compression, CompressionError};
 use crate::image::digest::{Digest, Hashing};
 use sha2::{Digest as _, Sha256};
@@ -158,6 +157,11 @@ impl Chunks {
         Self { receive, give_back, chunk: Vec::new(), position: 0, hash: Sha256::new(), count: 0, failure: None }
     }
 
+    /// The next bytes, which [`BufRead::fill_buf`] has shown before.
+    pub(super) fn buffered(&self, amount: usize) -> &[u8] {
+        &self.chunk[self.position..self.position + amount]
+    }
+
     /// Digest of all chunks that came; lets the producer go when there are more.
     fn finish(self) -> Digest {
         Digest::from_hash(self.hash)
@@ -191,8 +195,6 @@ impl BufRead for Chunks {
         self.position += amount;
     }
 }
-
-impl Source for &mut Chunks {}
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

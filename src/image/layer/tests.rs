@@ -43,7 +43,7 @@ impl Drop for Scratch {
 }
 
 /// A tree with one of each kind of thing.
-fn make_tree(root: &Path) {
+pub(super) fn make_tree(root: &Path) {
     let long = "long-".repeat(30);
     std::fs::create_dir_all(root.join("a/b").join(&long).join(&long)).unwrap();
     std::fs::write(root.join("a/b").join(&long).join(&long).join("deep"), "deep").unwrap();
