@@ -1,6 +1,8 @@
 //! Images.
 
 pub mod exists;
+pub mod filter;
+pub mod history;
 pub mod import;
 pub mod inspect;
 pub mod load;
@@ -8,6 +10,7 @@ pub mod ls;
 pub mod prune;
 pub mod rm;
 pub mod tag;
+pub mod tree;
 pub mod untag;
 
 use super::context::Globals;
@@ -32,6 +35,8 @@ pub enum ImageCommand {
     Ls(ls::LsArgs),
     Inspect(inspect::InspectArgs),
     Exists(exists::ExistsArgs),
+    History(history::HistoryArgs),
+    Tree(tree::TreeArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -46,6 +51,8 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Ls(args) => ls::run(globals, &args),
         ImageCommand::Inspect(args) => inspect::run(globals, &args),
         ImageCommand::Exists(args) => exists::run(globals, &args),
+        ImageCommand::History(args) => history::run(globals, &args),
+        ImageCommand::Tree(args) => tree::run(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
         ImageCommand::Tag(args) => tag::run(globals, &args),

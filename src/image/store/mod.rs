@@ -11,16 +11,22 @@
 
 mod add;
 mod check;
+mod family;
 mod inspect;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub(super) use add::NewImage;
 pub use add::{ImportOptions, Loaded};
 pub use check::{Problem, ProblemKind};
+pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
 pub use remove::Removed;
+pub use tree::{LayerSummary, LayerTree};
+
+use inspect::{stored, stored_all};
 
 use super::error::ImageError;
 use super::layer::Limits;
