@@ -20,5 +20,6 @@ pub use digest::{Digest, DigestError, is_hex_digest};
 pub use error::ImageError;
 pub use reference::{Reference, ReferenceError};
 pub use store::{
-    Found, ImageInspect, ImageStore, ImageSummary, ImportOptions, LayerSummary, LayerTree, Loaded, Removed, Step,
+    Found, ImageInspect, ImageStore, ImageSummary, ImportOptions, LayerSummary, LayerTree, Loaded, MountedImage,
+    Removal, Removed, Step,
 };

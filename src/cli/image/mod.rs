@@ -7,6 +7,7 @@ pub mod import;
 pub mod inspect;
 pub mod load;
 pub mod ls;
+pub mod mount;
 pub mod prune;
 pub mod rm;
 pub mod tag;
@@ -37,6 +38,9 @@ pub enum ImageCommand {
     Exists(exists::ExistsArgs),
     History(history::HistoryArgs),
     Tree(tree::TreeArgs),
+    Mount(mount::MountArgs),
+    #[command(visible_alias = "umount")]
+    Unmount(mount::UnmountArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -53,6 +57,8 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Exists(args) => exists::run(globals, &args),
         ImageCommand::History(args) => history::run(globals, &args),
         ImageCommand::Tree(args) => tree::run(globals, &args),
+        ImageCommand::Mount(args) => mount::run(globals, &args),
+        ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
         ImageCommand::Tag(args) => tag::run(globals, &args),
@@ -70,6 +76,7 @@ impl From<ImageError> for CommandError {
         };
         let hint = match &error {
             ImageError::InUse { .. } => Some("remove the pods first, or give `--force` to remove them too"),
+            ImageError::Mounted { .. } => Some("unmount it first, or give `--force`"),
             ImageError::SeveralNames { .. } => Some("remove it by name, or give `--force` to remove every name"),
             _ => None,
         };

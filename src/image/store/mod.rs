@@ -13,6 +13,7 @@ mod add;
 mod check;
 mod family;
 mod inspect;
+mod mount;
 mod remove;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ pub use add::{ImportOptions, Loaded};
 pub use check::{Problem, ProblemKind};
 pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
-pub use remove::Removed;
+pub use mount::MountedImage;
+pub use remove::{Removal, Removed};
 pub use tree::{LayerSummary, LayerTree};
 
 use inspect::{stored, stored_all};
