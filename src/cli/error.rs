@@ -8,8 +8,10 @@ use std::process::ExitCode;
 /// How a command ends when it did not succeed. The numbers are podman's, plus 2 for input that is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// The answer is no: `exists`, `wait`, `check`.
+    /// The answer is no: `exists`, `wait`, `check`; what `rmi` was to remove is not there.
     Negative,
+    /// What `rmi` was to remove is in use.
+    InUse,
     /// The command line, a file or a template is wrong; nothing was changed.
     InvalidInput,
     /// podkin failed.
@@ -31,8 +33,14 @@ pub struct ExitCodeEntry {
 /// The exit codes, as `--help` and the README show them.
 pub const EXIT_CODES: &[ExitCodeEntry] = &[
     ExitCodeEntry { code: "0", meaning: "success" },
-    ExitCodeEntry { code: "1", meaning: "the answer is no (`exists`), or `system check` found damage" },
-    ExitCodeEntry { code: "2", meaning: "invalid input: command line, YAML or template; nothing was changed" },
+    ExitCodeEntry {
+        code: "1",
+        meaning: "the answer is no (`exists`), `system check` found damage, or no such image (`rmi`)",
+    },
+    ExitCodeEntry {
+        code: "2",
+        meaning: "invalid input: command line, YAML or template; nothing was changed. Image in use (`rmi`)",
+    },
     ExitCodeEntry { code: "125", meaning: "podkin failed; what this run had made was taken back" },
     ExitCodeEntry { code: "126", meaning: "the program to run cannot be executed" },
     ExitCodeEntry { code: "127", meaning: "the program to run does not exist" },
@@ -54,7 +62,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Exit::Negative => 1,
-            Exit::InvalidInput => 2,
+            Exit::InvalidInput | Exit::InUse => 2,
             Exit::Engine => 125,
             Exit::NotInvocable => 126,
             Exit::NotFound => 127,

@@ -1,4 +1,5 @@
-//! `--filter key=value`: one key's values are alternatives, different keys must all hold (labels: each must hold).
+//! `--filter key=value`: one key's values are alternatives, different keys must all hold (labels: each must hold), and what
+//! `key!=value` names must not.
 
 use super::error::CommandError;
 
@@ -49,9 +50,10 @@ impl Filters {
         self.entries.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 
-    /// Whether one of the key's values is accepted; true when the key was not given.
-    pub fn any(&self, key: &str, accept: impl FnMut(&str) -> bool) -> bool {
-        !self.has(key) || self.values(key).any(accept)
+    /// Whether one of the key's values is accepted, or the key was not given, and none of those given by `key!=value`.
+    pub fn any(&self, key: &str, mut accept: impl FnMut(&str) -> bool) -> bool {
+        let wanted = !self.has(key) || self.values(key).any(&mut accept);
+        wanted && !self.values(&format!("{key}!")).any(accept)
     }
 
     /// Whether the labels have every `label=key[=value]` and no `label!=...` that was asked for.
@@ -97,6 +99,8 @@ mod tests {
         assert!(f.any("status", |v| v == "exited"));
         assert!(!f.any("status", |v| v == "created"));
         assert!(f.any("name", |_| false), "not asked for");
+        let f = filters(&["status!=running", "status!=exited"]);
+        assert!(!f.any("status", |v| v == "exited") && f.any("status", |v| v == "created"));
     }
 
     #[test]

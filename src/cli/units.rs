@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+
 /// A span of time in words: `5 seconds`, `About a minute`, `3 weeks`.
 pub fn human_duration(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
@@ -28,7 +30,6 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
 
 /// A number of bytes in powers of 1000 with three digits: `12.3 MB`.
 pub fn human_size(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     let mut value = bytes as f64;
     let mut unit = 0;
     while value >= 999.5 && unit + 1 < UNITS.len() {
@@ -36,6 +37,25 @@ pub fn human_size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{} {}", three_digits(value), UNITS[unit])
+}
+
+/// A number of bytes in powers of 1000 with four digits and no blank: `2.208MB`, as podman has it in trees and sums.
+pub fn exact_size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let decimals = match value {
+        v if v >= 1000.0 => 0,
+        v if v >= 100.0 => 1,
+        v if v >= 10.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.decimals$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{}", UNITS[unit])
 }
 
 /// Three significant digits without trailing zeros.
@@ -139,6 +159,15 @@ mod tests {
         ];
         for (bytes, words) in cases {
             assert_eq!(human_size(bytes), words);
+        }
+    }
+
+    #[test]
+    fn exact_sizes_have_four_digits() {
+        let cases =
+            [(0, "0B"), (12, "12B"), (4608, "4.608kB"), (201_728, "201.7kB"), (2_207_756, "2.208MB"), (1000, "1kB")];
+        for (bytes, words) in cases {
+            assert_eq!(exact_size(bytes), words);
         }
     }
 

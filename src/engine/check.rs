@@ -33,6 +33,7 @@ impl Engine {
         let mut problems = Vec::new();
         self.check_database(&mut problems)?;
         self.check_images(repair, &mut problems)?;
+        self.check_mounts(repair, &mut problems)?;
         self.check_volumes(repair, &mut problems)?;
         let found = self.entries();
         self.check_pods(repair, &mut problems)?;
@@ -126,6 +127,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Mounts of images that are gone, and mount points without a mount.
+    fn check_mounts(&mut self, repair: bool, problems: &mut Vec<Problem>) -> Result<(), EngineError> {
+        for (path, is_mounted) in self.images().stray_mounts()? {
+            let what = if is_mounted { "mount of an image that is gone" } else { "mount point without a mount" };
+            let repaired = repair && self.clear(&path)?;
+            problems.push(Problem { what, subject: path.display().to_string(), repaired });
+        }
+        Ok(())
+    }
+
     /// Everything on disk that is named after a pod, container or application.
     fn entries(&self) -> Vec<(&'static str, PathBuf)> {
         let layout = self.layout();
@@ -173,22 +184,14 @@ impl Engine {
 
 /// Detaches every mount at or below a path, inner ones first.
 pub(super) fn unmount_below(path: &Path) -> Result<(), EngineError> {
-    const TABLE: &str = "/proc/self/mountinfo";
     let fail = |attempt, path: &Path, source| EngineError::File { attempt, path: path.to_owned(), source };
-    let table = std::fs::read_to_string(TABLE).map_err(|source| fail("read", Path::new(TABLE), source))?;
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
-    let mut points: Vec<PathBuf> = points.filter(|point| point.starts_with(path)).collect();
+    let points = mount::points().map_err(|source| fail("read", Path::new("/proc/self/mountinfo"), source))?;
+    let mut points: Vec<PathBuf> = points.into_iter().filter(|point| point.starts_with(path)).collect();
     points.sort();
     for point in points.into_iter().rev() {
         mount::unmount(&point).map_err(|source| fail("unmount", &point, source))?;
     }
     Ok(())
-}
-
-/// Blanks and the like are octal in mountinfo (proc_pid_mountinfo(5)).
-fn unescape(field: &str) -> PathBuf {
-    let replaced = field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\");
-    PathBuf::from(replaced)
 }
 
 /// The pod's cgroup in every hierarchy that has one.

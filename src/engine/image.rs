@@ -5,14 +5,47 @@ use super::prepare::Prepared;
 use super::progress::{Report, StepState};
 use super::{Engine, EngineError};
 use crate::graph::StepKind;
-use crate::image::{ImageStore, Reference, demo};
+use crate::image::{ImageError, ImageStore, Reference, Removal, Removed, demo};
 use crate::store::record::ImageRecord;
 use std::collections::BTreeMap;
+
+/// What the removal of an image took away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageRemoval {
+    pub removed: Removed,
+    /// Names of the pods that used it.
+    pub pods: Vec<String>,
+}
 
 impl Engine {
     /// The images below this root.
     pub fn images(&mut self) -> ImageStore<'_> {
         ImageStore::new(&self.config.layout, &mut self.database)
+    }
+
+    /// Removes an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With
+    /// [`Removal::Force`] the pods that use it go first.
+    pub fn remove_image(&mut self, name: &str, how: Removal, keep_parents: bool) -> Result<ImageRemoval, ImageError> {
+        let image = self.images().inspect(name)?;
+        let pods = if how == Removal::Force { self.remove_users(&image.id) } else { Vec::new() };
+        let mut removed = self.images().remove(name, how)?;
+        if !keep_parents && !image.parent.is_empty() && removed.deleted.contains(&image.id) {
+            removed.deleted.extend(self.images().remove_orphans(&image.parent)?);
+        }
+        Ok(ImageRemoval { removed, pods })
+    }
+
+    /// Removes the pods that use an image; the names of those that went.
+    fn remove_users(&mut self, image: &str) -> Vec<String> {
+        let pods = self.pods().unwrap_or_default();
+        let users = pods.iter().filter(|pod| pod.record.containers.iter().any(|c| c.image.id == image));
+        let users: Vec<String> = users.map(|pod| pod.name().to_owned()).collect();
+        if users.is_empty() {
+            return users;
+        }
+        // What could not be removed still uses the image, and the store says so.
+        let outcomes = self.remove_pods(&users, true, true, None).unwrap_or_default();
+        outcomes.into_iter().filter(|outcome| outcome.result.is_ok()).map(|outcome| outcome.given).collect()
     }
 
     /// The image of that name or id; `None` when the store does not have it.

@@ -46,6 +46,7 @@ mod volume;
 pub use check::Problem;
 pub use error::{EngineError, ErrorKind};
 pub use failpoints::FAILPOINTS;
+pub use image::ImageRemoval;
 pub use info::Info;
 pub use input::{Input, LoadRequest, Loaded, Validation, names};
 pub use progress::{Progress, StepState};

@@ -32,7 +32,7 @@ const BELOW_ROOT: &[&str] = &[
 ];
 
 /// What podkin makes below `<run>`.
-const BELOW_RUN: &[&str] = &["apps", "pods", "containers", "locks", "networks"];
+const BELOW_RUN: &[&str] = &["apps", "pods", "containers", "locks", "mounts", "networks"];
 
 impl Engine {
     /// Stops and removes every application, then removes bridges, rules, images, volumes and both state directories.

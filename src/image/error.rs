@@ -33,6 +33,12 @@ pub enum ImageError {
     Ambiguous { text: String, count: usize },
     #[error("image `{image}` is used by {}", containers.join(", "))]
     InUse { image: String, containers: Vec<String> },
+    #[error("image `{image}` is mounted at `{}`", path.display())]
+    Mounted { image: String, path: PathBuf },
+    #[error("image `{0}` is not mounted")]
+    NotMounted(String),
+    #[error("cannot {attempt} `{}`", path.display())]
+    Mount { attempt: &'static str, path: PathBuf, source: io::Error },
     #[error("image `{image}` has several names: {}", names.join(", "))]
     SeveralNames { image: String, names: Vec<String> },
     #[error("a name with a digest cannot be given: `{0}`")]

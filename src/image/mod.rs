@@ -23,4 +23,7 @@ pub use archive::Input;
 pub use digest::{Digest, DigestError, is_hex_digest};
 pub use error::ImageError;
 pub use reference::{Reference, ReferenceError};
-pub use store::{Found, ImageInspect, ImageStore, ImageSummary, ImportOptions, Loaded, Removed};
+pub use store::{
+    Found, ImageInspect, ImageStore, ImageSummary, ImportOptions, LayerSummary, LayerTree, Loaded, MountedImage,
+    Removal, Removed, Step,
+};

@@ -127,6 +127,11 @@ impl Layout {
         self.run.join("containers").join(container_id)
     }
 
+    /// Where images are mounted for the user; a directory each, named by the image's id.
+    pub fn image_mounts(&self) -> PathBuf {
+        self.run.join("mounts")
+    }
+
     /// Locks of commands; see [`super::lock`].
     pub fn lock(&self, name: &str) -> PathBuf {
         self.run.join("locks").join(name)

@@ -3,11 +3,13 @@
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-    fsconfig_set_string,
+    fsconfig_set_fd, fsconfig_set_string,
 };
 use rustix::path::Arg;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// Attributes of a mount; what is `false` is left as the source has it.
@@ -40,11 +42,26 @@ impl Propagation {
     }
 }
 
-/// A detached overlay of `layers` (lowest first) under `upper` and a work directory; without them it is read-only.
+/// Most lower layers that an overlay may have (`OVL_MAX_STACK` of the kernel).
+const MOST_LAYERS: usize = 500;
+
+/// A detached overlay of `layers` (lowest first) under `upper` and a work directory; without them it is read-only, and there must
+/// be two layers at least.
 ///
 /// Layers go in one by one (`lowerdir+`), so that neither their number nor odd characters in their paths are limited by the
-/// page of the classic option string. Kernels before 6.7 get that string, with descriptors for layers.
+/// page of the classic option string. Kernels before 6.7 get that string, with descriptors for layers. More layers than an overlay
+/// may have become two overlays, the lower ones read-only below the rest; that takes Linux 6.13.
 pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<OwnedFd> {
+    if layers.len() > MOST_LAYERS {
+        let (below, above) = layers.split_at(layers.len() - MOST_LAYERS + 1);
+        // An overlay of one layer there is not; its place is taken by one of those above.
+        let (below, above) = if below.len() < 2 { layers.split_at(2) } else { (below, above) };
+        let below = overlay(below, None)?;
+        return make_overlay(upper, |context| {
+            above.iter().rev().try_for_each(|layer| fsconfig_set_string(context, "lowerdir+", layer))?;
+            Ok(fsconfig_set_fd(context, "lowerdir+", below.as_fd())?)
+        });
+    }
     match make_overlay(upper, |context| {
         layers.iter().rev().try_for_each(|layer| Ok(fsconfig_set_string(context, "lowerdir+", layer)?))
     }) {
@@ -211,6 +228,30 @@ pub fn unmount(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Every mount point of this mount namespace, each as often as something is mounted there, in the order of their making.
+pub fn points() -> io::Result<Vec<PathBuf>> {
+    let table = std::fs::read("/proc/self/mountinfo")?;
+    let points = table.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    Ok(points.map(unescape).collect())
+}
+
+/// Blanks and the like are octal in mountinfo (proc_pid_mountinfo(5)).
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match (first, after) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', left @ ..]) => {
+                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+                rest = left;
+            }
+            _ => bytes.push(*first),
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
 /// Makes an empty file to mount onto, unless there is one.
 pub fn make_file(path: &Path) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -218,5 +259,17 @@ pub fn make_file(path: &Path) -> io::Result<()> {
         // A pinned file of nsfs cannot be opened for writing; it exists, which is all that is asked.
         Ok(_) | Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octal_in_the_table_of_mounts_is_a_byte() {
+        assert_eq!(unescape(b"/a\\040b\\134c\\011"), Path::new("/a b\\c\t"));
+        assert_eq!(unescape(b"/a\\04"), Path::new("/a\\04"));
+        assert!(points().unwrap().contains(&PathBuf::from("/")));
     }
 }

@@ -3,11 +3,11 @@
 use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
-use super::super::filter::{Filters, id_matches};
 use super::super::listing::ListArgs;
 use super::super::listing::{Listing, row, shown_id};
 use super::super::template::{Headers, Row};
 use super::super::units::{ago, human_size};
+use super::filter::{ImageFilters, KEYS};
 use crate::image::ImageSummary;
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
@@ -15,7 +15,8 @@ use std::cmp::Reverse;
 
 /// List images
 ///
-/// Filters: id, reference, label, dangling, before, since.
+/// Filters, also negated as `key!=value`: after, before, containers, dangling, digest, id, intermediate, label, manifest,
+/// readonly, reference (with `*`, `?` and `[...]`), since, until.
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// Only images of that name
@@ -32,8 +33,12 @@ pub struct LsArgs {
     /// Order of the rows
     #[arg(long, value_enum, default_value_t = Sort::Created, value_name = "KEY")]
     pub sort: Sort,
-    #[arg(short, long, hide = true)]
+    /// Also images that only stand between others
+    #[arg(short, long)]
     pub all: bool,
+    /// Show every name an image has
+    #[arg(long)]
+    pub history: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,8 +49,6 @@ pub enum Sort {
     Size,
     Tag,
 }
-
-const FILTERS: [&str; 6] = ["before", "dangling", "id", "label", "reference", "since"];
 
 const HEADERS: Headers = Headers(&[
     ("Repository", "REPOSITORY"),
@@ -58,28 +61,30 @@ const HEADERS: Headers = Headers(&[
     ("Size", "SIZE"),
     ("Containers", "CONTAINERS"),
     ("Labels", "LABELS"),
+    ("History", "HISTORY"),
 ]);
 
 /// What stands for a name or a tag that an image does not have.
-const NONE: &str = "<none>";
+pub(super) const NONE: &str = "<none>";
 
 /// An image under one of its names.
-struct Named<'a> {
+pub(super) struct Named<'a> {
     image: &'a ImageSummary,
-    repository: &'a str,
-    tag: &'a str,
+    pub(super) repository: &'a str,
+    pub(super) tag: &'a str,
 }
 
 pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
-    let filters = Filters::parse(&args.list.filter, &FILTERS)?;
+    let filters = ImageFilters::parse(&args.list.filter, &KEYS, &mut engine)?;
+    let shows_all = args.all || args.list.filter.iter().any(|filter| filter.starts_with("intermediate"));
     let all = engine.images().list()?;
     let wanted = match &args.name {
         Some(name) => Some(engine.images().resolve(name)?.map(|found| found.id)),
         None => None,
     };
-    let bounds = Bounds::new(&filters, &all);
-    let images: Vec<&ImageSummary> = all.iter().filter(|image| holds(&filters, image) && bounds.hold(image)).collect();
+    let shown = |image: &&ImageSummary| (shows_all || !image.is_intermediate()) && filters.hold(image);
+    let images: Vec<&ImageSummary> = all.iter().filter(shown).collect();
     let mut named: Vec<Named<'_>> = images.iter().flat_map(|image| names(image)).collect();
     named.retain(|one| match (&args.name, &wanted) {
         (Some(name), Some(id)) => id.as_ref() == Some(&one.image.id) || is_repository(one.repository, name),
@@ -94,9 +99,10 @@ pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
         }
     }
     let columns = if args.digests { "{{.Repository}}\t{{.Tag}}\t{{.Digest}}" } else { "{{.Repository}}\t{{.Tag}}" };
+    let history = if args.history { "\t{{.History}}" } else { "" };
     let listing = Listing {
         headers: HEADERS,
-        standard: format!("{columns}\t{{{{.ID}}}}\t{{{{.CreatedSince}}}}\t{{{{.Size}}}}"),
+        standard: format!("{columns}\t{{{{.ID}}}}\t{{{{.CreatedSince}}}}\t{{{{.Size}}}}{history}"),
         rows: named.iter().map(|one| template_row(one, now, args.list.no_trunc)).collect(),
         json: json.iter().map(|image| describe(image)).collect(),
         ids: json.iter().map(|image| super::shown_digest(&image.id, args.list.no_trunc)).collect(),
@@ -105,7 +111,7 @@ pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
 }
 
 /// An image once for each of its names; once without a name when it has none.
-fn names(image: &ImageSummary) -> Vec<Named<'_>> {
+pub(super) fn names(image: &ImageSummary) -> Vec<Named<'_>> {
     let split = |name: &'_ String| -> (usize, usize) {
         let end = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
         (end, (end + 1).min(name.len()))
@@ -135,57 +141,6 @@ fn sort(named: &mut [Named<'_>], sort: Sort) {
     }
 }
 
-fn holds(filters: &Filters, image: &ImageSummary) -> bool {
-    filters.any("id", |wanted| id_matches(&image.id, wanted.strip_prefix("sha256:").unwrap_or(wanted)))
-        && filters.any("dangling", |wanted| wanted == image.names.is_empty().to_string())
-        && filters.labels(&image.labels)
-        && filters.any("reference", |wanted| {
-            names(image).iter().any(|one| {
-                is_match(one.repository, wanted) || is_match(&format!("{}:{}", one.repository, one.tag), wanted)
-            })
-        })
-}
-
-/// A name, its registry left out if the pattern has none, against a pattern with `*`.
-fn is_match(name: &str, pattern: &str) -> bool {
-    let short = name.rsplit_once('/').map_or(name, |(_, last)| last);
-    glob(name, pattern) || glob(short, pattern)
-}
-
-fn glob(text: &str, pattern: &str) -> bool {
-    match pattern.split_once('*') {
-        None => text == pattern,
-        Some((start, rest)) => {
-            let Some(text) = text.strip_prefix(start) else { return false };
-            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| glob(&text[at..], rest))
-        }
-    }
-}
-
-/// `before` and `since`: creation times of the images they name.
-struct Bounds {
-    before: Option<jiff::Timestamp>,
-    since: Option<jiff::Timestamp>,
-}
-
-impl Bounds {
-    fn new(filters: &Filters, all: &[ImageSummary]) -> Self {
-        let created = |wanted: &str| {
-            let is = |image: &&ImageSummary| {
-                id_matches(&image.id, wanted) || names(image).iter().any(|one| is_repository(one.repository, wanted))
-            };
-            all.iter().find(is).and_then(|image| image.created)
-        };
-        let before = filters.values("before").filter_map(created).min();
-        Self { before, since: filters.values("since").filter_map(created).max() }
-    }
-
-    fn hold(&self, image: &ImageSummary) -> bool {
-        self.before.is_none_or(|then| image.created.is_some_and(|time| time < then))
-            && self.since.is_none_or(|then| image.created.is_some_and(|time| time > then))
-    }
-}
-
 fn template_row(one: &Named<'_>, now: jiff::Timestamp, no_trunc: bool) -> Row {
     let image = one.image;
     let labels: Vec<String> = image.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
@@ -205,17 +160,36 @@ fn template_row(one: &Named<'_>, now: jiff::Timestamp, no_trunc: bool) -> Row {
         "Containers": image.containers,
         "Labels": labels.join(","),
         "Names": image.names.join(","),
+        "History": image.names.join(", "),
+        "ParentId": image.parent.as_deref().unwrap_or_default(),
+        "ReadOnly": false,
+        "Dangling": image.is_dangling(),
     }))
 }
 
 /// What `--format json` says of an image; podman's field names.
 fn describe(image: &ImageSummary) -> serde_json::Value {
-    let ImageSummary { id, digest, names, created, size, containers, labels, architecture, os } = image;
+    let ImageSummary {
+        id,
+        digest,
+        names,
+        created,
+        size,
+        containers,
+        labels,
+        architecture,
+        os,
+        parent,
+        has_children: _,
+    } = image;
+    let mut repo_digests: Vec<String> = names.iter().map(|name| digest_name(name, digest)).collect();
+    // Names are in order, so equal repositories stand together.
+    repo_digests.dedup();
     serde_json::json!({
         "Id": id,
-        "ParentId": "",
+        "ParentId": parent.as_deref().unwrap_or_default(),
         "RepoTags": names,
-        "RepoDigests": names.iter().map(|name| digest_name(name, digest)).collect::<Vec<_>>(),
+        "RepoDigests": repo_digests,
         "Size": size,
         "SharedSize": 0,
         "VirtualSize": size,
@@ -225,7 +199,8 @@ fn describe(image: &ImageSummary) -> serde_json::Value {
         "Digest": digest,
         "Created": created.map(|time| time.as_second()),
         "CreatedAt": created.map(|time| time.to_string()),
-        "Dangling": names.is_empty(),
+        "History": names,
+        "Dangling": image.is_dangling(),
         "Arch": architecture,
         "Os": os,
     })
@@ -235,16 +210,4 @@ fn describe(image: &ImageSummary) -> serde_json::Value {
 fn digest_name(name: &str, digest: &str) -> String {
     let end = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
     format!("{}@{digest}", &name[..end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_with_stars_and_without_registries() {
-        assert!(is_match("localhost/podkin-demo", "podkin-*") && is_match("localhost/podkin-demo", "podkin-demo"));
-        assert!(is_match("docker.io/library/redis:7", "redis:*") && !is_match("docker.io/library/redis", "nginx*"));
-        assert!(glob("abcabc", "*abc") && glob("abc", "a*b*c") && !glob("abd", "a*c"));
-    }
 }

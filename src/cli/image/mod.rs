@@ -1,13 +1,17 @@
 //! Images.
 
 pub mod exists;
+pub mod filter;
+pub mod history;
 pub mod import;
 pub mod inspect;
 pub mod load;
 pub mod ls;
+pub mod mount;
 pub mod prune;
 pub mod rm;
 pub mod tag;
+pub mod tree;
 pub mod untag;
 
 use super::context::Globals;
@@ -32,6 +36,11 @@ pub enum ImageCommand {
     Ls(ls::LsArgs),
     Inspect(inspect::InspectArgs),
     Exists(exists::ExistsArgs),
+    History(history::HistoryArgs),
+    Tree(tree::TreeArgs),
+    Mount(mount::MountArgs),
+    #[command(visible_alias = "umount")]
+    Unmount(mount::UnmountArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -46,6 +55,10 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Ls(args) => ls::run(globals, &args),
         ImageCommand::Inspect(args) => inspect::run(globals, &args),
         ImageCommand::Exists(args) => exists::run(globals, &args),
+        ImageCommand::History(args) => history::run(globals, &args),
+        ImageCommand::Tree(args) => tree::run(globals, &args),
+        ImageCommand::Mount(args) => mount::run(globals, &args),
+        ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
         ImageCommand::Tag(args) => tag::run(globals, &args),
@@ -63,6 +76,7 @@ impl From<ImageError> for CommandError {
         };
         let hint = match &error {
             ImageError::InUse { .. } => Some("remove the pods first, or give `--force` to remove them too"),
+            ImageError::Mounted { .. } => Some("unmount it first, or give `--force`"),
             ImageError::SeveralNames { .. } => Some("remove it by name, or give `--force` to remove every name"),
             _ => None,
         };

@@ -1,7 +1,8 @@
-//! What `images`, `image inspect` and `history` show, under podman's field names.
+//! What `images` and `image inspect` show, under podman's field names.
 
 use super::super::config::{ConfigDocument, ContainerDefaults, History};
 use super::super::error::ImageError;
+use super::family::Family;
 use super::{ImageStore, names_of};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -25,6 +26,22 @@ pub struct ImageSummary {
     pub labels: BTreeMap<String, String>,
     pub architecture: String,
     pub os: String,
+    /// The image it was made from, when this machine has it.
+    pub parent: Option<String>,
+    /// Other images were made from it.
+    pub has_children: bool,
+}
+
+impl ImageSummary {
+    /// Whether nobody would miss it: no name, and no image was made from it.
+    pub fn is_dangling(&self) -> bool {
+        self.names.is_empty() && !self.has_children
+    }
+
+    /// Whether it has no name and only stands between images.
+    pub fn is_intermediate(&self) -> bool {
+        self.names.is_empty() && self.has_children
+    }
 }
 
 /// One image in full, as `podman image inspect` shows it.
@@ -77,24 +94,30 @@ impl ImageStore<'_> {
     /// All images, the one loaded last first.
     pub fn list(&self) -> Result<Vec<ImageSummary>, ImageError> {
         let connection = self.database.connection();
-        let query = "SELECT id, digest, size, config, (SELECT count(*) FROM containers WHERE image = images.id)
+        let documents = stored_all(connection)?;
+        let family = Family::of(documents.iter().map(|(id, document)| (id.as_str(), document)));
+        let parents = family.with_children();
+        let query = "SELECT id, digest, size, (SELECT count(*) FROM containers WHERE image = images.id)
                      FROM images ORDER BY loaded DESC, id";
         let mut statement = connection.prepare(query)?;
         let mut rows = statement.query([])?;
         let mut images = Vec::new();
         while let Some(row) = rows.next()? {
             let id: String = row.get(0)?;
-            let config = ConfigDocument::parse(row.get::<_, String>(3)?.as_bytes())?;
+            // One that was added between the two queries is left to the next list.
+            let Some(config) = documents.get(&id) else { continue };
             images.push(ImageSummary {
                 names: names_of(connection, &id)?,
-                id,
                 digest: row.get(1)?,
                 created: config.created.as_deref().and_then(|time| time.parse().ok()),
                 size: row.get::<_, i64>(2)? as u64,
-                containers: row.get::<_, i64>(4)? as u64,
-                labels: config.config.labels,
-                architecture: config.architecture,
-                os: config.os,
+                containers: row.get::<_, i64>(3)? as u64,
+                labels: config.config.labels.clone(),
+                architecture: config.architecture.clone(),
+                os: config.os.clone(),
+                parent: family.parent(&id).map(str::to_owned),
+                has_children: parents.contains(id.as_str()),
+                id,
             });
         }
         Ok(images)
@@ -114,7 +137,7 @@ impl ImageStore<'_> {
             repo_tags: names.clone(),
             id: found.id.clone(),
             digest,
-            parent: String::new(),
+            parent: self.family()?.parent(&found.id).unwrap_or_default().to_owned(),
             comment: history.last().and_then(|entry| entry.comment.clone()).unwrap_or_default(),
             created,
             version: String::new(),
@@ -152,34 +175,17 @@ impl ImageStore<'_> {
         }
         Ok(GraphDriver { name: "overlay".into(), data })
     }
-
-    /// Steps of an image with the sizes of their layers, the newest first.
-    pub fn history(&self, text: &str) -> Result<Vec<(History, u64)>, ImageError> {
-        let found = self.find(text)?;
-        let connection = self.database.connection();
-        let document = ConfigDocument::parse(stored(connection, &found.id)?.config.as_bytes())?;
-        let query = "SELECT size FROM layers JOIN image_layers USING (chain) WHERE image = ? ORDER BY position";
-        let mut statement = connection.prepare(query)?;
-        let sizes: Vec<i64> = statement.query_map([&found.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let mut sizes = sizes.into_iter();
-        let step = |entry: History| {
-            let size = if entry.empty_layer { 0 } else { sizes.next().unwrap_or(0) };
-            (entry, size as u64)
-        };
-        let mut steps: Vec<_> = document.history.into_iter().map(step).collect();
-        steps.reverse();
-        Ok(steps)
-    }
 }
 
-struct Stored {
+pub(super) struct Stored {
     digest: String,
     size: u64,
-    config: String,
+    pub(super) config: String,
     manifest: String,
 }
 
-fn stored(connection: &Connection, id: &str) -> Result<Stored, ImageError> {
+/// What the database has of an image.
+pub(super) fn stored(connection: &Connection, id: &str) -> Result<Stored, ImageError> {
     let query = "SELECT images.digest, size, config, content FROM images JOIN image_manifests ON image = id AND image_manifests.digest = images.digest
                  WHERE id = ?";
     Ok(connection.query_row(query, [id], |row| {
@@ -190,6 +196,17 @@ fn stored(connection: &Connection, id: &str) -> Result<Stored, ImageError> {
             manifest: row.get(3)?,
         })
     })?)
+}
+
+/// The configurations of all images, by id.
+pub(super) fn stored_all(connection: &Connection) -> Result<BTreeMap<String, ConfigDocument>, ImageError> {
+    let mut statement = connection.prepare_cached("SELECT id, config FROM images")?;
+    let mut rows = statement.query([])?;
+    let mut all = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        all.insert(row.get(0)?, ConfigDocument::parse(row.get::<_, String>(1)?.as_bytes())?);
+    }
+    Ok(all)
 }
 
 fn manifest_facts(manifest: &str) -> (String, BTreeMap<String, String>) {

@@ -11,17 +11,25 @@
 
 mod add;
 mod check;
+mod family;
 mod inspect;
 mod intake;
+mod mount;
 mod remove;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use add::{ImportOptions, Loaded};
 pub use check::{Problem, ProblemKind};
+pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
-pub use remove::Removed;
+pub use mount::MountedImage;
+pub use remove::{Removal, Removed};
+pub use tree::{LayerSummary, LayerTree};
+
+use inspect::{stored, stored_all};
 
 use super::error::ImageError;
 use super::layer::Limits;

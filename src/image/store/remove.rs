@@ -1,7 +1,8 @@
 //! Images out: names, then the image, then layers nobody needs, each step safe to be interrupted.
 
 use super::super::error::{ImageError, write_error};
-use super::{ImageStore, names_of};
+use super::{ImageStore, ImageSummary, mount, names_of};
+use crate::store::layout::Layout;
 use crate::store::lock::FileLock;
 use crate::sys::dir;
 use crate::sys::failpoint;
@@ -17,29 +18,44 @@ pub struct Removed {
     pub deleted: Vec<String>,
 }
 
+/// How much a removal may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// One name; by id, an image with one name at most.
+    Name,
+    /// The image with all its names, when nothing uses it.
+    Whole,
+    /// All names, and mounts. An image that containers use stays, without a name, until `prune` after their end.
+    Force,
+}
+
 impl ImageStore<'_> {
-    /// Removes a name; the image goes with its last one. By id, an image goes with its only name.
-    ///
-    /// `force` takes all names. Even then an image that containers use stays, without a name, until `prune` after their end.
+    /// Removes a name; the image goes with its last one.
     ///
     /// # Errors
-    /// [`ImageError::InUse`] when containers use the image and it is the last name; [`ImageError::SeveralNames`] by id without `force`.
-    pub fn remove(&mut self, text: &str, force: bool) -> Result<Removed, ImageError> {
+    /// [`ImageError::InUse`] when containers use the image and it is the last name, [`ImageError::Mounted`] when it is mounted then;
+    /// [`ImageError::SeveralNames`] by id, when one name is to go.
+    pub fn remove(&mut self, text: &str, how: Removal) -> Result<Removed, ImageError> {
         let found = self.find(text)?;
+        let layout = self.layout;
         let removed = self.database.write(|transaction| {
             let names = names_of(transaction, &found.id)?;
             let by_name = found.name.as_ref().filter(|name| names.contains(name));
-            let untagged = match by_name {
-                Some(name) if !force || names.len() > 1 => vec![name.clone()],
-                None if names.len() > 1 && !force => {
+            let untagged = match (by_name, how) {
+                (Some(name), Removal::Name) => vec![name.clone()],
+                (Some(name), Removal::Force) if names.len() > 1 => vec![name.clone()],
+                (None, Removal::Name) if names.len() > 1 => {
                     return Err(ImageError::SeveralNames { image: text.to_owned(), names });
                 }
                 _ => names.clone(),
             };
             let last = untagged.len() == names.len();
             let users = users(transaction, &found.id)?;
-            if last && !users.is_empty() && !force {
+            if last && !users.is_empty() && how != Removal::Force {
                 return Err(ImageError::InUse { image: text.to_owned(), containers: users });
+            }
+            if last && users.is_empty() {
+                unmount(layout, &found.id, text, how)?;
             }
             for name in &untagged {
                 transaction.execute("DELETE FROM image_names WHERE name = ?", [name])?;
@@ -56,16 +72,41 @@ impl ImageStore<'_> {
         Ok(removed)
     }
 
-    /// Removes images without a name, or with `all` every image, that no container uses.
-    pub fn prune(&mut self, all: bool) -> Result<Removed, ImageError> {
+    /// Removes an image, and those it was made from, as long as they have no name, no other image was made from them and nothing
+    /// uses them; their ids.
+    pub fn remove_orphans(&mut self, id: &str) -> Result<Vec<String>, ImageError> {
+        let mut deleted = Vec::new();
+        let mut next = Some(id.to_owned());
+        while let Some(id) = next.take() {
+            let Some(image) = self.list()?.into_iter().find(|image| image.id == id) else { break };
+            if !image.is_dangling() || image.containers > 0 {
+                break;
+            }
+            match self.remove(&id, Removal::Whole) {
+                Ok(removed) => deleted.extend(removed.deleted),
+                // It came to be used meanwhile, or somebody looks into it: it stays.
+                Err(ImageError::InUse { .. } | ImageError::Mounted { .. } | ImageError::NotFound(_)) => break,
+                Err(error) => return Err(error),
+            }
+            next = image.parent;
+        }
+        Ok(deleted)
+    }
+
+    /// Removes images without a name, or with `all` every image, that nothing uses and `is_meant` says yes to.
+    pub fn prune(&mut self, all: bool, is_meant: impl Fn(&ImageSummary) -> bool) -> Result<Removed, ImageError> {
+        let meant: BTreeSet<String> =
+            self.list()?.into_iter().filter(|image| is_meant(image)).map(|image| image.id).collect();
+        let layout = self.layout;
         let removed = self.database.write(|transaction| {
+            let mounted = mount::mounted_ids(layout)?;
             let unused = "NOT EXISTS (SELECT 1 FROM containers WHERE containers.image = images.id)";
             let unnamed = "NOT EXISTS (SELECT 1 FROM image_names WHERE image_names.image = images.id)";
             let query = format!("SELECT id FROM images WHERE {unused} AND (?1 OR {unnamed}) ORDER BY id");
             let mut statement = transaction.prepare(&query)?;
             let ids: Vec<String> = statement.query_map([all], |row| row.get(0))?.collect::<Result<_, _>>()?;
             let mut removed = Removed::default();
-            for id in ids {
+            for id in ids.into_iter().filter(|id| meant.contains(id) && !mounted.contains(id)) {
                 removed.untagged.extend(names_of(transaction, &id)?);
                 transaction.execute("DELETE FROM images WHERE id = ?", [&id])?;
                 removed.deleted.push(id);
@@ -135,6 +176,16 @@ impl ImageStore<'_> {
         // Renamed first: what is half deleted can never be taken for a layer.
         std::fs::rename(&standing, &temporary).map_err(write_error(&temporary))?;
         dir::remove_tree(&temporary).map_err(write_error(&temporary))
+    }
+}
+
+/// Unmounts an image that is about to be removed, if that may be.
+fn unmount(layout: &Layout, id: &str, given: &str, how: Removal) -> Result<(), ImageError> {
+    let path = mount::path(layout, id);
+    match mount::count_at(&path)? {
+        0 => Ok(()),
+        count if how == Removal::Force => mount::take_away(&path, count),
+        _ => Err(ImageError::Mounted { image: given.to_owned(), path }),
     }
 }
 

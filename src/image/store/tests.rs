@@ -7,7 +7,7 @@ use super::super::layer::Expected;
 use super::super::platform::host_architecture;
 use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, OpenLayer};
 use super::super::{ImageStore, Input};
-use super::{ImportOptions, ProblemKind};
+use super::{ImportOptions, ProblemKind, Removal};
 use crate::store::{Database, layout::Layout};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -137,13 +137,13 @@ fn layers_are_shared_and_freed_with_the_last_image() {
     }
     assert_eq!(root.layers().len(), 3);
     root.images().tag("one:1", "other").unwrap();
-    assert_eq!(root.images().remove("one:1", false).unwrap().deleted.len(), 0);
-    assert_eq!(root.images().remove("localhost/other", false).unwrap().deleted.len(), 1);
+    assert_eq!(root.images().remove("one:1", Removal::Name).unwrap().deleted.len(), 0);
+    assert_eq!(root.images().remove("localhost/other", Removal::Name).unwrap().deleted.len(), 1);
     assert_eq!(root.layers().len(), 2);
     root.images().tag("two:1", "two:2").unwrap();
     let id = root.images().find("two:1").unwrap().id;
-    assert!(matches!(root.images().remove(&id, false), Err(ImageError::SeveralNames { .. })));
-    assert_eq!(root.images().remove(&id, true).unwrap().untagged.len(), 2);
+    assert!(matches!(root.images().remove(&id, Removal::Name), Err(ImageError::SeveralNames { .. })));
+    assert_eq!(root.images().remove(&id, Removal::Force).unwrap().untagged.len(), 2);
     assert!(root.layers().is_empty());
 }
 
