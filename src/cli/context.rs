@@ -3,6 +3,7 @@
 use super::error::{CommandError, Exit};
 use super::suggest;
 use crate::engine::{self, Engine, EngineConfig, EngineError, ErrorKind, Outcome};
+use crate::image::remote::RegistrySettings;
 use crate::store::layout::Layout;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -84,6 +85,11 @@ impl Globals {
 
     /// Opens the state, making it when there is none.
     pub fn engine(&self) -> Result<Engine, CommandError> {
+        self.engine_with(super::registry::of_user())
+    }
+
+    /// [`Globals::engine`], with options about registries.
+    pub fn engine_with(&self, registries: RegistrySettings) -> Result<Engine, CommandError> {
         let binary = std::env::current_exe().map_err(|source| CommandError::engine(BinaryError(source)))?;
         let config = EngineConfig {
             layout: self.layout()?,
@@ -95,6 +101,7 @@ impl Globals {
                 }
             },
             binary,
+            registries,
             log_level: self.level().map(|level| level.as_str().to_owned()),
         };
         let user = rustix::process::geteuid();

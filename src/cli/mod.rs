@@ -18,10 +18,13 @@ pub mod info;
 pub mod inspect;
 pub mod kube;
 pub mod listing;
+pub mod login;
 pub mod man;
 pub mod output;
 pub mod pod;
 pub mod progress;
+pub mod registry;
+pub mod secret;
 pub mod signal;
 pub mod suggest;
 pub mod system;
@@ -67,6 +70,9 @@ pub enum Command {
     Images(image::ls::LsArgs),
     Image(image::ImageArgs),
     History(image::history::HistoryArgs),
+    Pull(image::pull::PullArgs),
+    Login(login::LoginArgs),
+    Logout(login::LogoutArgs),
     Load(image::load::LoadArgs),
     Import(image::import::ImportArgs),
     Tag(image::tag::TagArgs),
@@ -139,6 +145,9 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Images(args) => image::ls::run(globals, &args),
         Command::Image(args) => image::run(globals, args.command),
         Command::History(args) => image::history::run(globals, &args),
+        Command::Pull(args) => image::pull::run(globals, &args),
+        Command::Login(args) => login::run(globals, &args),
+        Command::Logout(args) => login::run_logout(globals, &args),
         Command::Load(args) => image::load::run(globals, &args),
         Command::Import(args) => image::import::run(globals, &args),
         Command::Tag(args) => image::tag::run(globals, &args),

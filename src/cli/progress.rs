@@ -2,8 +2,10 @@
 //! goes on; elsewhere only what is worth a line of its own.
 
 use super::output::{Style, notice, stderr_is_live, warn};
+use super::transfer::{ProgressFormat, TransferView};
 use crate::engine::{Progress, StepState};
 use crate::graph::StepKind;
+use crate::image::transfer::TransferEvent;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -23,6 +25,8 @@ pub struct ProgressView {
     /// Lines on the screen that may be drawn over.
     drawn: usize,
     last_frame: Option<Instant>,
+    /// While images come.
+    transfers: Option<TransferView>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +44,16 @@ impl ProgressView {
             (false, false) => Mode::Plain,
         };
         let style = Style::stderr();
-        Self { mode, style, started: Instant::now(), work: Vec::new(), drawn: 0, last_frame: None }
+        Self { mode, style, started: Instant::now(), work: Vec::new(), drawn: 0, last_frame: None, transfers: None }
     }
 
     /// Takes one thing that happened.
     pub fn show(&mut self, progress: Progress) {
+        if !matches!(progress, Progress::Transfer(_)) {
+            self.transfers = None;
+        }
         match progress {
+            Progress::Transfer(event) => self.transfer(event),
             Progress::Notice(text) => self.permanent(|| warn(text)),
             Progress::Undo { what } if self.mode != Mode::Quiet => {
                 self.permanent(|| notice(format!("taking back: {what}")))
@@ -61,6 +69,12 @@ impl ProgressView {
             }
             Progress::Step { kind, state } => self.step(&kind, &state),
         }
+    }
+
+    /// Images come before anything else is worked on, and have a form of their own.
+    fn transfer(&mut self, event: TransferEvent) {
+        let quiet = self.mode == Mode::Quiet;
+        self.transfers.get_or_insert_with(|| TransferView::new("pulling", ProgressFormat::Auto, quiet)).show(event);
     }
 
     fn step(&mut self, kind: &StepKind, state: &StepState) {

@@ -1,5 +1,6 @@
 //! Why an operation of the engine was refused or failed.
 
+use super::LoginError;
 use crate::generate::GenerateError;
 use crate::image::ImageError;
 use crate::network::NetworkError;
@@ -76,6 +77,8 @@ pub enum EngineError {
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]
+    Login(Box<LoginError>),
+    #[error(transparent)]
     Volume(#[from] VolumeError),
     #[error(transparent)]
     Generate(#[from] GenerateError),
@@ -124,6 +127,7 @@ impl EngineError {
             | Self::SupervisorEnded { .. }
             | Self::Network(_)
             | Self::Image(_)
+            | Self::Login(_)
             | Self::Volume(_)
             | Self::Generate(_)
             | Self::NewerStatus { .. }
@@ -146,9 +150,11 @@ impl EngineError {
                 Some("play the files of one application together, or remove one of them first".to_owned())
             }
             Self::MissingImages { .. } => Some(
-                "load the image with `podkin load -i ARCHIVE` or `podkin import`; `podkin images` lists what is here"
+                "`podkin pull` gets images from registries, `podkin load -i ARCHIVE` from archives; `podkin images` lists what is here"
                     .to_owned(),
             ),
+            Self::Image(ImageError::Pull(error)) => error.hint(),
+            Self::Login(error) => error.hint(),
             Self::PortTaken { owner, .. } => Some(format!("change `hostPort`, or remove pod `{owner}`")),
             Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),
             Self::WrongState { state, .. } if state == "running" => Some("stop it first, or use `--force`".to_owned()),

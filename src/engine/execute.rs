@@ -48,7 +48,7 @@ impl Actions {
         let mut actions = Self::default();
         for step in plan.steps() {
             match step.kind.clone() {
-                StepKind::LoadImage { image } => actions.images.push(image),
+                StepKind::LoadImage { image } | StepKind::PullImage { image } => actions.images.push(image),
                 StepKind::CreateNetwork { network } => actions.networks.push(network),
                 StepKind::RemovePod { pod } => actions.remove.push(pod),
                 StepKind::StoreObject { kind, name } => actions.store.push((object_kind(&kind), name)),
@@ -114,8 +114,11 @@ impl Engine {
     ) -> Result<Done, EngineError> {
         let actions = Actions::of(&prepared.plan);
         let app = &claimed.app.id;
-        let starting = actions.needs_supervisor().then(|| Starting::begin(self, app));
+        prepared.notices.iter().for_each(|notice| report(Progress::Notice(notice.clone())));
+        // Images come first, whatever time they take: nothing else waits for them half done.
         let images = self.load_images(&actions, prepared, report)?;
+        self.check_interrupt()?;
+        let starting = actions.needs_supervisor().then(|| Starting::begin(self, app));
         let removed = self.remove_old(run, &actions, prepared, report)?;
         self.check_interrupt()?;
         let definitions = self.network_definitions(&actions, prepared, report)?;

@@ -11,6 +11,8 @@
 //! listing, status, view          records joined with what supervisors say
 //! lifecycle                      start, stop, restart, kill, remove, wait
 //! image, volume, network         the stores
+//! login                          credentials of registries
+//! pull, play_images              images from registries: on request, for a play
 //! info, check, reset             the machine, the state directories
 //! ```
 
@@ -31,10 +33,13 @@ mod info;
 mod input;
 mod lifecycle;
 mod listing;
+mod login;
 mod machine;
 mod network;
 mod play;
+mod play_images;
 mod prepare;
+mod pull;
 mod records;
 mod removal;
 mod reset;
@@ -49,18 +54,22 @@ pub use failpoints::FAILPOINTS;
 pub use image::ImageRemoval;
 pub use info::Info;
 pub use input::{Input, LoadRequest, Loaded, Validation, names};
+pub use login::LoginError;
 pub use progress::{Progress, StepState};
+pub use pull::{PullRequest, PullWhen, Pulled};
 pub use request::{
     DownReport, DownRequest, NetworkRequest, Outcome, PlayReport, PlayRequest, PlayedPod, PodOutcome, Removed,
 };
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
+use crate::image::remote::{RegistryAccess, RegistrySettings};
 use crate::store::events::Reader;
 use crate::store::layout::Layout;
 use crate::store::{Database, StoreError};
 use failpoints::fault;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 /// What the caller knows and the engine must not look up itself.
 #[derive(Debug, Clone)]
@@ -69,6 +78,8 @@ pub struct EngineConfig {
     pub cgroup_manager: CgroupManager,
     /// This program, for starting supervisors: `/proc/self/exe` resolved.
     pub binary: PathBuf,
+    /// Where the configuration of registries lies.
+    pub registries: RegistrySettings,
     /// `--log-level`, handed on to supervisors.
     pub log_level: Option<String>,
 }
@@ -91,10 +102,11 @@ impl CgroupManager {
 }
 
 /// The operations on one state directory.
-#[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
     database: Database,
+    /// Read when the first image is asked of a registry.
+    registries: OnceLock<Arc<RegistryAccess>>,
     interrupt: Interrupt,
     waits: Waits,
 }
@@ -133,7 +145,13 @@ impl Engine {
     /// Opens the state, making it when there is none.
     pub fn open(config: EngineConfig) -> Result<Self, StoreError> {
         let database = Database::open(&config.layout)?;
-        Ok(Self { config, database, interrupt: Interrupt::default(), waits: Waits::default() })
+        Ok(Self {
+            config,
+            database,
+            registries: OnceLock::new(),
+            interrupt: Interrupt::default(),
+            waits: Waits::default(),
+        })
     }
 
     /// Sets what is asked between steps, and after each signal while waiting: true ends a play, which then undoes itself, and waits.

@@ -1,15 +1,16 @@
 //! From a request to the two states a plan is made of.
 
+use super::play_images::PlayImage;
 use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
 use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan, StepKind};
 use crate::model::container::Port;
-use crate::model::{Application, ObjectKind, Pod, PullPolicy, RestartPolicy};
+use crate::model::{Application, ObjectKind, Pod, RestartPolicy};
 use crate::network::NetworkJoin;
 use crate::store::objects::{self, Object};
 use crate::store::pods::{self, PodRow};
-use crate::store::record::{ImageRecord, PodPhase, PodStatus};
+use crate::store::record::{PodPhase, PodStatus};
 use crate::store::{apps, volumes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -19,8 +20,10 @@ use std::fmt::Write;
 /// All that a play needs to know before it acts.
 pub(super) struct Prepared {
     pub plan: Plan,
-    /// Images by reference as written; one the program carries and the store does not have yet is missing.
-    pub images: BTreeMap<String, ImageRecord>,
+    /// Images by reference as written.
+    pub images: BTreeMap<String, PlayImage>,
+    /// What is worth a line, though it is no error.
+    pub notices: Vec<String>,
     /// The recorded pods of the application, oldest first.
     pub rows: Vec<PodRow>,
     /// What each pod of the request joins, and its digest, in file order.
@@ -75,7 +78,8 @@ impl Engine {
     /// Looks at everything the request refers to and decides what is to be done.
     pub(super) fn prepare(&mut self, request: &PlayRequest, app: Option<&AppRef>) -> Result<Prepared, EngineError> {
         let application = &request.application;
-        let images = self.resolve_images(request)?;
+        let mut notices = Vec::new();
+        let images = self.play_images(request, app, &mut notices)?;
         let mut pods = prepare_pods(request)?;
         for (pod, prepared) in application.pods.iter().zip(&mut pods) {
             prepared.environment_hash = self.environment_hash(request, app, pod)?;
@@ -91,7 +95,7 @@ impl Engine {
                 pod,
                 spec_hash: prepared.spec_hash.clone(),
                 environment_hash: prepared.environment_hash.clone(),
-                images: pod.all_containers().map(|c| images.get(&c.image).map(|image| image.id.clone())).collect(),
+                images: pod.all_containers().map(|container| images[&container.image].desired()).collect(),
                 networks: prepared.network.names(),
             }
         };
@@ -106,26 +110,7 @@ impl Engine {
             graph::build(&desired, &observed).map_err(|refusal| EngineError::PodsDiffer { pods: refusal.pods })?;
         self.check_ports(application, &plan)?;
         let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
-        Ok(Prepared { plan, images, rows, pods, names })
-    }
-
-    /// Every image of the request; all that are missing at once.
-    fn resolve_images(&mut self, request: &PlayRequest) -> Result<BTreeMap<String, ImageRecord>, EngineError> {
-        let containers = request.application.pods.iter().flat_map(Pod::all_containers);
-        let wanted: BTreeMap<&str, Option<PullPolicy>> =
-            containers.map(|container| (container.image.as_str(), container.pull_policy)).collect();
-        let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
-        for reference in wanted.into_keys() {
-            let embedded = super::image::is_embedded(reference);
-            match self.image_record(reference)? {
-                // Left by another version of this program.
-                Some(_) if embedded && !self.images().demo_is_current()? => {}
-                Some(record) => drop(found.insert(reference.to_owned(), record)),
-                None if embedded => {}
-                None => missing.push(reference.to_owned()),
-            }
-        }
-        if missing.is_empty() { Ok(found) } else { Err(EngineError::MissingImages { images: missing }) }
+        Ok(Prepared { plan, images, notices, rows, pods, names })
     }
 
     /// Refuses ports that pods hold which stay, for pods that are to be started.

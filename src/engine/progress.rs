@@ -1,6 +1,7 @@
 //! What an operation says while it works.
 
 use crate::graph::StepKind;
+use crate::image::transfer::TransferEvent;
 use crate::store::record::{ContainerState, PodRecord};
 use crate::supervisor::protocol::{Change, Event};
 
@@ -17,6 +18,8 @@ pub enum Progress {
         container: String,
         reason: String,
     },
+    /// Images come here.
+    Transfer(TransferEvent),
     /// The run failed, and this is being taken back.
     Undo {
         what: String,

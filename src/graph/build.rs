@@ -1,7 +1,7 @@
 //! From what is wanted and what there is to what is to be done.
 
 use super::plan::{Plan, StepId};
-use super::state::{Desired, DesiredPod, Observed, ObservedPod, ObservedState};
+use super::state::{Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
 use super::step::{Cause, Step, StepKind};
 use super::{differ, uses};
 use crate::model::{Container, ObjectKind, Pod};
@@ -135,8 +135,8 @@ impl Builder<'_> {
 
     fn images(&mut self, verdicts: &[Verdict]) {
         for (pod, _) in self.desired.pods.iter().zip(verdicts).filter(|(_, v)| v.makes_pod()) {
-            for image in missing_images(pod) {
-                self.add(StepKind::LoadImage { image }, Cause::Missing);
+            for (step, cause) in image_steps(pod) {
+                self.add(step, cause);
             }
         }
     }
@@ -238,8 +238,8 @@ impl Builder<'_> {
 
     fn create(&mut self, wanted: &DesiredPod<'_>, cause: Cause) -> StepId {
         let create = self.add(StepKind::CreatePod { pod: wanted.pod.name.clone() }, cause);
-        for image in missing_images(wanted) {
-            self.wait_if_planned(create, &StepKind::LoadImage { image }, "its image is unpacked");
+        for (step, _) in image_steps(wanted) {
+            self.wait_if_planned(create, &step, "its image is unpacked");
         }
         for network in &wanted.networks {
             let network = StepKind::CreateNetwork { network: network.clone() };
@@ -315,14 +315,23 @@ fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
     let environment = (found.environment_hash != wanted.environment_hash)
         .then(|| "values of ConfigMaps or Secrets in its environment".to_owned());
     let images = images
-        .filter(|((found, wanted), _)| wanted.as_ref().is_some_and(|wanted| wanted != *found))
+        .filter(|((found, wanted), _)| wanted.differs(found))
         .map(|(_, container)| format!("the image `{}` now names another one", container.image));
     environment.into_iter().chain(images).collect()
 }
 
-fn missing_images(pod: &DesiredPod<'_>) -> Vec<String> {
-    let images = pod.pod.all_containers().zip(&pod.images).filter(|(_, id)| id.is_none());
-    images.map(|(container, _)| container.image.clone()).collect()
+/// What brings the images of a pod here, and why.
+fn image_steps(pod: &DesiredPod<'_>) -> Vec<(StepKind, Cause)> {
+    let images = pod.pod.all_containers().zip(&pod.images);
+    let steps = images.filter_map(|(container, wanted)| {
+        let image = container.image.clone();
+        match wanted {
+            DesiredImage::Here(_) => None,
+            DesiredImage::Pull(_) => Some((StepKind::PullImage { image }, Cause::Missing)),
+            DesiredImage::Embedded => Some((StepKind::LoadImage { image }, Cause::Missing)),
+        }
+    });
+    steps.collect()
 }
 
 fn init_step(pod: &str, container: &Container) -> StepKind {

@@ -24,10 +24,35 @@ pub struct DesiredPod<'a> {
     pub spec_hash: String,
     /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
     pub environment_hash: String,
-    /// Id of each container's image, in start order; `None` for one that the program carries and the store does not have yet.
-    pub images: Vec<Option<String>>,
+    /// Each container's image, in start order.
+    pub images: Vec<DesiredImage>,
     /// Networks it joins.
     pub networks: Vec<String>,
+}
+
+/// An image that a container is to be made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DesiredImage {
+    /// Is in the store; its id.
+    Here(String),
+    /// Comes from a registry, and will have this id.
+    Pull(String),
+    /// The program carries it, and the store does not have it yet.
+    Embedded,
+}
+
+impl DesiredImage {
+    fn id(&self) -> Option<&str> {
+        match self {
+            Self::Here(id) | Self::Pull(id) => Some(id),
+            Self::Embedded => None,
+        }
+    }
+
+    /// Whether it is another one than that of a container.
+    pub fn differs(&self, id: &str) -> bool {
+        self.id().is_some_and(|wanted| wanted != id)
+    }
 }
 
 /// What there is of the application, and of what it refers to.

@@ -19,6 +19,10 @@ pub enum StepKind {
     LoadImage {
         image: String,
     },
+    /// Brings an image here from a registry.
+    PullImage {
+        image: String,
+    },
     CreateNetwork {
         network: String,
     },
@@ -74,6 +78,7 @@ impl StepKind {
     pub fn verb(&self) -> &'static str {
         match self {
             Self::LoadImage { .. } => "load image",
+            Self::PullImage { .. } => "pull image",
             Self::CreateNetwork { .. } => "create network",
             Self::StopPod { .. } => "stop pod",
             Self::RemovePod { .. } => "remove pod",
@@ -93,6 +98,7 @@ impl StepKind {
     pub fn subject(&self) -> String {
         match self {
             Self::LoadImage { image: name }
+            | Self::PullImage { image: name }
             | Self::CreateNetwork { network: name }
             | Self::StopPod { pod: name }
             | Self::RemovePod { pod: name }
@@ -119,6 +125,7 @@ impl StepKind {
             | Self::Sidecar { pod, .. }
             | Self::StartContainer { pod, .. } => Some(pod),
             Self::LoadImage { .. }
+            | Self::PullImage { .. }
             | Self::CreateNetwork { .. }
             | Self::RemoveObject { .. }
             | Self::StoreObject { .. }

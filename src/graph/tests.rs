@@ -1,6 +1,6 @@
 //! Plans as text, from states in the model's own terms.
 
-use super::state::{Desired, DesiredPod, Observed, ObservedPod, ObservedState};
+use super::state::{Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
 use super::{Format, Plan, build};
 use crate::model::pod::spec_hash;
 use crate::model::*;
@@ -40,7 +40,7 @@ fn desired(application: &Application, replace: bool) -> Desired<'_> {
         pod,
         spec_hash: spec_hash(pod),
         environment_hash: String::new(),
-        images: pod.all_containers().map(|_| Some("i1".to_owned())).collect(),
+        images: pod.all_containers().map(|_| DesiredImage::Here("i1".to_owned())).collect(),
         networks: vec!["podkin".to_owned()],
     };
     Desired { application, pods: application.pods.iter().map(pod).collect(), replace, whole: true, start: true }
@@ -76,7 +76,7 @@ fn check(plan: Plan, expected: &str) {
 fn from_nothing() {
     let application = application();
     let mut desired = desired(&application, false);
-    desired.pods[1].images = vec![None];
+    desired.pods[1].images = vec![DesiredImage::Embedded];
     check(
         build(&desired, &Observed::default()).unwrap(),
         "1. create network `podkin` (missing)

@@ -5,6 +5,7 @@ use super::changes::ChangeError;
 use super::config::DocumentError;
 use super::layer::LayerError;
 use super::reference::ReferenceError;
+use super::remote::PullError;
 use crate::store::StoreError;
 use crate::store::lock::LockError;
 use std::io;
@@ -21,6 +22,8 @@ pub enum ImageError {
     DiskFull { path: PathBuf },
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Pull(#[from] PullError),
     #[error("cannot change the image")]
     Change(#[from] ChangeError),
     #[error(transparent)]

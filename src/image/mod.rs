@@ -16,6 +16,7 @@ pub mod platform;
 pub mod policy;
 pub mod reference;
 pub mod registry;
+pub mod remote;
 pub mod store;
 pub mod transfer;
 

@@ -44,6 +44,9 @@ pub struct Pod {
     pub service_account: String,
     /// Whether service environment variables are wanted; kept for later.
     pub enable_service_links: bool,
+    /// Names of Secrets with credentials of registries (`imagePullSecrets`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<String>,
 }
 
 /// `restartPolicy` of a pod.

@@ -9,6 +9,7 @@ pub mod load;
 pub mod ls;
 pub mod mount;
 pub mod prune;
+pub mod pull;
 pub mod rm;
 pub mod tag;
 pub mod tree;
@@ -41,6 +42,7 @@ pub enum ImageCommand {
     Mount(mount::MountArgs),
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArgs),
+    Pull(pull::PullArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -59,6 +61,7 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Tree(args) => tree::run(globals, &args),
         ImageCommand::Mount(args) => mount::run(globals, &args),
         ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
+        ImageCommand::Pull(args) => pull::run(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
         ImageCommand::Tag(args) => tag::run(globals, &args),
@@ -75,12 +78,15 @@ impl From<ImageError> for CommandError {
             _ => Exit::Engine,
         };
         let hint = match &error {
-            ImageError::InUse { .. } => Some("remove the pods first, or give `--force` to remove them too"),
-            ImageError::Mounted { .. } => Some("unmount it first, or give `--force`"),
-            ImageError::SeveralNames { .. } => Some("remove it by name, or give `--force` to remove every name"),
+            ImageError::InUse { .. } => Some("remove the pods first, or give `--force` to remove them too".to_owned()),
+            ImageError::Mounted { .. } => Some("unmount it first, or give `--force`".to_owned()),
+            ImageError::SeveralNames { .. } => {
+                Some("remove it by name, or give `--force` to remove every name".to_owned())
+            }
+            ImageError::Pull(error) => error.hint(),
             _ => None,
         };
-        CommandError::new(exit, error).maybe_hint(hint.map(str::to_owned))
+        CommandError::new(exit, error).maybe_hint(hint)
     }
 }
 

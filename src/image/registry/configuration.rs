@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Where an image may be pulled from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registries {
-    /// Asked in this order for a name without a registry.
+    /// Asked in this order for a name without a registry; `docker.io` where no file says anything about it.
     pub search: Vec<String>,
     pub short_names: ShortNameMode,
     /// Programs that keep passwords, `containers-auth.json` being the auth files themselves.
@@ -20,6 +20,8 @@ pub struct Registries {
     /// Full names that short ones stand for.
     pub aliases: BTreeMap<String, String>,
     registries: BTreeMap<String, Registry>,
+    /// Some file has a list of registries to search, be it empty.
+    says_search: bool,
 }
 
 /// What becomes of a short name that several registries may have.
@@ -146,7 +148,16 @@ impl Registries {
                 }
             }
         }
+        // Kubernetes and compose files mean Docker Hub by a name without a registry; a machine may say otherwise.
+        if !registries.says_search {
+            registries.search = vec!["docker.io".to_owned()];
+        }
         Ok(registries)
+    }
+
+    /// Whether plain HTTP, and HTTPS without a known certificate, are accepted for a registry (`host[:port]`).
+    pub fn is_insecure(&self, registry: &str) -> bool {
+        self.registry_of(registry).is_some_and(|found| found.insecure)
     }
 
     fn add(&mut self, path: &Path, text: &str) -> Result<(), RegistriesError> {
@@ -159,6 +170,7 @@ impl Registries {
         }
         if let Some(search) = unqualified_search_registries {
             self.search = search;
+            self.says_search = true;
         }
         self.credential_helpers = credential_helpers.unwrap_or_else(|| std::mem::take(&mut self.credential_helpers));
         match short_name_mode.as_deref() {

@@ -252,17 +252,17 @@ fn registry_of(key: &str) -> &str {
 }
 
 /// Docker writes `https://index.docker.io/v1/` where containers-auth.json(5) has `docker.io`.
-fn normal_key(key: &str) -> &str {
+pub(super) fn normal_key(key: &str) -> &str {
     let plain = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     normal(plain.map_or_else(|| key.trim_end_matches('/'), registry_of))
 }
 
-fn normal(host: &str) -> &str {
+pub(super) fn normal(host: &str) -> &str {
     if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host }
 }
 
 /// `Ok(None)` for an entry that only says that a helper has it.
-fn decode(entry: &Value) -> Result<Option<Login>, ()> {
+pub(super) fn decode(entry: &Value) -> Result<Option<Login>, ()> {
     let field = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     // What Docker calls an identity token is sent as a refresh token by user `<token>`.
     if let Some(token) = field("identitytoken") {

@@ -3,7 +3,7 @@
 //! Reading order: [`configuration`] (which registries), [`credentials`] (passwords for them, `helper`: programs that keep them),
 //! [`client`] (what conversations share: `certificates`, `proxy`, `token`), `session` (a request with its proof, redirects,
 //! `challenge`, `refusal`, `retry`), [`repository`] (manifests and tags), [`blob`] and [`upload`] (content down and up),
-//! [`search`].
+//! [`search`]. `secret`: passwords from a Secret.
 //!
 //! Blocking, for any number of threads. Nothing here decides where to ask: that is the business of who pulls.
 
@@ -21,16 +21,18 @@ mod refusal;
 pub mod repository;
 mod retry;
 pub mod search;
+mod secret;
 mod session;
 mod token;
 pub mod upload;
 
 pub use blob::Blob;
 pub use client::{Client, ClientConfig};
-pub use configuration::{Registries, Source};
-pub use credentials::{Credentials, Login};
+pub use configuration::{Registries, RegistriesError, Source};
+pub use credentials::{Credentials, CredentialsError, Login};
 pub use error::RegistryError;
 pub use proxy::ProxyConfig;
 pub use repository::{Fetched, Repository, Which};
 pub use search::SearchHit;
+pub use secret::{PullSecret, PullSecretError};
 pub use upload::Upload;

@@ -31,6 +31,7 @@ pub use tree::{LayerSummary, LayerTree};
 
 use inspect::{stored, stored_all};
 
+use super::digest::Digest;
 use super::error::ImageError;
 use super::layer::Limits;
 use super::reference::{Reference, local_candidates};
@@ -127,6 +128,14 @@ impl<'a> ImageStore<'a> {
         Ok(taken)
     }
 
+    /// Whether a registry gave an image, or has it.
+    pub fn was_pulled(&self, id: &str) -> Result<bool, ImageError> {
+        // Of its own layer: those below may be shared with others.
+        let query = "SELECT 1 FROM layer_blobs JOIN layers USING (diff_id) JOIN image_layers USING (chain)
+                     WHERE image = ?1 AND position = (SELECT max(position) FROM image_layers WHERE image = ?1) LIMIT 1";
+        Ok(self.database.connection().query_row(query, [id], |_| Ok(())).optional()?.is_some())
+    }
+
     /// The files of a layer.
     pub(in crate::image) fn layer_directory(&self, chain: &str) -> PathBuf {
         self.layout.layer_diff(chain)
@@ -201,6 +210,14 @@ fn by_digest(connection: &Connection, repository: &str, digest: &str) -> Result<
                  WHERE digest = ?1 AND substr(name, 1, length(?2) + 1) IN (?2 || ':', ?2 || '@')";
     let id: Option<String> = connection.query_row(query, [digest, repository], |row| row.get(0)).optional()?;
     Ok(id.map(|id| Found { id, name: Some(format!("{repository}@{digest}")) }))
+}
+
+/// The configuration of an image that is here, byte for byte.
+pub(crate) fn configuration(database: &Database, id: &Digest) -> Option<Vec<u8>> {
+    let query = "SELECT config FROM images WHERE id = ?";
+    let config = database.connection().query_row(query, [id.hex()], |row| row.get::<_, String>(0));
+    // Whoever asks can do without.
+    config.ok().map(String::into_bytes)
 }
 
 fn is_id_like(text: &str) -> bool {

@@ -166,9 +166,7 @@ fn restart(at: &Spot<'_>, policy: Option<String>, init: bool, of_pod: RestartPol
 fn pull_policy(at: &Spot<'_>, policy: Option<String>) -> Option<PullPolicy> {
     let policies =
         [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
-    let policy = policy.filter(|p| !p.is_empty()).and_then(|p| at.one_of("pull policy", &p, &policies));
-    at.no_effect(policy == Some(PullPolicy::Always), "images come from archives; the one that is here is used");
-    policy
+    policy.filter(|p| !p.is_empty()).and_then(|p| at.one_of("pull policy", &p, &policies))
 }
 
 fn message_policy(at: &Spot<'_>, policy: Option<String>) -> bool {

@@ -99,7 +99,6 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("readinessGates").no_effect(readiness_gates.is_some(), "no controller would set the condition");
     let token = "there is no API server to get a token for";
     at.field("automountServiceAccountToken").no_effect(automount_service_account_token == Some(true), token);
-    at.field("imagePullSecrets").no_effect(image_pull_secrets.is_some(), "credentials are the machine's");
     at.field("subdomain").no_effect(subdomain.is_some(), "there are no headless Services");
     let fixed = "set `resources` of each container";
     at.field("resources").unsupported(resources.is_some(), "limits are set per container", fixed);
@@ -193,6 +192,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         active_deadline_seconds: deadline,
         service_account: service_account.unwrap_or_else(|| "default".to_owned()),
         enable_service_links: enable_service_links.unwrap_or(true),
+        image_pull_secrets: pull_secrets(&at.field("imagePullSecrets"), image_pull_secrets.unwrap_or_default()),
     };
     annotations::apply(at, &mut pod);
     Draft { pod, ports, name }
@@ -233,6 +233,19 @@ fn check_shared_ports(session: &super::Session, names: &[String], ports: &[Vec<D
             session.report(warning.also(mark.span, "first here"));
         }
     }
+}
+
+/// Names of Secrets; whether they exist is seen when an image is pulled, as on a kubelet.
+fn pull_secrets(at: &Spot<'_>, references: Vec<core::LocalObjectReference>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (i, core::LocalObjectReference { name }) in references.into_iter().enumerate() {
+        if name.is_empty() {
+            at.index(i).missing("name");
+        } else {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn restart(at: &Spot<'_>, policy: Option<String>) -> RestartPolicy {

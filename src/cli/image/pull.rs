@@ -1,0 +1,190 @@
+//! `pull`, `image pull`.
+
+use super::super::context::Globals;
+use super::super::error::CommandError;
+use super::super::output::Output;
+use super::super::registry::{RegistryArgs, RetryArgs};
+use super::super::transfer::{ProgressFormat, TransferView};
+use crate::engine::{Engine, EngineError, PullRequest, PullWhen};
+use crate::image::Input;
+use crate::image::platform::{PlatformError, WantedPlatform};
+use clap::{Args, ValueEnum};
+use std::path::Path;
+
+/// Pull images from registries
+///
+/// Names without a registry are looked up as registries.conf says, else at docker.io. `docker-archive:FILE`, `oci-archive:FILE`
+/// and `oci:DIR` load archives.
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Pull every tag of the repository
+    #[arg(short, long)]
+    pub all_tags: bool,
+    /// Platform, as os/arch[/variant]
+    #[arg(long, value_name = "PLATFORM", conflicts_with_all = ["os", "arch", "variant"])]
+    pub platform: Option<String>,
+    /// Operating system, instead of linux
+    #[arg(long, value_name = "OS")]
+    pub os: Option<String>,
+    /// Architecture, instead of this machine's
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// Variant of the architecture
+    #[arg(long, value_name = "VARIANT")]
+    pub variant: Option<String>,
+    /// When to ask the registry
+    #[arg(long, value_enum, default_value_t = Policy::Always, value_name = "POLICY")]
+    pub policy: Policy,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
+    pub progress: ProgressFormat,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+    #[arg(long, hide = true)]
+    pub disable_content_trust: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// Always
+    Always,
+    /// When the image is not here
+    Missing,
+    /// Never: it is an error when the image is not here
+    Never,
+    /// When the registry has another one; a registry that cannot be asked is no error when the image is here
+    Newer,
+}
+
+impl From<Policy> for PullWhen {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Always => Self::Always,
+            Policy::Missing => Self::Missing,
+            Policy::Never => Self::Never,
+            Policy::Newer => Self::Newer,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}`: with --all-tags a name has no tag and no digest")]
+struct TagError(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}:` is no source of images")]
+struct TransportError(String);
+
+impl PullArgs {
+    fn platform(&self) -> Result<Option<WantedPlatform>, CommandError> {
+        let invalid = |error: PlatformError| CommandError::invalid(error);
+        if let Some(text) = &self.platform {
+            return text.parse().map(Some).map_err(invalid);
+        }
+        if self.os.is_none() && self.arch.is_none() && self.variant.is_none() {
+            return Ok(None);
+        }
+        let host = WantedPlatform::host();
+        let text = format!(
+            "{}/{}{}",
+            self.os.as_deref().unwrap_or(&host.os),
+            self.arch.as_deref().unwrap_or(&host.architecture),
+            self.variant.as_ref().map(|variant| format!("/{variant}")).unwrap_or_default()
+        );
+        text.parse().map(Some).map_err(invalid)
+    }
+}
+
+pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
+    let mut settings = args.registry.settings()?;
+    args.retry.apply(&mut settings)?;
+    let mut engine = globals.engine_with(settings)?;
+    let platform = args.platform()?;
+    let mut view = TransferView::new("pulling", args.progress, args.quiet);
+    let mut ids = Vec::new();
+    let mut failures: Vec<CommandError> = Vec::new();
+    let mut requests = Vec::new();
+    for image in &args.images {
+        match Origin::of(image)? {
+            Origin::Archive(path) => {
+                let loaded = engine.images().load_watched(Input::Path(path), image, &mut |event| view.show(event));
+                match loaded {
+                    Ok(loaded) => ids.extend(loaded.into_iter().map(|image| image.id)),
+                    Err(error) => failures.push(error.into()),
+                }
+            }
+            Origin::Registry(name) => {
+                let names = if args.all_tags { tags(&engine, name)? } else { vec![name.to_owned()] };
+                let (platform, when) = (&platform, args.policy.into());
+                requests.extend(names.into_iter().map(|name| PullRequest { name, platform: platform.clone(), when }));
+            }
+        }
+    }
+    for result in engine.pull(&requests, &mut |event| view.show(event))? {
+        match result {
+            Ok(pulled) => ids.push(pulled.id),
+            Err(error) => failures.push(explained(error)),
+        }
+    }
+    drop(view);
+    let mut out = Output::new();
+    ids.dedup();
+    ids.iter().try_for_each(|id| out.line(id))?;
+    out.finish()?;
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(failures.remove(0)),
+        _ => Err(CommandError::each(failures)),
+    }
+}
+
+fn explained(error: EngineError) -> CommandError {
+    match error {
+        EngineError::Image(error) => error.into(),
+        other => other.into(),
+    }
+}
+
+/// Full names of all images of a repository.
+fn tags(engine: &Engine, name: &str) -> Result<Vec<String>, CommandError> {
+    let tagged = name.contains('@') || name.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'));
+    if tagged {
+        return Err(CommandError::invalid(TagError(name.to_owned())));
+    }
+    let tags = engine.remote_tags(name).map_err(explained)?;
+    Ok(tags.into_iter().map(|tag| format!("{name}:{tag}")).collect())
+}
+
+/// Where an image comes from (containers-transports(5)).
+enum Origin<'a> {
+    Registry(&'a str),
+    Archive(&'a Path),
+}
+
+impl<'a> Origin<'a> {
+    fn of(text: &'a str) -> Result<Self, CommandError> {
+        if let Some(name) = text.strip_prefix("docker://") {
+            return Ok(Self::Registry(name));
+        }
+        let Some((transport, rest)) = text.split_once(':') else { return Ok(Self::Registry(text)) };
+        match transport {
+            "docker-archive" | "oci-archive" | "oci" => {
+                // A reference behind the path chooses among images; archives are loaded whole.
+                let path = rest.split_once(':').map_or(rest, |(path, _)| path);
+                Ok(Self::Archive(Path::new(path)))
+            }
+            "dir" | "docker-daemon" | "containers-storage" | "ostree" | "sif" | "tarball" => {
+                let hint = "pull from a registry, or load a docker-archive, an OCI archive or an OCI layout";
+                Err(CommandError::invalid(TransportError(transport.to_owned())).maybe_hint(Some(hint.to_owned())))
+            }
+            _ => Ok(Self::Registry(text)),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The images of a play: which are here, which a registry has to give, and with which credentials it is asked.
+
+use super::execute::{Actions, step};
+use super::prepare::Prepared;
+use super::progress::{Progress, Report, StepState};
+use super::view::AppRef;
+use super::{Engine, EngineError, PlayRequest, PullWhen};
+use crate::graph::{DesiredImage, StepKind};
+use crate::image::registry::PullSecret;
+use crate::image::remote::{PullError, RemoteImage};
+use crate::image::transfer::ImageSource;
+use crate::image::{Found, ImageError, Reference};
+use crate::model::{ObjectKind, Pod, PullPolicy};
+use crate::store::objects::{self, Object};
+use crate::store::record::ImageRecord;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Registries asked at a time.
+const PARALLEL: usize = 6;
+
+/// An image of a play, before it is carried out.
+pub(super) enum PlayImage {
+    Here(ImageRecord),
+    /// Asked for already: what it consists of is known.
+    Pull {
+        image: Box<RemoteImage>,
+        id: String,
+    },
+    /// The program carries it, and the store does not have it yet.
+    Embedded,
+}
+
+impl PlayImage {
+    /// What the plan is made of.
+    pub fn desired(&self) -> DesiredImage {
+        match self {
+            Self::Here(record) => DesiredImage::Here(record.id.clone()),
+            Self::Pull { id, .. } => DesiredImage::Pull(id.clone()),
+            Self::Embedded => DesiredImage::Embedded,
+        }
+    }
+}
+
+/// What the containers of a play want of one image.
+#[derive(Default)]
+struct Wanted {
+    policy: Option<PullPolicy>,
+    /// Names of Secrets of the pods that have it.
+    secrets: BTreeSet<String>,
+}
+
+/// An image about which a registry is to be asked.
+struct Question {
+    reference: String,
+    when: PullWhen,
+    here: Option<Found>,
+    image: RemoteImage,
+}
+
+impl Engine {
+    /// Every image of the request, by reference as written; all that cannot be had are told at once. What `notices` gets is worth
+    /// a line.
+    pub(super) fn play_images(
+        &mut self,
+        request: &PlayRequest,
+        app: Option<&AppRef>,
+        notices: &mut Vec<String>,
+    ) -> Result<BTreeMap<String, PlayImage>, EngineError> {
+        let (mut images, mut questions) = (BTreeMap::new(), Vec::new());
+        let (mut missing, mut failures) = (Vec::new(), Vec::new());
+        for (reference, wanted) in wanted_images(request) {
+            if is_embedded(&reference) && !self.images().demo_is_current()? {
+                images.insert(reference, PlayImage::Embedded);
+                continue;
+            }
+            let here = self.find_image(&reference)?;
+            let when = self.pull_when(&reference, wanted.policy, here.as_ref())?;
+            match (when, here) {
+                (PullWhen::Missing | PullWhen::Never, Some(found)) => {
+                    let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
+                    images.insert(reference, PlayImage::Here(record));
+                }
+                (PullWhen::Never, None) => missing.push(reference),
+                (when, here) => {
+                    let secrets = self.pull_secrets(request, app, &wanted.secrets, notices)?;
+                    match self.remote_image(&reference, None, secrets) {
+                        Ok(image) => questions.push(Question { reference, when, here, image }),
+                        Err(error) => failures.push(error),
+                    }
+                }
+            }
+        }
+        if !missing.is_empty() {
+            failures.push(EngineError::MissingImages { images: missing });
+        }
+        let answers = ask(&questions);
+        for (question, answer) in questions.into_iter().zip(answers) {
+            match self.answer(question, answer, notices)? {
+                Ok((reference, image)) => drop(images.insert(reference, image)),
+                Err(error) => failures.push(error),
+            }
+        }
+        if failures.is_empty() { Ok(images) } else { Err(EngineError::several(failures)) }
+    }
+
+    /// What the answer of a registry means: the id of its image, or why it has none.
+    fn answer(
+        &mut self,
+        question: Question,
+        answer: Result<String, PullError>,
+        notices: &mut Vec<String>,
+    ) -> Result<Result<(String, PlayImage), EngineError>, EngineError> {
+        let Question { reference, when, here, image } = question;
+        let id = match (answer, here, when) {
+            (Ok(id), Some(found), _) if id == found.id => {
+                let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
+                return Ok(Ok((reference, PlayImage::Here(record))));
+            }
+            (Ok(id), _, _) => id,
+            (Err(error), Some(found), PullWhen::Newer) => {
+                notices.push(format!("image `{reference}`: the one that is here is used: {error}"));
+                let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
+                return Ok(Ok((reference, PlayImage::Here(record))));
+            }
+            (Err(error), _, _) => return Ok(Err(ImageError::from(error).into())),
+        };
+        Ok(Ok((reference, PlayImage::Pull { image: Box::new(image), id })))
+    }
+
+    /// When an image is asked of a registry: as `imagePullPolicy` says; without one, a `latest` that once was pulled is asked for
+    /// again, but a registry that cannot be asked is no reason to fail (as podman's `newer`).
+    fn pull_when(
+        &mut self,
+        reference: &str,
+        policy: Option<PullPolicy>,
+        here: Option<&Found>,
+    ) -> Result<PullWhen, EngineError> {
+        // What was made here comes from no registry.
+        let is_local = |name: &str| name.starts_with("localhost/");
+        if is_local(reference) || here.and_then(|found| found.name.as_deref()).is_some_and(is_local) {
+            return Ok(PullWhen::Never);
+        }
+        Ok(match (policy, here) {
+            (Some(PullPolicy::Never), _) => PullWhen::Never,
+            (Some(PullPolicy::IfNotPresent), _) | (None, None) => PullWhen::Missing,
+            (Some(PullPolicy::Always), _) => PullWhen::Always,
+            (None, Some(found)) => {
+                let latest = found.name.as_deref().is_some_and(|name| name.ends_with(":latest"));
+                let pulled = latest && self.images().was_pulled(&found.id)?;
+                if pulled { PullWhen::Newer } else { PullWhen::Missing }
+            }
+        })
+    }
+
+    /// The credentials in the Secrets of that name: of the request, else of the application. As on a kubelet, one that is not there
+    /// is no reason not to try.
+    fn pull_secrets(
+        &self,
+        request: &PlayRequest,
+        app: Option<&AppRef>,
+        names: &BTreeSet<String>,
+        notices: &mut Vec<String>,
+    ) -> Result<Vec<PullSecret>, EngineError> {
+        let mut secrets = Vec::new();
+        for name in names {
+            let given = request.application.secrets.iter().find(|secret| secret.name == *name);
+            let data = match (given, app) {
+                (Some(secret), _) => Some(secret.data.clone()),
+                (None, None) => None,
+                (None, Some(app)) => {
+                    match objects::find(self.database.connection(), &app.id, ObjectKind::Secret, name)? {
+                        Some(Object::Secret(secret)) => Some(secret.data),
+                        _ => None,
+                    }
+                }
+            };
+            match data.as_ref().map(PullSecret::parse) {
+                Some(Ok(secret)) => secrets.push(secret),
+                Some(Err(why)) => notices.push(format!("Secret `{name}` has no credentials of registries: {why}")),
+                None => notices.push(format!("there is no Secret `{name}`, which `imagePullSecrets` names")),
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// Brings the images here that the plan asks for; the images of the play.
+    pub(super) fn load_images(
+        &mut self,
+        actions: &Actions,
+        prepared: &Prepared,
+        report: Report<'_>,
+    ) -> Result<BTreeMap<String, ImageRecord>, EngineError> {
+        let mut records = BTreeMap::new();
+        let mut pulls = Vec::new();
+        for (reference, image) in &prepared.images {
+            match image {
+                PlayImage::Here(record) => drop(records.insert(reference.clone(), record.clone())),
+                PlayImage::Embedded if actions.images.contains(reference) => {
+                    let kind = StepKind::LoadImage { image: reference.clone() };
+                    report(step(kind.clone(), StepState::Started));
+                    self.images().ensure_demo()?;
+                    records.insert(reference.clone(), self.images().to_record(reference)?);
+                    report(step(kind, StepState::Done));
+                }
+                PlayImage::Pull { image, .. } if actions.images.contains(reference) => pulls.push((reference, image)),
+                // Of a pod that stays as it is.
+                PlayImage::Embedded | PlayImage::Pull { .. } => {}
+            }
+        }
+        let sources: Vec<&dyn ImageSource> =
+            pulls.iter().map(|(_, image)| image.as_ref() as &dyn ImageSource).collect();
+        if sources.is_empty() {
+            return Ok(records);
+        }
+        let loaded = self.images().take_in(&sources, &mut |event| report(Progress::Transfer(event)))?;
+        let mut failures: Vec<EngineError> = Vec::new();
+        for ((reference, _), loaded) in pulls.into_iter().zip(loaded) {
+            match loaded {
+                Ok(loaded) => {
+                    let name = loaded.names.first().unwrap_or(&loaded.id);
+                    records.insert(reference.clone(), self.images().to_record(name)?);
+                }
+                Err(error) => failures.push(error.into()),
+            }
+        }
+        if failures.is_empty() { Ok(records) } else { Err(EngineError::several(failures)) }
+    }
+}
+
+/// Images of the pods of a request by reference as written. Of two policies for one image the one that asks more counts.
+fn wanted_images(request: &PlayRequest) -> BTreeMap<String, Wanted> {
+    let mut images: BTreeMap<String, Wanted> = BTreeMap::new();
+    for pod in &request.application.pods {
+        for container in Pod::all_containers(pod) {
+            let wanted = images.entry(container.image.clone()).or_default();
+            wanted.secrets.extend(pod.image_pull_secrets.iter().cloned());
+            wanted.policy = std::cmp::max_by_key(wanted.policy, container.pull_policy, |policy| match policy {
+                Some(PullPolicy::Never) => 1,
+                Some(PullPolicy::IfNotPresent) => 2,
+                None => 0,
+                Some(PullPolicy::Always) => 3,
+            });
+        }
+    }
+    images
+}
+
+/// Asks registries for the ids of images, several at a time.
+fn ask(questions: &[Question]) -> Vec<Result<String, PullError>> {
+    let mut answers = Vec::new();
+    for some in questions.chunks(PARALLEL) {
+        answers.extend(std::thread::scope(|scope| {
+            let asked = some.iter().map(|question| scope.spawn(|| question.image.id().map(str::to_owned)));
+            let asked: Vec<_> = asked.collect();
+            let answers =
+                asked.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+            answers.collect::<Vec<_>>()
+        }));
+    }
+    answers
+}
+
+/// Whether the program carries the image.
+fn is_embedded(reference: &str) -> bool {
+    let candidates = crate::image::reference::local_candidates(reference).unwrap_or_default();
+    candidates.iter().filter_map(Reference::tagged).any(|name| name == crate::image::demo::DEMO_IMAGE)
+}

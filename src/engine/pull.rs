@@ -1,0 +1,178 @@
+//! Images from registries: on request, and as a play needs them.
+
+use super::{Engine, EngineError};
+use crate::image::platform::WantedPlatform;
+use crate::image::registry::PullSecret;
+use crate::image::remote::{Known, PullError, RegistryAccess, RemoteImage};
+use crate::image::transfer::{ImageSource, TransferEvent};
+use crate::image::{Found, ImageError};
+use crate::store::Database;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// When an image that is here is asked for all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullWhen {
+    #[default]
+    Always,
+    /// Only when it is not here.
+    Missing,
+    /// Not even then.
+    Never,
+    /// When the registry has another one; one that cannot be asked leaves the one that is here.
+    Newer,
+}
+
+/// One image to pull.
+#[derive(Debug, Clone)]
+pub struct PullRequest {
+    /// As a user typed it.
+    pub name: String,
+    /// This machine's when `None`.
+    pub platform: Option<WantedPlatform>,
+    pub when: PullWhen,
+}
+
+/// An image that is here now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// As a user typed it.
+    pub name: String,
+    /// 64 hexadecimal digits.
+    pub id: String,
+}
+
+/// What a request comes to before anything is transferred.
+enum Decision {
+    Here(Found),
+    Pull(Box<RemoteImage>),
+    Failed(EngineError),
+}
+
+impl Engine {
+    /// Pulls images, several at a time. Results are in the order of the requests.
+    ///
+    /// # Errors
+    /// What concerns all of them: the configuration of registries, the state.
+    pub fn pull(
+        &mut self,
+        requests: &[PullRequest],
+        report: &mut dyn FnMut(TransferEvent),
+    ) -> Result<Vec<Result<Pulled, EngineError>>, EngineError> {
+        let mut decisions = Vec::new();
+        for request in requests {
+            decisions.push(match self.decide(request) {
+                Ok(decision) => decision,
+                Err(error) => Decision::Failed(error),
+            });
+        }
+        let sources: Vec<&dyn ImageSource> = decisions.iter().filter_map(Decision::source).collect();
+        let mut loaded = match sources.is_empty() {
+            true => Vec::new(),
+            false => self.images().take_in(&sources, report)?,
+        }
+        .into_iter();
+        let results = decisions.into_iter().zip(requests).map(|(decision, request)| {
+            let id = match decision {
+                Decision::Here(found) => found.id,
+                Decision::Failed(error) => return Err(error),
+                Decision::Pull(_) => loaded.next().expect("each source has a result")?.id,
+            };
+            Ok(Pulled { name: request.name.clone(), id })
+        });
+        Ok(results.collect())
+    }
+
+    /// Tags of a repository at its registry.
+    pub fn remote_tags(&self, name: &str) -> Result<Vec<String>, EngineError> {
+        Ok(RemoteImage::tags(&*self.registries()?, name).map_err(ImageError::from)?)
+    }
+
+    fn decide(&mut self, request: &PullRequest) -> Result<Decision, EngineError> {
+        let here = match request.when {
+            PullWhen::Always => None,
+            _ => self.find_image(&request.name)?,
+        };
+        match (request.when, here) {
+            (PullWhen::Missing | PullWhen::Never, Some(found)) => return Ok(Decision::Here(found)),
+            (PullWhen::Never, None) => return Err(ImageError::NotFound(request.name.clone()).into()),
+            (PullWhen::Newer, Some(found)) => {
+                let remote = self.remote_image(&request.name, request.platform.clone(), Vec::new())?;
+                return Ok(self.newer(found, remote));
+            }
+            (PullWhen::Always | PullWhen::Missing | PullWhen::Newer, _) => {}
+        }
+        let remote = self.remote_image(&request.name, request.platform.clone(), Vec::new())?;
+        Ok(Decision::Pull(Box::new(remote)))
+    }
+
+    /// The one that is here, unless the registry has another.
+    fn newer(&mut self, found: Found, remote: RemoteImage) -> Decision {
+        match remote.id() {
+            Ok(id) if id != found.id => Decision::Pull(Box::new(remote)),
+            // One that cannot be asked leaves the one that is here: that is what `newer` means.
+            Ok(_) | Err(_) => Decision::Here(found),
+        }
+    }
+
+    /// Finds an image by what a user typed, short names being what registries.conf makes of them, too.
+    pub fn find_image(&mut self, name: &str) -> Result<Option<Found>, EngineError> {
+        let images = self.images();
+        if let Some(found) = images.resolve(name)? {
+            return Ok(Some(found));
+        }
+        // What is wrong with the configuration is told when something is asked of a registry.
+        let Ok(access) = self.registries() else { return Ok(None) };
+        for candidate in access.registries.expand(name).unwrap_or_default() {
+            if let Some(found) = self.images().resolve(&candidate.to_string())? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn remote_image(
+        &self,
+        name: &str,
+        platform: Option<WantedPlatform>,
+        secrets: Vec<PullSecret>,
+    ) -> Result<RemoteImage, EngineError> {
+        let image =
+            RemoteImage::new(self.registries()?, name, self.known_configurations()).map_err(ImageError::from)?;
+        let image = image.with_secrets(secrets);
+        Ok(match platform {
+            Some(platform) => image.for_platform(platform),
+            None => image,
+        })
+    }
+
+    /// The configuration of registries, read at its first use.
+    pub(super) fn registries(&self) -> Result<Arc<RegistryAccess>, EngineError> {
+        if let Some(access) = self.registries.get() {
+            return Ok(access.clone());
+        }
+        let opened =
+            RegistryAccess::open(&self.config.registries).map_err(PullError::from).map_err(ImageError::from)?;
+        Ok(self.registries.get_or_init(|| Arc::new(opened)).clone())
+    }
+
+    /// Looks configurations up that need not be transferred again, from any thread.
+    fn known_configurations(&self) -> Arc<Known> {
+        let layout = self.config.layout.clone();
+        let database: OnceLock<Option<Mutex<Database>>> = OnceLock::new();
+        Arc::new(move |digest| {
+            // Without it, what is known is transferred once more.
+            let database = database.get_or_init(|| Database::open(&layout).ok().map(Mutex::new)).as_ref()?;
+            let database = database.lock().ok()?;
+            crate::image::store::configuration(&database, digest)
+        })
+    }
+}
+
+impl Decision {
+    fn source(&self) -> Option<&dyn ImageSource> {
+        match self {
+            Self::Pull(image) => Some(image.as_ref()),
+            Self::Here(_) | Self::Failed(_) => None,
+        }
+    }
+}

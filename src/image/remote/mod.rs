@@ -1,0 +1,12 @@
+//! Images and registries: pulling and pushing, made of the protocol (`registry`), the rules (`policy`) and the store.
+//!
+//! ```text
+//! name ─ short-name rules ─> references ─ registries.conf ─> places to ask, mirrors first ─> manifest ─> policy ─> layers
+//! ```
+
+mod access;
+mod pull;
+mod signatures;
+
+pub use access::{AccessError, RegistryAccess, RegistrySettings};
+pub use pull::{Attempt, Known, PullError, RemoteImage};
