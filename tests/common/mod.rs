@@ -4,7 +4,9 @@
 //! next one; tests that promise cleanliness assert [`TestEnv::leftovers`] before.
 #![allow(dead_code)] // each test binary uses a part of it
 
+pub mod fault_proxy;
 pub mod leftovers;
+pub mod registry;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
