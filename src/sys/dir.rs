@@ -172,6 +172,24 @@ impl Dir {
         Ok(self.entries()?.into_iter().map(|(name, _)| name).collect())
     }
 
+    /// Shows every name in this directory, and whether it is that of a directory.
+    pub fn each(&self, mut see: impl FnMut(&CStr, bool)) -> io::Result<()> {
+        let mut stream = rustix::fs::Dir::read_from(&self.0)?;
+        while let Some(entry) = stream.read() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let is_directory = match entry.file_type() {
+                FileType::Unknown => is_directory(self, name)?,
+                kind => kind == FileType::Directory,
+            };
+            see(name, is_directory);
+        }
+        Ok(())
+    }
+
     fn entries(&self) -> io::Result<Vec<(CString, FileType)>> {
         let mut entries = Vec::new();
         let mut stream = rustix::fs::Dir::read_from(&self.0)?;

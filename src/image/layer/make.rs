@@ -111,13 +111,16 @@ pub(super) fn attributes(entry: &Entry, limit: usize) -> Result<Vec<(CString, &[
         if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
             return Err(EntryError::OverlayAttribute(name.escape_ascii().to_string()));
         }
-        let keep =
-            name == b"security.capability" || name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_");
-        if keep {
+        if keeps(name) {
             kept.push((CString::new(name.as_slice()).map_err(|_| EntryError::Name)?, value.as_slice()));
         }
     }
     Ok(kept)
+}
+
+/// True for an attribute that a layer keeps.
+pub(super) fn keeps(name: &[u8]) -> bool {
+    name == b"security.capability" || name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_")
 }
 
 /// Owner first: changing it clears set-id bits and capabilities.

@@ -7,6 +7,7 @@
 //! The directory belongs to nobody else while it is filled, and still every operation goes through a directory
 //! descriptor and a single name: whatever an archive says, nothing outside the directory is touched.
 
+mod check;
 mod extract;
 mod make;
 mod path;
@@ -16,6 +17,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Aspect, LayerFault, verify};
 pub use recipe::{RecipeError, Restored, restore};
 
 use super::archive::tar::{NameLimits, TarError};

@@ -24,13 +24,16 @@
 mod read;
 mod replaced;
 mod restore;
+mod skeleton;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub(super) use read::{Reader, Record};
-pub(super) use replaced::Replaced;
+pub(super) use replaced::{Fate, Replaced};
+pub(super) use restore::replay;
 pub use restore::{Restored, restore};
+pub(super) use skeleton::{Notes, Skeleton};
 pub(super) use write::{Recorder, Tap};
 
 use crate::image::digest::Digest;
