@@ -51,6 +51,8 @@ impl Address {
         }
         let port = match authority.port() {
             Some(port) => port.as_str().parse().ok()?,
+            // One that is too large is told as none.
+            None if authority.as_str().len() > authority.host().len() => return None,
             None => scheme.port(),
         };
         let rest = uri.path_and_query().map_or("/", |rest| rest.as_str());

@@ -156,7 +156,7 @@ fn rules_of_pods() {
         ("tolerations: [{key: a}]", &["info[K301]"]),
         ("affinity: {}", &["info[K301]"]),
         ("priorityClassName: high", &["info[K301]"]),
-        ("imagePullSecrets: [{name: a}]", &["info[K301]"]),
+        ("imagePullSecrets: [{}]", &["K113", "name"]),
         ("schedulingGates: [{name: a}]", &["K302"]),
         ("ephemeralContainers: [{name: a, image: b}]", &["K302", "podkin exec"]),
         ("os: {name: windows}", &["K302", "Linux"]),
