@@ -8,7 +8,7 @@
 //!
 //! Dropping a registry ends its process and removes its directory.
 
-use podkin::image::config::host_architecture;
+use podkin::image::platform::host_architecture;
 use podkin::image::registry::{Client, ClientConfig, Login, Repository, Source, Which};
 use podkin::image::{Digest, Reference};
 use serde_json::json;
