@@ -154,6 +154,7 @@ impl EngineError {
                     .to_owned(),
             ),
             Self::Image(ImageError::Pull(error)) => error.hint(),
+            Self::Image(ImageError::Push(error)) => error.hint(),
             Self::Login(error) => error.hint(),
             Self::PortTaken { owner, .. } => Some(format!("change `hostPort`, or remove pod `{owner}`")),
             Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),

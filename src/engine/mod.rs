@@ -12,7 +12,7 @@
 //! lifecycle                      start, stop, restart, kill, remove, wait
 //! image, volume, network         the stores
 //! login                          credentials of registries
-//! pull, play_images              images from registries: on request, for a play
+//! pull, play_images, push        images from registries, on request and for a play, and to them
 //! info, check, reset             the machine, the state directories
 //! ```
 
@@ -40,6 +40,7 @@ mod play;
 mod play_images;
 mod prepare;
 mod pull;
+mod push;
 mod records;
 mod removal;
 mod reset;

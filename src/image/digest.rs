@@ -121,6 +121,11 @@ impl<T> Hashing<T> {
         (Digest::from_hash(self.hash), self.count)
     }
 
+    /// What the bytes passed to or came from, their digest and number.
+    pub fn into_parts(self) -> (T, Digest, u64) {
+        (self.inner, Digest::from_hash(self.hash), self.count)
+    }
+
     fn note(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
         self.count += bytes.len() as u64;

@@ -5,7 +5,7 @@ use super::changes::ChangeError;
 use super::config::DocumentError;
 use super::layer::LayerError;
 use super::reference::ReferenceError;
-use super::remote::PullError;
+use super::remote::{PullError, PushError};
 use crate::store::StoreError;
 use crate::store::lock::LockError;
 use std::io;
@@ -24,6 +24,10 @@ pub enum ImageError {
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Pull(#[from] PullError),
+    #[error(transparent)]
+    Push(#[from] PushError),
+    #[error("`{0}` is no name, so that there must be one to push to")]
+    NoDestination(String),
     #[error("cannot change the image")]
     Change(#[from] ChangeError),
     #[error(transparent)]

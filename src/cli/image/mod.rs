@@ -10,6 +10,7 @@ pub mod ls;
 pub mod mount;
 pub mod prune;
 pub mod pull;
+pub mod push;
 pub mod rm;
 pub mod tag;
 pub mod tree;
@@ -43,6 +44,7 @@ pub enum ImageCommand {
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArgs),
     Pull(pull::PullArgs),
+    Push(push::PushArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -62,6 +64,7 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Mount(args) => mount::run(globals, &args),
         ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
         ImageCommand::Pull(args) => pull::run(globals, &args),
+        ImageCommand::Push(args) => push::run(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
         ImageCommand::Tag(args) => tag::run(globals, &args),
@@ -84,6 +87,7 @@ impl From<ImageError> for CommandError {
                 Some("remove it by name, or give `--force` to remove every name".to_owned())
             }
             ImageError::Pull(error) => error.hint(),
+            ImageError::Push(error) => error.hint(),
             _ => None,
         };
         CommandError::new(exit, error).maybe_hint(hint)

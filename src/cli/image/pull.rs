@@ -145,7 +145,7 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     }
 }
 
-fn explained(error: EngineError) -> CommandError {
+pub(super) fn explained(error: EngineError) -> CommandError {
     match error {
         EngineError::Image(error) => error.into(),
         other => other.into(),

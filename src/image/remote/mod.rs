@@ -6,7 +6,9 @@
 
 mod access;
 mod pull;
+mod push;
 mod signatures;
 
 pub use access::{AccessError, RegistryAccess, RegistrySettings};
 pub use pull::{Attempt, Known, PullError, RemoteImage};
+pub use push::{LayerCompression, ManifestFormat, PushError, PushOptions, Pushed, push};

@@ -178,10 +178,10 @@ impl ImageStore<'_> {
 }
 
 pub(super) struct Stored {
-    digest: String,
-    size: u64,
+    pub digest: String,
+    pub size: u64,
     pub(super) config: String,
-    manifest: String,
+    pub manifest: String,
 }
 
 /// What the database has of an image.

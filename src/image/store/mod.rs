@@ -15,6 +15,7 @@ mod family;
 mod inspect;
 mod intake;
 mod mount;
+mod outgoing;
 mod remove;
 mod stage;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use check::{Problem, ProblemKind};
 pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
 pub use mount::MountedImage;
+pub use outgoing::{Outgoing, OutgoingLayer, RestoreError};
 pub use remove::{Removal, Removed};
 pub use tree::{LayerSummary, LayerTree};
 

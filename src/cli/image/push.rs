@@ -1,0 +1,102 @@
+//! `push`, `image push`.
+
+use super::super::context::Globals;
+use super::super::error::CommandError;
+use super::super::registry::{RegistryArgs, RetryArgs};
+use super::super::transfer::{ProgressFormat, TransferView};
+use super::pull::explained;
+use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions};
+use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
+use std::path::PathBuf;
+
+/// Push an image to a registry
+///
+/// Layers that the registry has, or can take over from another of its repositories, are not sent.
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(super::super::complete::images))]
+    pub image: String,
+    /// Where to, when it is not the image's own name
+    #[arg(value_name = "DESTINATION")]
+    pub destination: Option<String>,
+    /// Type of the manifest; as it came by default
+    #[arg(short, long, value_enum, value_name = "TYPE")]
+    pub format: Option<Format>,
+    /// Compression of layers that are sent
+    #[arg(long, value_enum, default_value_t = Compression::Gzip, value_name = "FORMAT")]
+    pub compression_format: Compression,
+    /// Level of compression: 1 to 9 for gzip, 1 to 20 for zstd
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=20))]
+    pub compression_level: Option<i32>,
+    /// Compress also layers that the registry has in another form
+    #[arg(long)]
+    pub force_compression: bool,
+    /// Write the digest of the manifest to a file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub digestfile: Option<PathBuf>,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
+    pub progress: ProgressFormat,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+    #[arg(long, hide = true)]
+    pub disable_content_trust: bool,
+    /// Signatures are not sent along anyway
+    #[arg(long, hide = true)]
+    pub remove_signatures: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Oci,
+    /// Docker's, version 2, schema 2
+    #[value(alias = "docker")]
+    V2s2,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    Gzip,
+    Zstd,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`", path.display())]
+struct DigestFileError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
+    let mut settings = args.registry.settings()?;
+    args.retry.apply(&mut settings)?;
+    let mut engine = globals.engine_with(settings)?;
+    let options = PushOptions {
+        format: args.format.map(|format| match format {
+            Format::Oci => ManifestFormat::Oci,
+            Format::V2s2 => ManifestFormat::Docker,
+        }),
+        compression: match args.compression_format {
+            Compression::Gzip => LayerCompression::Gzip,
+            Compression::Zstd => LayerCompression::Zstd,
+        },
+        level: args.compression_level,
+        force: args.force_compression,
+    };
+    let to = args.destination.as_deref().map(|to| to.strip_prefix("docker://").unwrap_or(to));
+    let image = args.image.strip_prefix("containers-storage:").unwrap_or(&args.image);
+    let mut view = TransferView::new("pushing", args.progress, args.quiet);
+    let pushed = engine.push(image, to, &options, &mut |event| view.show(event)).map_err(explained)?;
+    drop(view);
+    if let Some(path) = &args.digestfile {
+        let failed = |source| CommandError::engine(DigestFileError { path: path.clone(), source });
+        std::fs::write(path, pushed.digest.to_string()).map_err(failed)?;
+    }
+    Ok(())
+}
