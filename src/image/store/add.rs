@@ -13,6 +13,7 @@ use super::stage::Made;
 use super::{ImageStore, new_name, set_name};
 use crate::store::lock::FileLock;
 use crate::store::record::ImageRecord;
+use crate::store::reserve;
 use crate::sys::dir;
 use crate::sys::failpoint;
 use rusqlite::Connection;
@@ -141,7 +142,10 @@ impl ImageStore<'_> {
     pub(in crate::image) fn prepare(&mut self) -> Result<(), ImageError> {
         let layers = self.layout.layers();
         std::fs::create_dir_all(&layers).map_err(write_error(&layers))?;
-        self.clear()
+        self.clear()?;
+        // A disk that has no room for it will say so of what is brought here, and what is here already needs none.
+        let _ = reserve::keep(self.layout);
+        Ok(())
     }
 }
 
