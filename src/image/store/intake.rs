@@ -96,16 +96,22 @@ impl ImageStore<'_> {
         self.prepare()?;
         let _lease = FileLock::acquire_shared(&self.layout.intake_lock())?;
         let stage = self.stage();
-        std::thread::scope(|scope| {
+        let results = std::thread::scope(|scope| {
             let (send, receive) = channel();
             let images = sources.iter().map(|_| Image::Queued).collect();
             let (layers, queue) = (BTreeMap::new(), VecDeque::new());
+            let (store, syncing, durable) = (&mut *self, false, false);
             let mut intake =
-                Intake { store: self, scope, stage, sources, report, send, images, layers, queue, syncing: false };
+                Intake { store, scope, stage, sources, report, send, images, layers, queue, syncing, durable };
             let outcome = intake.run(&receive);
             intake.stop();
-            outcome.map(|()| intake.images.into_iter().map(Image::result).collect())
-        })
+            outcome.map(|()| intake.images.into_iter().map(Image::result).collect::<Vec<_>>())
+        });
+        if results.as_ref().map_or(true, |results| results.iter().any(Result::is_err)) {
+            // What failed is what there is to tell; the next command clears, too.
+            let _ = self.clear();
+        }
+        results
     }
 
     /// [`ImageStore::take_in`] of one image that nobody watches.
@@ -136,6 +142,8 @@ struct Intake<'i, 'a, 'scope, 'env> {
     /// Layers whose lock is held, in the order in which they are to be made.
     queue: VecDeque<String>,
     syncing: bool,
+    /// Some image must survive a loss of power, and so must its layers, even when they are all that comes of it.
+    durable: bool,
 }
 
 impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
@@ -144,7 +152,8 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             self.start_images();
             self.start_layers();
             self.store_ready()?;
-            if self.images.iter().all(|image| matches!(image, Image::Done(_))) {
+            // Layers that are whole stay, though their image failed: for the next attempt.
+            if !self.syncing && self.images.iter().all(|image| matches!(image, Image::Done(_))) {
                 return Ok(());
             }
             // This thread holds a sender itself: the channel does not end.
@@ -197,6 +206,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 return Ok(());
             }
         };
+        self.durable |= durable;
         let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
         self.tell(number, Change::Resolved { layers: chains.len() });
         let sizes = (0..chains.len()).map(|at| blobs.get(at).map(|blob| blob.size)).collect();
@@ -354,7 +364,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 self.tell(number, Change::Storing);
             }
         }
-        if !self.is_durable() {
+        if !self.durable {
             return self.synced(Ok(()));
         }
         let (stage, send) = (self.stage, self.send.clone());
@@ -374,10 +384,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         self.layers.iter().find(ready).map(|(chain, _)| chain.clone())
     }
 
-    fn is_durable(&self) -> bool {
-        self.images.iter().any(|image| matches!(image, Image::Layers(parts) if parts.image.durable))
-    }
-
     fn synced(&mut self, result: Result<(), ImageError>) -> Result<(), ImageError> {
         self.syncing = false;
         result?;
@@ -389,7 +395,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 batch.push(*made);
             }
         }
-        self.stage.publish(batch.iter(), self.is_durable())?;
+        self.stage.publish(batch.iter(), self.durable)?;
         self.record(batch)
     }
 
@@ -399,7 +405,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         if batch.is_empty() && complete.is_empty() {
             return Ok(());
         }
-        let durable = self.is_durable();
+        let durable = self.durable;
         let parts = complete.iter().filter_map(|number| match &self.images[*number] {
             Image::Layers(parts) => Some((*number, parts)),
             _ => None,
