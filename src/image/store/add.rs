@@ -49,7 +49,6 @@ pub(super) struct NewImage {
     pub manifests: Vec<Vec<u8>>,
     pub blobs: Vec<Descriptor>,
     pub repository: Option<String>,
-    pub durable: bool,
 }
 
 impl ImageStore<'_> {
@@ -129,7 +128,6 @@ impl ImageStore<'_> {
             manifests: Vec::new(),
             blobs: Vec::new(),
             repository: None,
-            durable: true,
         };
         failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
         self.database.write(|transaction| {
@@ -214,7 +212,7 @@ pub(super) fn record_image(
     image: &NewImage,
     document: &ConfigDocument,
 ) -> Result<Loaded, ImageError> {
-    let NewImage { names, config, manifests, blobs, repository, durable: _ } = image;
+    let NewImage { names, config, manifests, blobs, repository } = image;
     let id = Digest::of(config).hex().to_owned();
     let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
     let mut rows: Vec<(i64, bool)> = Vec::new();

@@ -216,7 +216,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             let parent = at.checked_sub(1).map(|below| chains[below].clone());
             self.want(number, at, chain, parent, name)?;
         }
-        let image = NewImage { names, config, manifests, blobs, repository, durable };
+        let image = NewImage { names, config, manifests, blobs, repository };
         let source = Arc::from(layers);
         self.images[number] = Image::Layers(Box::new(Parts { image, document, chains, sizes, source }));
         Ok(())
