@@ -1,7 +1,7 @@
 //! The images of `kube play`: when a registry is asked, with which credentials, and what is said.
 
 use crate::common::can_run_containers;
-use crate::common::fault_proxy::FaultProxy;
+use crate::common::fault_proxy::{Fault, FaultProxy};
 use crate::common::registry::{PASSWORD, Registry, Setup, USER};
 use crate::recipe::Recipe;
 use crate::scene::Scene;
@@ -36,7 +36,7 @@ fn the_policy_of_a_container_says_when_its_registry_is_asked() {
     if !can_run_containers() {
         return;
     }
-    let mut registry = Registry::start(Setup::default());
+    let registry = Registry::start(Setup::default());
     let proxy = FaultProxy::start(&registry.address);
     let scene = Scene::new("play-policy", &[&proxy.address]);
     let image = |tag: &str| format!("{}/app{tag}", proxy.address);
@@ -79,9 +79,8 @@ fn the_policy_of_a_container_says_when_its_registry_is_asked() {
     assert_eq!(scene.ok(["logs", "p-c"]), "third");
     let again = scene.run(["kube", "play", "--replace", &file]);
     assert!(again.status.success() && !again.stderr.contains("pulling"), "{}", again.stderr);
-    // Without its registry: `Always` is an error, an unset policy uses what is here and says so.
-    registry.stop();
-    drop(proxy);
+    // A registry that gives nothing: `Always` is an error, an unset policy uses what is here and says so.
+    proxy.fail("GET", "/manifests/", 99, Fault::Status(403, None));
     let ran = scene.run(["kube", "play", "--replace", &file]);
     assert_eq!(ran.code(), 125, "{}", ran.stderr);
     assert!(ran.stderr.contains(&image(":1")), "{}", ran.stderr);
