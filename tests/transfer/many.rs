@@ -125,18 +125,18 @@ fn a_pull_that_fails_does_not_spoil_the_layers_of_another() {
     let broken =
         Recipe::new(&[&layer("a", 1, 300_000), &layer("b", 2, 200_000), &layer("none", 77, 50_000)], Packing::Gzip);
     let parts = broken.push(&registry, "broken", "1");
-    proxy.fail("GET", &parts.blob_path(2), 99, Fault::Status(404, None));
-    proxy.fail("GET", "/blobs/", 99, Fault::Slow(20_000, Duration::from_millis(10)));
+    proxy.fail("GET", &parts.blob_path(2), 999, Fault::Status(404, None));
+    proxy.fail("GET", "/blobs/", 999, Fault::Slow(20_000, Duration::from_millis(10)));
     let (bad, good) = (format!("{}/broken:1", proxy.address), format!("{}/app:0", proxy.address));
-    let mut children = Vec::new();
-    for _ in 0..4 {
-        children.push(scene.command(["pull", "-q", &bad]).spawn().unwrap());
-        children.push(scene.command(["pull", "-q", &good]).spawn().unwrap());
+    for _ in 0..3 {
+        let pairs = (0..8).map(|number| if number % 2 == 0 { &bad } else { &good });
+        let children = pairs.map(|image| scene.command(["pull", "-q", image]).spawn().unwrap());
+        for (number, output) in finish(children.collect()).into_iter().enumerate() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(if number % 2 == 0 { 125 } else { 0 }), "{said}");
+        }
+        assert_eq!(scene.file_of(&good, "a").len(), 300_000);
+        scene.assert_sound();
+        scene.ok(["rmi", "-a", "-f"]);
     }
-    for (number, output) in finish(children).into_iter().enumerate() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(if number % 2 == 0 { 125 } else { 0 }), "{said}");
-    }
-    assert_eq!(scene.file_of(&good, "a").len(), 300_000);
-    scene.assert_sound();
 }
