@@ -836,7 +836,7 @@ fn a_full_disk_is_a_clear_error_and_leaves_nothing_half_done() {
     let error = images.load(Input::Stream(Box::new(fs::File::open(&large).unwrap())), "large").unwrap_err();
     assert!(matches!(error, ImageError::DiskFull { .. }), "{error:?}");
     assert_eq!(images.list().unwrap().len(), 1);
-    assert!(images.check(false).unwrap().is_empty());
-    assert_eq!(images.prune(true).unwrap().deleted.len(), 1);
+    assert!(images.check(false, podkin::image::store::Depth::Thorough).unwrap().is_empty());
+    assert_eq!(images.prune(true, |_| true).unwrap().deleted.len(), 1);
     images.load(Input::Path(&small), "small").unwrap();
 }

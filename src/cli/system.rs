@@ -4,6 +4,7 @@ use super::confirm::confirm;
 use super::context::{Globals, explain};
 use super::error::{CommandError, Exit};
 use super::output::{Output, notice};
+use crate::image::store::Depth;
 use clap::{Args, Subcommand};
 
 /// Look after podkin's state
@@ -26,7 +27,8 @@ pub struct CheckArgs {
     /// Mend what is found
     #[arg(short, long)]
     pub repair: bool,
-    #[arg(short, long, hide = true)]
+    /// Do not read the files of layers
+    #[arg(short, long)]
     pub quick: bool,
 }
 
@@ -47,7 +49,8 @@ pub fn run(globals: &Globals, args: &SystemArgs) -> Result<(), CommandError> {
 
 fn check(globals: &Globals, args: &CheckArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
-    let problems = engine.system_check(args.repair).map_err(|error| explain(&mut engine, error))?;
+    let depth = if args.quick { Depth::Quick } else { Depth::Thorough };
+    let problems = engine.system_check(args.repair, depth).map_err(|error| explain(&mut engine, error))?;
     let mut out = Output::new();
     for problem in &problems {
         let mended = if problem.repaired { ", mended" } else { "" };

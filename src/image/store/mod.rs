@@ -23,7 +23,7 @@ mod tests;
 mod tree;
 
 pub use add::{ImportOptions, Loaded};
-pub use check::{Problem, ProblemKind};
+pub use check::{Depth, Problem, ProblemKind};
 pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
 pub use mount::MountedImage;

@@ -18,6 +18,7 @@ use crate::sys::dir::Dir;
 use known::Known;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -60,6 +61,31 @@ pub enum Aspect {
     /// Where a symbolic link leads, or what a hard link shares.
     Link,
     Device,
+}
+
+impl fmt::Display for LayerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { path } => write!(f, "`{path}` is missing"),
+            Self::Content { path } => write!(f, "`{path}` has other content"),
+            Self::Extra { path } => write!(f, "`{path}` does not belong there"),
+            Self::Metadata { path, aspect } => write!(f, "`{path}` has {aspect}"),
+            Self::DiffId { found } => write!(f, "it is layer {found}"),
+        }
+    }
+}
+
+impl fmt::Display for Aspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mode => "another mode",
+            Self::Owner => "another owner",
+            Self::Time => "another time",
+            Self::Attributes => "other extended attributes",
+            Self::Link => "another link target",
+            Self::Device => "another device number",
+        })
+    }
 }
 
 /// Compares a layer's directory with its recipe, and that with the digest it must have. No faults: it is whole.
