@@ -54,6 +54,10 @@ impl Blob {
         self.done
     }
 
+    fn registry(&self) -> &str {
+        self.repository.session.registry()
+    }
+
     fn connect_patiently(&mut self) -> Result<(), RegistryError> {
         while self.body.is_none() {
             match self.connect() {
@@ -75,7 +79,7 @@ impl Blob {
         let host = answer.address.host_and_port();
         let mut reader = answer.body.into_reader();
         let skipped = io::copy(&mut (&mut reader).take(skip), &mut io::sink());
-        match skipped.map_err(|error| transport_error(error.into(), &host))? == skip {
+        match skipped.map_err(|error| transport_error(error.into(), &host, self.registry()))? == skip {
             true => Ok(Connection { host, reader }),
             false => Err(RegistryError::Broken { host, source: io::ErrorKind::UnexpectedEof.into() }),
         }
@@ -116,7 +120,7 @@ impl Blob {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
-            let error = transport_error(source.into(), host);
+            let error = transport_error(source.into(), host, self.repository.session.registry());
             self.body = None;
             self.attempts.wait(error)?;
         }
