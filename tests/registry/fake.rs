@@ -10,7 +10,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -93,6 +93,7 @@ pub struct FakeServer {
     /// `127.0.0.1:port`
     pub address: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
 }
@@ -111,6 +112,11 @@ impl FakeServer {
         self.requests().iter().map(Request::line).collect()
     }
 
+    /// Connections that were made.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
@@ -119,12 +125,14 @@ impl FakeServer {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap().to_string();
         let (requests, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (written, end) = (requests.clone(), ended.clone());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (written, count, end) = (requests.clone(), connections.clone(), ended.clone());
         let listener = std::thread::spawn(move || {
             for connection in socket.incoming() {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
+                count.fetch_add(1, Ordering::SeqCst);
                 let (tls, handler, written) = (tls.clone(), handler.clone(), written.clone());
                 std::thread::spawn(move || {
                     // A client that does not like the certificate goes away, as it should.
@@ -132,7 +140,7 @@ impl FakeServer {
                 });
             }
         });
-        Self { address, requests, ended, listener: Some(listener) }
+        Self { address, requests, connections, ended, listener: Some(listener) }
     }
 }
 

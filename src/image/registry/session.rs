@@ -9,12 +9,13 @@ use super::credentials::Login;
 use super::error::{RegistryError, transport_error};
 use super::refusal::refusal;
 use super::retry::RetryPolicy;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use ureq::http::header::{AUTHORIZATION, LOCATION};
 use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Method};
 
 const MAX_REDIRECTS: usize = 5;
+const MAX_UNWANTED: u64 = 64 << 10;
 
 #[derive(Clone)]
 pub(super) struct Session {
@@ -56,6 +57,13 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Reads a body that nobody wants, so that the connection can be used again; a long one is not worth it.
+    pub fn pass_over(self) {
+        let mut body = self.body.into_reader().take(MAX_UNWANTED);
+        // Whatever is wrong with it, the next request has a connection of its own then.
+        let _ = io::copy(&mut body, &mut io::sink());
+    }
+
     /// The whole body.
     pub fn bytes(self, registry: &str, what: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         let mut bytes = Vec::new();
@@ -95,6 +103,7 @@ impl Session {
         let mut answer = self.reach(ask, first.as_ref())?;
         if answer.status == 401 && self.is_own(&answer.address) {
             self.learn(&answer, ask, first.as_ref())?;
+            answer.pass_over();
             let second = self.authorization(ask)?;
             // The same again would be refused again.
             if second.is_none() || second == first {
@@ -194,6 +203,7 @@ impl Session {
                 return Ok(answer);
             }
             address = self.location(&answer)?;
+            answer.pass_over();
         }
         let (from, to) = (start.to_string(), address.to_string());
         Err(RegistryError::BadRedirect { from, to, reason: "these are too many redirects" })
