@@ -120,8 +120,11 @@ impl State {
     }
 }
 
-/// Reads a request head; `None` at the end of the connection.
-pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<(String, Vec<(String, String)>)>> {
+/// First line and headers, their names in lower case.
+type Head = (String, Vec<(String, String)>);
+
+/// Reads the head of a request or an answer; `None` at the end of the connection.
+pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
     let mut first = String::new();
     if reader.read_line(&mut first)? == 0 {
         return Ok(None);

@@ -257,7 +257,7 @@ pub(super) fn pages(
     let mut next = None;
     loop {
         let (link, bytes) = retrying(session.retry_policy(), || {
-            let to = next.as_ref().map_or(None, |address| Some(To::Address(address)));
+            let to = next.as_ref().map(To::Address);
             let ask = Ask { scope: first.scope.clone(), ..Ask::get(String::new(), first.what.clone()) };
             let answer = match to {
                 Some(to) => session.ask(&Ask { to, ..ask }, &[])?,
