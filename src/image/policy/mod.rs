@@ -20,6 +20,7 @@ mod signatures;
 mod sigstore;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 pub use check::{Refusal, Rejection, SignatureError};
 pub use document::DocumentError;
