@@ -16,6 +16,7 @@ mod lookaside;
 mod openpgp;
 mod payload;
 mod scope;
+pub mod sign;
 mod signatures;
 mod sigstore;
 #[cfg(test)]

@@ -266,7 +266,7 @@ mod tests {
         };
         let mut fake = Fake::default();
         assert!(sigstore("quay.io/a:1", &fake).unwrap().is_empty());
-        assert_eq!(*fake.asked.borrow(), [tag.clone()]);
+        assert_eq!(*fake.asked.borrow(), std::slice::from_ref(&tag));
         assert!(sigstore("docker.io/a/b:1", &fake).unwrap().is_empty());
         assert_eq!(fake.asked.borrow().len(), 1, "attachments are not used there");
 

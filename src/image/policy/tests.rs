@@ -442,3 +442,45 @@ fn sigstore_refusals() {
         assert_eq!(refusal(&policy, &given).unwrap(), "the keys cannot be used", "{}", key.display());
     }
 }
+
+#[test]
+fn what_is_signed_here_is_accepted_from_the_lookaside() {
+    let scratch = Scratch::new("sign");
+    let alice = Signer::new(&scratch, "alice", &[], "never");
+    let policy = policy(&scratch, signed_by(&[&alice.public_key()]));
+    let (reference, digest) = (Reference::parse(IMAGE).unwrap(), Digest::of(MANIFEST));
+    let yaml = format!("default-docker:\n  lookaside: file://{}/signatures\n", scratch.0.display());
+    scratch.write("a.yaml", yaml);
+    let lookaside = Lookaside::read(std::slice::from_ref(&scratch.0), None).unwrap();
+    let directory = lookaside.writing(&reference, &digest).unwrap().unwrap();
+    let gpg = scratch.gpg();
+    let sign =
+        |name: &str| sign::sign(&gpg, Some(&alice.home), &alice.name, &Reference::parse(name).unwrap(), MANIFEST);
+    sign::write(&directory, &sign("quay.io/podkin/other:1").unwrap()).unwrap();
+    let found =
+        || RegistrySignatures { lookaside: &lookaside, fetch: &Nothing, reference: &reference, digest: &digest };
+    assert!(refusal(&policy, &found()).unwrap().contains("quay.io/podkin/other:1"));
+    sign::write(&directory, &sign(IMAGE).unwrap()).unwrap();
+    assert_eq!(refusal(&policy, &found()), None);
+    let error = sign::sign(&gpg, Some(&alice.home), "nobody@example.com", &reference, MANIFEST).unwrap_err();
+    assert!(
+        matches!(&error, sign::SignError::OpenPgp { source: OpenPgpError::Sign(key), .. } if key == "nobody@example.com")
+    );
+}
+
+/// A registry that must not be asked.
+struct Nothing;
+
+impl Fetch for Nothing {
+    fn url(&self, url: &str, _: u64) -> Result<Option<Vec<u8>>, BoxError> {
+        panic!("asked for {url}")
+    }
+
+    fn manifest(&self, reference: &Reference) -> Result<Option<Vec<u8>>, BoxError> {
+        panic!("asked for {reference}")
+    }
+
+    fn blob(&self, reference: &Reference, _: &Digest, _: u64) -> Result<Vec<u8>, BoxError> {
+        panic!("asked for a blob of {reference}")
+    }
+}

@@ -12,6 +12,7 @@
 mod add;
 mod check;
 mod inspect;
+mod manifest;
 mod remove;
 #[cfg(test)]
 mod tests;
