@@ -125,7 +125,7 @@ fn images_of_this_machine_are_signed() {
     let key = Key::new(&env);
     let archive = env.base.join("root.tar");
     let mut builder = tar::Builder::new(std::fs::File::create(&archive).unwrap());
-    builder.append_dir(".", &env.base.join("files")).unwrap();
+    builder.append_dir(".", env.base.join("files")).unwrap();
     builder.into_inner().unwrap();
     ok(&env, &["import", archive.to_str().unwrap(), "quay.io/x/y:1"]);
     let digest = ok(&env, &["image", "inspect", "-f", "{{.Digest}}", "quay.io/x/y:1"]);
