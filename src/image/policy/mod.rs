@@ -5,9 +5,10 @@
 //! whole file unusable, a requirement that cannot be checked here rejects.
 //!
 //! Reading order: `document` (the file), `scope`, `identity` (`signedIdentity`), `payload` (what is signed), `openpgp` and
-//! `sigstore` (signatures of two kinds), `signatures` and `lookaside` (where they come from), `sign` (making them), `trust` (the
-//! file shown and changed).
+//! `sigstore` (signatures of two kinds), `signatures` and `lookaside` (where they come from), `check` (the decision), [`sign`],
+//! `private_key` and [`attachment`] (making signatures), [`trust`] (the file shown and changed).
 
+pub mod attachment;
 mod check;
 mod document;
 mod identity;
@@ -15,6 +16,7 @@ mod keys;
 mod lookaside;
 mod openpgp;
 mod payload;
+mod private_key;
 mod scope;
 pub mod sign;
 mod signatures;
@@ -30,6 +32,7 @@ pub use keys::{KeyError, Keys};
 pub use lookaside::{Lookaside, LookasideError, Place};
 pub use openpgp::{Gpg, OpenPgpError};
 pub use payload::{PayloadError, PayloadKind};
+pub use private_key::{PrivateKey, PrivateKeyError};
 pub use scope::{Origin, Scope};
 pub use signatures::{BoxError, Fetch, FetchError, NoSignatures, RegistrySignatures, Signatures};
 pub use sigstore::{SigstoreError, SigstoreSignature};

@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// `optional.creator` of what is signed here.
-const CREATOR: &str = concat!("podkin ", env!("CARGO_PKG_VERSION"));
+pub(super) const CREATOR: &str = concat!("podkin ", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {

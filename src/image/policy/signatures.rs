@@ -1,5 +1,6 @@
 //! Where the signatures of an image come from. Nothing here is trusted yet.
 
+use super::attachment;
 use super::lookaside::{Lookaside, LookasideError, Place};
 use super::sigstore::{PAYLOAD_TYPE, SIGNATURE_ANNOTATION, SigstoreSignature};
 use crate::image::config::{Descriptor, MAX_DOCUMENT};
@@ -102,7 +103,7 @@ impl Signatures for RegistrySignatures<'_> {
         if !self.lookaside.uses_attachments(self.reference) {
             return Ok(Vec::new());
         }
-        let tag = Some(format!("sha256-{}.sig", self.digest.hex()));
+        let tag = Some(attachment::tag(self.digest));
         let attachment = Reference { tag, digest: None, ..self.reference.clone() };
         self.attached(&attachment).map_err(|source| self.failed(attachment.to_string(), source))
     }
