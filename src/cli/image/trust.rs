@@ -163,6 +163,11 @@ fn file_to_change(given: Option<PathBuf>) -> PathBuf {
     existing.expect("there is always the policy of the machine")
 }
 
+/// The policy of this machine for its user; without a file every image is accepted.
+pub fn policy() -> Result<Policy, PolicyError> {
+    Ok(Policy::read(&policy_files(), WhenMissing::Accept)?.with_gpg(gpg()))
+}
+
 /// Where a policy may be, the first that exists counting: the user's, the machine's.
 pub fn policy_files() -> Vec<PathBuf> {
     let own = home().map(|home| home.join(".config/containers/policy.json"));

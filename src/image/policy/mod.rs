@@ -28,7 +28,7 @@ pub mod trust;
 pub use check::{Refusal, Rejection, SignatureError};
 pub use document::DocumentError;
 pub use identity::SignedIdentity;
-pub use keys::{KeyError, Keys};
+pub use keys::{Key, KeyError, Keys};
 pub use lookaside::{Lookaside, LookasideError, Place};
 pub use openpgp::{Gpg, OpenPgpError};
 pub use payload::{PayloadError, PayloadKind};

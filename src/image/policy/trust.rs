@@ -131,7 +131,7 @@ fn owners(requirement: &Requirement, gpg: &Gpg) -> Result<String, KeyOwnerError>
 fn mail_addresses(keys: &Keys, gpg: &Gpg) -> Result<String, KeyOwnerError> {
     let mut addresses = Vec::new();
     for key in keys.read()? {
-        addresses.extend(gpg.user_ids(&key)?.iter().map(|id| mail_address(id)));
+        addresses.extend(gpg.user_ids(&key.content)?.iter().map(|id| mail_address(id)));
     }
     Ok(addresses.join(", "))
 }

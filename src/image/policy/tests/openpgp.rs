@@ -166,10 +166,14 @@ fn keys_and_programs_that_are_not_there_are_named() {
     let given = Given { simple: vec![b"\x90".to_vec()], sigstore: vec![] };
     let absent = policy(&scratch, signed_by(&[&scratch.0.join("absent.gpg")]));
     assert!(refusal(&absent, &given).unwrap().contains("absent.gpg"));
-    let empty = policy(&scratch, signed_by(&[&scratch.write("empty.gpg", "")]));
-    assert_eq!(refusal(&empty, &given).unwrap(), "the keys cannot be used");
+    let alice = Signer::new(&scratch, "alice", &[], "never");
+    for (name, content) in [("empty.gpg", ""), ("text.gpg", "no key")] {
+        let mixed = policy(&scratch, signed_by(&[&alice.public_key(), &scratch.write(name, content)]));
+        let why = refusal(&mixed, &given).unwrap();
+        assert!(why.contains(&format!("{name}`: it must hold OpenPGP public keys only")), "{why}");
+    }
     let gpg = Gpg { program: "podkin-has-no-gpg".into(), ..scratch.gpg() };
-    let error = gpg.import(&[b"key".to_vec()]).unwrap_err();
+    let error = gpg.import(&[Key { name: "key".into(), content: b"key".to_vec() }]).unwrap_err();
     assert!(matches!(error, OpenPgpError::NoProgram(_)), "{error:?}");
     assert!(error.to_string().contains("`gnupg`"), "{error}");
 }

@@ -113,6 +113,6 @@ fn sigstore_refusals() {
     let given = Given { sigstore: vec![key.sign(payload(PayloadKind::Sigstore))], ..Given::default() };
     for key in [curve.public_key(), scratch.write("no.pub", "no key"), key.key.clone()] {
         let policy = policy(&scratch, sigstore_by(&[&key]));
-        assert_eq!(refusal(&policy, &given).unwrap(), "the keys cannot be used", "{}", key.display());
+        assert_eq!(refusal(&policy, &given).unwrap(), format!("the key `{}` cannot be used", key.display()));
     }
 }
