@@ -12,8 +12,10 @@ pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod rm;
+pub mod sign;
 pub mod tag;
 pub mod tree;
+pub mod trust;
 pub mod untag;
 
 use super::context::Globals;
@@ -52,6 +54,8 @@ pub enum ImageCommand {
     #[command(visible_alias = "remove")]
     Rm(rm::RmArgs),
     Prune(prune::PruneArgs),
+    Sign(sign::SignArgs),
+    Trust(trust::TrustArgs),
 }
 
 pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError> {
@@ -71,6 +75,8 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Untag(args) => untag::run(globals, &args),
         ImageCommand::Rm(args) => rm::run(globals, &args),
         ImageCommand::Prune(args) => prune::run(globals, &args),
+        ImageCommand::Sign(args) => sign::run(globals, &args),
+        ImageCommand::Trust(args) => trust::run(globals, args.command),
     }
 }
 

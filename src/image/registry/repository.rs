@@ -56,16 +56,6 @@ struct Tags {
     tags: Option<Vec<String>>,
 }
 
-impl Which {
-    /// The digest of a reference, else its tag, else `latest`.
-    pub fn of(reference: &Reference) -> Self {
-        match (&reference.digest, &reference.tag) {
-            (Some(digest), _) => Self::Digest(digest.clone()),
-            (None, tag) => Self::Tag(tag.clone().unwrap_or_else(|| "latest".to_owned())),
-        }
-    }
-}
-
 impl Repository {
     pub(super) fn new(session: Session, name: String) -> Self {
         Self { session, name }

@@ -222,7 +222,7 @@ impl RemoteImage {
 
     /// Asks one place. `reference` is the name that policies speak of, `place` what is asked for there.
     fn ask(&self, reference: &Reference, place: &Reference, repository: Repository) -> Result<Found, Attempt> {
-        let first = repository.manifest(&Which::of(place))?;
+        let first = repository.manifest(&Which::from(place))?;
         let mut manifests = vec![first];
         let manifest = loop {
             let latest: &Fetched = &manifests[0];

@@ -306,8 +306,10 @@ impl Sending<'_> {
             upload.send(&self.image.config).and_then(|()| upload.finish(&config)).map_err(|e| self.failed(e))?;
         }
         let (manifest, media_type) = self.manifest(&layers)?;
-        let digest =
-            self.repository.put_manifest(&Which::of(self.place), &media_type, &manifest).map_err(|e| self.failed(e))?;
+        let digest = self
+            .repository
+            .put_manifest(&Which::from(self.place), &media_type, &manifest)
+            .map_err(|e| self.failed(e))?;
         Ok(Pushed { digest, manifest, media_type, repository: self.place.name(), layers })
     }
 

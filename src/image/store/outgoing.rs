@@ -83,6 +83,12 @@ impl ImageStore<'_> {
         })
     }
 
+    /// The manifest of an image, byte for byte; its digest is that of the image.
+    pub fn manifest(&self, text: &str) -> Result<Vec<u8>, ImageError> {
+        let found = self.find(text)?;
+        Ok(super::stored(self.database.connection(), &found.id)?.manifest.into_bytes())
+    }
+
     fn outgoing_layers(
         &self,
         connection: &Connection,
