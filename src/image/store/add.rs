@@ -268,6 +268,33 @@ pub(super) fn record_image(
     Ok(Loaded { id, names: names.clone() })
 }
 
+/// What [`record_image`] would give when it would change nothing: then nothing need be written, and synced.
+pub(super) fn recorded(connection: &Connection, image: &NewImage) -> Result<Option<Loaded>, ImageError> {
+    let id = Digest::of(&image.config).hex().to_owned();
+    let has = |query: &str, values: [&str; 2]| -> Result<bool, ImageError> {
+        Ok(connection.prepare_cached(query)?.exists(values)?)
+    };
+    for name in &image.names {
+        if !has("SELECT 1 FROM image_names WHERE name = ? AND image = ?", [name, &id])? {
+            return Ok(None);
+        }
+    }
+    for manifest in &image.manifests {
+        let digest = Digest::of(manifest).to_string();
+        if !has("SELECT 1 FROM image_manifests WHERE digest = ? AND image = ?", [&digest, &id])? {
+            return Ok(None);
+        }
+    }
+    if let (Some(repository), Some(top)) = (&image.repository, image.blobs.last()) {
+        let digest = top.digest.to_string();
+        if !has("SELECT 1 FROM layer_blobs WHERE repository = ? AND digest = ?", [repository, &digest])? {
+            return Ok(None);
+        }
+    }
+    let known = has("SELECT 1 FROM images WHERE id = ? AND id <> ?", [&id, ""])?;
+    Ok(known.then(|| Loaded { id, names: image.names.clone() }))
+}
+
 /// Remembers in which form a repository (`host/path`) has layers.
 pub(super) fn record_blobs<'b>(
     transaction: &Connection,

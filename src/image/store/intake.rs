@@ -15,7 +15,7 @@ use super::super::config::ConfigDocument;
 use super::super::error::ImageError;
 use super::super::layer::Unpacked;
 use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, LayerState, OpenLayer, TransferEvent};
-use super::add::{NewImage, record_image, record_layers};
+use super::add::{NewImage, record_image, record_layers, recorded};
 use super::stage::{Made, Stage};
 use super::{ImageStore, Loaded};
 use crate::store::lock::{FileLock, LockError};
@@ -400,6 +400,15 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
     /// Writes the rows of layers that are in place, and of images that are complete with them.
     fn record(&mut self, batch: Vec<Made>) -> Result<(), ImageError> {
         let complete: Vec<usize> = (0..self.images.len()).filter(|number| self.is_complete(*number)).collect();
+        let mut pending = Vec::new();
+        for number in complete {
+            let Image::Layers(parts) = &self.images[number] else { continue };
+            match recorded(self.store.database.connection(), &parts.image)? {
+                Some(loaded) if batch.is_empty() => self.done(number, loaded),
+                _ => pending.push(number),
+            }
+        }
+        let complete = pending;
         if batch.is_empty() && complete.is_empty() {
             return Ok(());
         }
@@ -422,11 +431,13 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         for made in &batch {
             self.tell_layer(&made.chain, LayerState::Done);
         }
-        for (number, loaded) in loaded {
-            self.tell(number, Change::Done { id: loaded.id.clone() });
-            self.images[number] = Image::Done(Ok(loaded));
-        }
+        loaded.into_iter().for_each(|(number, loaded)| self.done(number, loaded));
         Ok(())
+    }
+
+    fn done(&mut self, number: usize, loaded: Loaded) {
+        self.tell(number, Change::Done { id: loaded.id.clone() });
+        self.images[number] = Image::Done(Ok(loaded));
     }
 
     fn is_complete(&self, number: usize) -> bool {
