@@ -1,6 +1,6 @@
 //! Entries of a layer to files, by directory descriptor and single name.
 
-use super::make::{attributes, make_leaf, set_metadata};
+use super::make::{attributes, make_leaf, set_metadata, set_shared};
 use super::path::{LayerPath, Meaning, meaning};
 use super::recipe::{INLINE, Recorder, SPARE, Tap};
 use super::settle::Times;
@@ -167,6 +167,7 @@ impl<'a> Tree<'a> {
         if let Some((dir, old)) = &target
             && same_file(dir.stat(old)?, parent.find(name)?)
         {
+            set_shared(parent, name, entry)?;
             return Ok(false);
         }
         match make_leaf(entry, archive, place, parent, name, target.as_ref(), xattrs) {

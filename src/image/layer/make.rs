@@ -51,7 +51,7 @@ pub(super) fn make_leaf(
 
 /// Metadata of an inode that has got another name: the last word on it counts. What is right already is not touched, as setting the
 /// owner takes capabilities away.
-fn set_shared(parent: &Dir, name: &CStr, entry: &Entry) -> io::Result<()> {
+pub(super) fn set_shared(parent: &Dir, name: &CStr, entry: &Entry) -> io::Result<()> {
     let stat = parent.stat(name)?;
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
