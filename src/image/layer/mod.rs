@@ -13,6 +13,8 @@ mod make;
 mod path;
 mod recipe;
 mod settle;
+#[cfg(test)]
+mod speed;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -82,7 +84,7 @@ pub struct Unpacked {
     pub entries: u64,
     /// The archive hides all that lies below it.
     pub opaque: bool,
-    /// What the archive itself says of its root; `None` when it has no entry for it.
+    /// What the archive itself says of its root; `None` when it has no entry for it. Not applied: `diff` keeps what it was given.
     pub root: Option<RootMetadata>,
 }
 
@@ -161,8 +163,7 @@ pub enum EntryError {
 }
 
 /// Unpacks a layer into its directory, and checks that it is the one that was promised. `into` may hold an empty `diff`, whose mode
-/// and owner stay when the archive has no entry for its root; it is made when absent. The recipe and spares are written beside it.
-/// After an error the directory is to be removed.
+/// and owner stay; it is made when absent. The recipe and spares are written beside it. After an error the directory is to be removed.
 pub fn unpack(
     source: impl Read + Send,
     expected: &Expected,
