@@ -11,6 +11,7 @@
 //! listing, status, view          records joined with what supervisors say
 //! lifecycle                      start, stop, restart, kill, remove, wait
 //! image, volume, network         the stores
+//! diff, export                   files of images and containers
 //! info, check, reset             the machine, the state directories
 //! ```
 
@@ -21,8 +22,10 @@ pub mod view;
 
 mod check;
 mod command;
+mod diff;
 mod down;
 mod execute;
+mod export;
 mod failpoints;
 mod generate;
 mod identity;
@@ -44,6 +47,7 @@ mod undo;
 mod volume;
 
 pub use check::Problem;
+pub use diff::DiffKind;
 pub use error::{EngineError, ErrorKind};
 pub use failpoints::FAILPOINTS;
 pub use image::ImageRemoval;

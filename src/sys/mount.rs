@@ -77,6 +77,19 @@ pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<
     }
 }
 
+/// A detached read-only tree of what `layers` (lowest first) are together, whatever their number; `empty` is a directory with nothing
+/// in it, which takes the place of layers that an overlay must have.
+pub fn merged(layers: &[PathBuf], empty: &Path) -> io::Result<OwnedFd> {
+    let tree = match layers {
+        [] => clone_tree(CWD, empty, false)?,
+        // A layer alone must be an overlay, too, or its whiteouts would show.
+        [one] => overlay(&[empty.to_owned(), one.clone()], None)?,
+        several => overlay(several, None)?,
+    };
+    set_attributes(&tree, Attributes { read_only: true, ..Attributes::default() })?;
+    Ok(tree)
+}
+
 fn make_overlay(
     upper: Option<(&Path, &Path)>,
     set_layers: impl FnOnce(&OwnedFd) -> io::Result<()>,
