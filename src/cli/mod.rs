@@ -9,6 +9,7 @@ pub mod completion;
 pub mod confirm;
 pub mod container;
 pub mod context;
+pub mod df;
 pub mod diff;
 pub mod error;
 pub mod events;

@@ -12,7 +12,7 @@
 //! lifecycle                      start, stop, restart, kill, remove, wait
 //! image, volume, network         the stores
 //! diff, export                   files of images and containers
-//! info, check, reset             the machine, the state directories
+//! info, usage, check, reset      the machine, the state directories
 //! ```
 
 pub mod error;
@@ -44,6 +44,7 @@ mod reset;
 mod status;
 mod supervisor;
 mod undo;
+mod usage;
 mod volume;
 
 pub use check::Problem;
@@ -57,6 +58,7 @@ pub use progress::{Progress, StepState};
 pub use request::{
     DownReport, DownRequest, NetworkRequest, Outcome, PlayReport, PlayRequest, PlayedPod, PodOutcome, Removed,
 };
+pub use usage::{ContainerUsage, DiskUsage, ImageUsage, Total, VolumeUsage};
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
 use crate::store::events::Reader;

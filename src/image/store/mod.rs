@@ -26,7 +26,7 @@ pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
 pub use mount::MountedImage;
 pub use remove::{Removal, Removed};
-pub use tree::{LayerSummary, LayerTree};
+pub use tree::{LayerSummary, LayerTree, LayerUsers};
 
 use inspect::{stored, stored_all};
 
