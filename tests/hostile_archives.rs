@@ -823,6 +823,6 @@ fn a_full_disk_is_a_clear_error_and_leaves_nothing_half_done() {
     assert!(matches!(error, ImageError::DiskFull { .. }), "{error:?}");
     assert_eq!(images.list().unwrap().len(), 1);
     assert!(images.check(false).unwrap().is_empty());
-    assert_eq!(images.prune(true).unwrap().deleted.len(), 1);
+    assert_eq!(images.prune(true, |_| true).unwrap().deleted.len(), 1);
     images.load(Input::Path(&small), "small").unwrap();
 }
