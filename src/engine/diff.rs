@@ -50,10 +50,6 @@ impl Engine {
             None => {
                 let Some(top) = layers.pop() else { return Ok(Vec::new()) };
                 let below = self.merged(name, &layers)?;
-                // A container that never ran has written nothing.
-                if !top.exists() {
-                    return Ok(Vec::new());
-                }
                 layer_changes(&Dir::open(&top).map_err(fail)?, below.root()).map_err(fail)?
             }
         };
@@ -83,13 +79,15 @@ impl Engine {
     pub(super) fn container_layers(&self, container: &ContainerView, between: Option<PathBuf>) -> Vec<PathBuf> {
         let layout = self.layout();
         let image = container.record().image.layers.iter().map(|chain| layout.layer_diff(chain));
-        image.chain(between).chain([layout.container_upper(container.id())]).collect()
+        let upper = layout.container_upper(container.id());
+        // A container that never ran has written nothing.
+        let upper = if upper.is_dir() { upper } else { layout.empty_layer() };
+        image.chain(between).chain([upper]).collect()
     }
 
-    /// The tree that layers are together; those that are not there are none.
+    /// The tree that layers are together.
     pub(super) fn merged(&self, name: &str, layers: &[PathBuf]) -> Result<Merged, EngineError> {
-        let there: Vec<PathBuf> = layers.iter().filter(|layer| layer.is_dir()).cloned().collect();
         let fail = |source| EngineError::File { attempt: "mount the layers of", path: PathBuf::from(name), source };
-        Merged::of(self.layout(), &there).map_err(fail)
+        Merged::of(self.layout(), layers).map_err(fail)
     }
 }
