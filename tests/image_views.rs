@@ -196,6 +196,22 @@ fn a_mounted_image_can_be_read_and_is_in_use() {
 }
 
 #[test]
+fn a_root_with_a_long_path_holds_images_and_containers() {
+    if !can_run_containers() {
+        return;
+    }
+    let mut env = TestEnv::new("long");
+    // Longer than a value of fsconfig(2) may be, and short enough for the sockets below the other directory.
+    env.root = env.base.join("x".repeat(200)).join("y".repeat(200));
+    load(&env, "many:1", &[&[("a", b"a")], &[("b", b"b")], &[("c", b"c")]]);
+    let path = PathBuf::from(env.ok(["image", "mount", "many:1"]).trim());
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
+    env.ok(["image", "unmount", "many:1"]);
+    sleeper(&env, "web", "podkin-demo", "");
+    env.ok(["pod", "rm", "-f", "web"]);
+}
+
+#[test]
 fn an_image_differs_from_what_is_below_it() {
     if !can_run_containers() {
         return;

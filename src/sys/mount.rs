@@ -45,6 +45,9 @@ impl Propagation {
 /// Most lower layers that an overlay may have (`OVL_MAX_STACK` of the kernel).
 const MOST_LAYERS: usize = 500;
 
+/// Longest value that fsconfig(2) takes.
+const LONGEST_VALUE: usize = 255;
+
 /// A detached overlay of `layers` (lowest first) under `upper` and a work directory; without them it is read-only, and there must
 /// be two layers at least.
 ///
@@ -56,23 +59,43 @@ pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<
         let (below, above) = layers.split_at(layers.len() - MOST_LAYERS + 1);
         let below = overlay(below, None)?;
         return make_overlay(upper, |context| {
-            above.iter().rev().try_for_each(|layer| fsconfig_set_string(context, "lowerdir+", layer))?;
+            add_layers(context, above)?;
             Ok(fsconfig_set_fd(context, "lowerdir+", below.as_fd())?)
         });
     }
-    match make_overlay(upper, |context| {
-        layers.iter().rev().try_for_each(|layer| Ok(fsconfig_set_string(context, "lowerdir+", layer)?))
-    }) {
+    match make_overlay(upper, |context| add_layers(context, layers)) {
         // Said by a kernel that does not know the option, when it is set or (before 6.5) when all are looked at.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            let open = open_layers(layers)?;
-            let names: Vec<String> = open.iter().rev().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
+            let open = layers.iter().map(|layer| open_directory(layer)).collect::<io::Result<Vec<_>>>()?;
+            let names: Vec<String> = open.iter().rev().map(magic_link).collect();
             // The first attempt's message is the better one for what is wrong on newer kernels.
             make_overlay(upper, |context| Ok(fsconfig_set_string(context, "lowerdir", names.join(":"))?))
                 .map_err(|_| error)
         }
         result => result,
     }
+}
+
+/// Adds layers, given lowest first, below those that were added before.
+fn add_layers(context: &OwnedFd, layers: &[PathBuf]) -> io::Result<()> {
+    layers.iter().rev().try_for_each(|layer| set_directory(context, "lowerdir+", layer))
+}
+
+/// Sets an option to a directory, by its descriptor when the path is too long for a value. The kernel looks it up at once.
+fn set_directory(context: &OwnedFd, name: &str, path: &Path) -> io::Result<()> {
+    if path.as_os_str().len() <= LONGEST_VALUE {
+        return Ok(fsconfig_set_string(context, name, path)?);
+    }
+    Ok(fsconfig_set_string(context, name, magic_link(&open_directory(path)?))?)
+}
+
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+fn magic_link(directory: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", directory.as_raw_fd())
 }
 
 /// A detached read-only tree of what `layers` (lowest first) are together, whatever their number; `empty` is a directory with nothing
@@ -96,8 +119,8 @@ fn make_overlay(
     let configured: io::Result<()> = (|| {
         set_layers(&context)?;
         if let Some((upper, work)) = upper {
-            fsconfig_set_string(&context, "upperdir", upper)?;
-            fsconfig_set_string(&context, "workdir", work)?;
+            set_directory(&context, "upperdir", upper)?;
+            set_directory(&context, "workdir", work)?;
         } else {
             // So that what a running container writes to may be one of the layers, whatever the kernel's default is.
             fsconfig_set_string(&context, "index", "off")?;
@@ -106,11 +129,6 @@ fn make_overlay(
     })();
     configured.map_err(|error| with_kernel_message(&context, error))?;
     Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
-}
-
-fn open_layers(layers: &[PathBuf]) -> io::Result<Vec<OwnedFd>> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    layers.iter().map(|layer| Ok(rustix::fs::open(layer, flags, Mode::empty())?)).collect()
 }
 
 /// The kernel says what it disliked of a file system's options in the context's message queue.
