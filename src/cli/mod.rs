@@ -9,6 +9,8 @@ pub mod completion;
 pub mod confirm;
 pub mod container;
 pub mod context;
+pub mod df;
+pub mod diff;
 pub mod error;
 pub mod events;
 pub mod explain;
@@ -60,6 +62,8 @@ pub enum Command {
     Logs(container::logs::LogsArgs),
     Exec(container::exec::ExecArgs),
     Inspect(inspect::InspectArgs),
+    Diff(diff::DiffArgs),
+    Export(container::export::ExportArgs),
     Start(container::start::StartArgs),
     Stop(container::stop::StopArgs),
     Restart(container::restart::RestartArgs),
@@ -136,6 +140,8 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Logs(args) => container::logs::run(globals, &args),
         Command::Exec(args) => container::exec::run(globals, args),
         Command::Inspect(args) => inspect::run(globals, &args),
+        Command::Diff(args) => diff::run(globals, &args, crate::engine::DiffKind::Any),
+        Command::Export(args) => container::export::run(globals, &args),
         Command::Start(args) => container::start::run(globals, &args),
         Command::Stop(args) => container::stop::run(globals, &args),
         Command::Restart(args) => container::restart::run(globals, &args),

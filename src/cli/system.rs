@@ -1,7 +1,8 @@
-//! `system check`, `system reset`.
+//! `system check`, `system reset`; the sub-commands of `system`.
 
 use super::confirm::confirm;
 use super::context::{Globals, explain};
+use super::df;
 use super::error::{CommandError, Exit};
 use super::output::{Output, notice};
 use crate::image::store::Depth;
@@ -18,6 +19,7 @@ pub struct SystemArgs {
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
     Check(CheckArgs),
+    Df(df::DfArgs),
     Reset(ResetArgs),
 }
 
@@ -43,6 +45,7 @@ pub struct ResetArgs {
 pub fn run(globals: &Globals, args: &SystemArgs) -> Result<(), CommandError> {
     match &args.command {
         SystemCommand::Check(args) => check(globals, args),
+        SystemCommand::Df(args) => df::run(globals, args),
         SystemCommand::Reset(args) => reset(globals, args),
     }
 }

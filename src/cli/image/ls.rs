@@ -65,13 +65,13 @@ const HEADERS: Headers = Headers(&[
 ]);
 
 /// What stands for a name or a tag that an image does not have.
-pub(super) const NONE: &str = "<none>";
+pub(in crate::cli) const NONE: &str = "<none>";
 
 /// An image under one of its names.
-pub(super) struct Named<'a> {
+pub(in crate::cli) struct Named<'a> {
     image: &'a ImageSummary,
-    pub(super) repository: &'a str,
-    pub(super) tag: &'a str,
+    pub(in crate::cli) repository: &'a str,
+    pub(in crate::cli) tag: &'a str,
 }
 
 pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
@@ -111,7 +111,7 @@ pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
 }
 
 /// An image once for each of its names; once without a name when it has none.
-pub(super) fn names(image: &ImageSummary) -> Vec<Named<'_>> {
+pub(in crate::cli) fn names(image: &ImageSummary) -> Vec<Named<'_>> {
     let split = |name: &'_ String| -> (usize, usize) {
         let end = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
         (end, (end + 1).min(name.len()))

@@ -19,6 +19,7 @@ pub mod trust;
 pub mod untag;
 
 use super::context::Globals;
+use super::diff;
 use super::error::{CommandError, Exit};
 use super::listing::shown_id;
 use super::suggest;
@@ -42,6 +43,7 @@ pub enum ImageCommand {
     Exists(exists::ExistsArgs),
     History(history::HistoryArgs),
     Tree(tree::TreeArgs),
+    Diff(diff::ImageDiffArgs),
     Mount(mount::MountArgs),
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArgs),
@@ -64,6 +66,7 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Inspect(args) => inspect::run(globals, &args),
         ImageCommand::Exists(args) => exists::run(globals, &args),
         ImageCommand::History(args) => history::run(globals, &args),
+        ImageCommand::Diff(args) => diff::run_image(globals, &args),
         ImageCommand::Tree(args) => tree::run(globals, &args),
         ImageCommand::Mount(args) => mount::run(globals, &args),
         ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),

@@ -138,7 +138,7 @@ impl ImageStore<'_> {
             id: found.id.clone(),
             digest,
             parent: self.family()?.parent(&found.id).unwrap_or_default().to_owned(),
-            comment: history.last().and_then(|entry| entry.comment.clone()).unwrap_or_default(),
+            comment: history.first().and_then(|entry| entry.comment.clone()).unwrap_or_default(),
             created,
             version: String::new(),
             author: author.unwrap_or_default(),

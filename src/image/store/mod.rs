@@ -29,7 +29,7 @@ pub use inspect::{ImageInspect, ImageSummary};
 pub use mount::MountedImage;
 pub use outgoing::{Outgoing, OutgoingLayer, RestoreError};
 pub use remove::{Removal, Removed};
-pub use tree::{LayerSummary, LayerTree};
+pub use tree::{LayerSummary, LayerTree, LayerUsers};
 
 use inspect::{stored, stored_all};
 

@@ -7,10 +7,9 @@
 use super::super::error::ImageError;
 use super::{ImageStore, names_of, read_record};
 use crate::store::layout::Layout;
-use crate::sys::mount::{self, Attributes};
+use crate::sys::mount;
 use rustix::fs::CWD;
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// An image that is mounted.
@@ -34,7 +33,9 @@ impl ImageStore<'_> {
             let record = read_record(transaction, &found.id)?;
             let layers: Vec<PathBuf> = record.layers.iter().map(|chain| layout.layer_diff(chain)).collect();
             std::fs::create_dir_all(&path).map_err(fail("make", &path))?;
-            let attached = detached(layout, &layers).and_then(|tree| mount::attach(&tree, CWD, &path));
+            let empty = layout.empty_layer();
+            std::fs::create_dir_all(&empty).map_err(fail("make", &empty))?;
+            let attached = mount::merged(&layers, &empty).and_then(|tree| mount::attach(&tree, CWD, &path));
             attached.map_err(fail("mount the image at", &path))
         })?;
         Ok(path)
@@ -96,24 +97,6 @@ impl ImageStore<'_> {
         stray.sort();
         Ok(stray)
     }
-}
-
-/// A detached read-only tree of what the layers are together.
-fn detached(layout: &Layout, layers: &[PathBuf]) -> std::io::Result<OwnedFd> {
-    // An overlay takes two layers at least; one alone must be an overlay, too, or its whiteouts would show.
-    let empty = layout.init_layers().join("empty");
-    let mut stack = Vec::with_capacity(layers.len() + 1);
-    if layers.len() < 2 {
-        std::fs::create_dir_all(&empty)?;
-        stack.push(empty.clone());
-    }
-    stack.extend_from_slice(layers);
-    let tree = match layers {
-        [] => mount::clone_tree(CWD, &empty, false)?,
-        _ => mount::overlay(&stack, None)?,
-    };
-    mount::set_attributes(&tree, Attributes { read_only: true, ..Attributes::default() })?;
-    Ok(tree)
 }
 
 /// Where an image is mounted, if it is.
