@@ -4,7 +4,8 @@ mod common;
 
 use common::{TestEnv, can_run_containers};
 use podkin::image::archive::writer::{ImageToWrite, LayerFile, header, write_docker_archive};
-use podkin::image::config::{ConfigDocument, History, host_architecture};
+use podkin::image::config::{ConfigDocument, History};
+use podkin::image::platform::host_architecture;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
