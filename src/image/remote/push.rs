@@ -5,6 +5,7 @@
 //! digest and all. Other layers are made again from the unpacked files, and compressed while they are sent.
 
 use super::access::{AccessError, RegistryAccess};
+use super::signing::{Signer, SigningError, sign_pushed};
 use crate::image::config::{Descriptor, Manifest};
 use crate::image::digest::{Digest, Hashing};
 use crate::image::reference::Reference;
@@ -28,7 +29,7 @@ const STEP: u64 = 256 * 1024;
 const FORMS: usize = 4;
 
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
@@ -42,6 +43,7 @@ pub struct PushOptions {
     pub level: Option<i32>,
     /// Compresses also layers that the registry has in another form.
     pub force: bool,
+    pub signers: Vec<Signer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,8 @@ pub enum PushError {
     DockerZstd,
     #[error("a layer is of the type `{0}`, which Docker's manifests do not have: push with the format oci")]
     DockerLayer(String),
+    #[error("cannot sign `{to}`, which was pushed")]
+    Signing { to: String, source: Box<SigningError> },
     #[error(transparent)]
     Access(#[from] AccessError),
 }
@@ -96,7 +100,7 @@ impl PushError {
             Self::Layer { .. } => {
                 Some("`podkin system check` says which layers are damaged; pull or load the image again".to_owned())
             }
-            Self::Compress { .. } | Self::DockerZstd | Self::DockerLayer(_) => None,
+            Self::Compress { .. } | Self::DockerZstd | Self::DockerLayer(_) | Self::Signing { .. } => None,
         }
     }
 }
@@ -118,6 +122,7 @@ pub fn push(
     let layers = sending.layers(&mut tell)?;
     tell(Change::Storing);
     let pushed = sending.finish(layers)?;
+    options.signers.iter().try_for_each(|signer| sign_pushed(access, &repository, to, &pushed, signer))?;
     tell(Change::Done { id: pushed.digest.to_string() });
     Ok(pushed)
 }
