@@ -21,7 +21,7 @@ pub struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
     Added,
-    /// Other content or metadata, or, for a directory, something below it.
+    /// Other content or metadata, or, for a directory, something below it was added or deleted.
     Changed,
     /// With all that was below it.
     Deleted,
@@ -99,12 +99,13 @@ impl Found {
         self.0.insert(OsString::from_vec([b"/", path].concat()), kind);
     }
 
-    /// With the directories that changed because something in them did.
+    /// With the directories that changed because something below them was added or deleted.
     fn finish(mut self) -> Vec<Change> {
         let parents: BTreeSet<OsString> = self
             .0
-            .keys()
-            .flat_map(|path| Path::new(path).ancestors().skip(1))
+            .iter()
+            .filter(|(_, kind)| **kind != ChangeKind::Changed)
+            .flat_map(|(path, _)| Path::new(path).ancestors().skip(1))
             .filter(|parent| parent.as_os_str() != "/")
             .map(|parent| parent.as_os_str().to_owned())
             .collect();
@@ -210,8 +211,9 @@ mod tests {
     #[test]
     fn a_layer_adds_changes_and_deletes() {
         let scratch = Scratch::new("layer");
-        let below = scratch.files("below", &["same/a", "gone", "edited", "full/x", "full/y", "dir/z"]);
-        let top = scratch.files("top", &["edited", "full/y", "full/new", "fresh/deep/f", "dir"]);
+        let below =
+            scratch.files("below", &["same/a", "gone", "edited", "kept/only/edited", "full/x", "full/y", "dir/z"]);
+        let top = scratch.files("top", &["edited", "kept/only/edited", "full/y", "full/new", "fresh/deep/f", "dir"]);
         let whiteout = |name: &str| {
             let mode = Mode::from_raw_mode(0o600);
             rustix::fs::mknodat(CWD, scratch.0.join("top").join(name), FileType::CharacterDevice, mode, 0).unwrap();
@@ -231,6 +233,7 @@ mod tests {
             "D /full/x",
             "C /full/y",
             "D /gone",
+            "C /kept/only/edited",
         ];
         assert_eq!(text(&layer_changes(&top, &below).unwrap()), wanted);
     }
