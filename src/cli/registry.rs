@@ -5,7 +5,7 @@ use crate::image::registry::{ClientConfig, Login, ProxyConfig};
 use crate::image::remote::RegistrySettings;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Options of commands that talk to registries.
 #[derive(Debug, Clone, Default, Args)]
@@ -103,6 +103,8 @@ struct Home {
     config: Option<PathBuf>,
     runtime: Option<PathBuf>,
     cache: PathBuf,
+    /// What the machine's own directories are below: `/`.
+    machine: PathBuf,
     is_root: bool,
 }
 
@@ -110,15 +112,22 @@ impl Home {
     fn read() -> Self {
         let home = variable("HOME");
         let is_root = rustix::process::geteuid().is_root();
+        let machine = variable(MACHINE).unwrap_or_else(|| PathBuf::from("/"));
         let below = |name: &str, default: &str| {
             variable(name).or_else(|| home.as_ref().map(|home: &PathBuf| home.join(default)))
         };
         // What root has chosen of short names concerns the machine.
         let cache = match is_root {
-            true => PathBuf::from("/var/cache"),
-            false => below("XDG_CACHE_HOME", ".cache").unwrap_or_else(|| PathBuf::from("/var/cache")),
+            true => machine.join("var/cache"),
+            false => below("XDG_CACHE_HOME", ".cache").unwrap_or_else(|| machine.join("var/cache")),
         };
-        Self { config: below("XDG_CONFIG_HOME", ".config"), runtime: variable("XDG_RUNTIME_DIR"), cache, home, is_root }
+        let (config, runtime) = (below("XDG_CONFIG_HOME", ".config"), variable("XDG_RUNTIME_DIR"));
+        Self { config, runtime, cache, home, machine, is_root }
+    }
+
+    /// The machine's configuration.
+    fn etc(&self) -> PathBuf {
+        self.machine.join("etc/containers")
     }
 
     /// `containers/<name>` below the user's configuration.
@@ -126,6 +135,9 @@ impl Home {
         self.config.as_ref().map(|config| config.join("containers").join(name))
     }
 }
+
+/// Names another directory than `/` for the machine's configuration: tests have one of their own, whatever the machine's says.
+const MACHINE: &str = "PODKIN_MACHINE_ROOT";
 
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
@@ -135,14 +147,14 @@ fn variable(name: &str) -> Option<PathBuf> {
 /// containers-registries.d(5)). Files need not exist.
 pub fn of_user() -> RegistrySettings {
     let home = Home::read();
-    let etc = Path::new("/etc/containers");
+    let etc = home.etc();
     let both = |name: &str| -> Vec<PathBuf> { home.containers(name).into_iter().chain([etc.join(name)]).collect() };
     let signatures = match home.is_root {
-        true => Some(PathBuf::from("/var/lib/containers/sigstore")),
+        true => Some(home.machine.join("var/lib/containers/sigstore")),
         false => home.home.as_ref().map(|home| home.join(".local/share/containers/sigstore")),
     };
     let mut certificates = both("certs.d");
-    certificates.push(PathBuf::from("/etc/docker/certs.d"));
+    certificates.push(home.machine.join("etc/docker/certs.d"));
     RegistrySettings {
         registries: registries(&home),
         auth_files: auth_files(&home),
@@ -156,7 +168,7 @@ pub fn of_user() -> RegistrySettings {
 
 /// The main file, drop-ins of the machine and of the user, and the short names a user has chosen.
 fn registries(home: &Home) -> Vec<PathBuf> {
-    let etc = Path::new("/etc/containers");
+    let etc = home.etc();
     let own = home.containers("registries.conf").filter(|path| path.exists());
     let main = variable("CONTAINERS_REGISTRIES_CONF").or(own).unwrap_or_else(|| etc.join("registries.conf"));
     let mut files = vec![main, etc.join("registries.conf.d")];
@@ -180,7 +192,7 @@ fn auth_files(home: &Home) -> Vec<PathBuf> {
     }
     let runtime = match &home.runtime {
         Some(runtime) => runtime.join("containers"),
-        None => PathBuf::from(format!("/run/containers/{}", rustix::process::geteuid().as_raw())),
+        None => home.machine.join(format!("run/containers/{}", rustix::process::geteuid().as_raw())),
     };
     let docker = variable("DOCKER_CONFIG").or_else(|| home.home.as_ref().map(|home| home.join(".docker")));
     let mut files = vec![runtime.join("auth.json")];

@@ -4,6 +4,7 @@ use super::super::context::{Globals, explain, interruptible};
 use super::super::error::{CommandError, Exit};
 use super::super::output::{Output, notice};
 use super::super::progress::ProgressView;
+use super::super::registry::RegistryArgs;
 use super::{input, options};
 use crate::engine::{
     DownRequest, Engine, EngineError, LoadRequest, PlayReport, PlayRequest, PodOutcome, Removed, Validation,
@@ -94,6 +95,8 @@ pub struct PlayArgs {
     pub quiet: bool,
 
     #[command(flatten)]
+    pub registry: RegistryArgs,
+    #[command(flatten)]
     pub refused: Refused,
 }
 
@@ -121,25 +124,15 @@ pub enum Validate {
 #[derive(Debug, Args)]
 pub struct Refused {
     #[arg(long, hide = true)]
-    authfile: Option<String>,
-    #[arg(long, hide = true)]
     build: bool,
     #[arg(long, hide = true)]
-    cert_dir: Option<String>,
-    #[arg(long, hide = true)]
     context_dir: Option<String>,
-    #[arg(long, hide = true)]
-    creds: Option<String>,
     #[arg(long, hide = true)]
     seccomp_profile_root: Option<PathBuf>,
     #[arg(long, hide = true)]
     service_container: bool,
     #[arg(long, hide = true)]
     service_exit_code_propagation: Option<String>,
-    #[arg(long, hide = true)]
-    signature_policy: Option<String>,
-    #[arg(long, hide = true)]
-    tls_verify: bool,
     #[arg(long, hide = true)]
     userns: Option<String>,
     /// Accepted for old scripts: listings of ids are never truncated here
@@ -162,28 +155,17 @@ impl Refused {
     /// The first refused flag that was given.
     pub fn check(&self) -> Result<(), RefusedFlag> {
         let Refused {
-            authfile,
             build,
-            cert_dir,
             context_dir,
-            creds,
             seccomp_profile_root,
             service_container,
             service_exit_code_propagation,
-            signature_policy,
-            tls_verify: _,
             userns,
             no_trunc: _,
         } = self;
-        let registry =
-            "images are taken from the local store, no registry is asked; use `podkin load` or `podkin import`";
         let building = "images are not built; build them with another tool and use `podkin load`";
         let service = "every application has a supervisor of its own, no service container is needed";
         let given = [
-            ("authfile", authfile.is_some(), registry),
-            ("cert-dir", cert_dir.is_some(), registry),
-            ("creds", creds.is_some(), registry),
-            ("signature-policy", signature_policy.is_some(), registry),
             ("build", *build, building),
             ("context-dir", context_dir.is_some(), building),
             (
@@ -211,7 +193,7 @@ pub fn run(globals: &Globals, args: &PlayArgs) -> Result<(), CommandError> {
     if args.down {
         return super::down::take_down(globals, &args.inputs, args.force, args.quiet);
     }
-    let mut engine = globals.engine()?;
+    let mut engine = globals.engine_with(args.registry.settings()?)?;
     let application = input::load(&mut engine, &load_request(args)?)?;
     let request = play_request(args, application)?;
     if let Some(format) = args.dry_run {

@@ -40,7 +40,8 @@ enum Message<'s> {
     Resolved(usize, Result<Incoming<'s>, ImageError>),
     Locked(String, Result<FileLock, LockError>),
     Bytes(String, u64),
-    Unpacked(String, Result<Unpacked, ImageError>),
+    /// With the lock, which is held for as long as anybody writes there: longer than whoever decided may wait.
+    Unpacked(String, FileLock, Result<Unpacked, ImageError>),
     Synced(Result<(), ImageError>),
 }
 
@@ -75,10 +76,8 @@ enum State {
     /// Another command makes it, and a thread waits for that.
     Locking,
     Queued(FileLock),
-    Working {
-        lock: FileLock,
-        cancel: Arc<AtomicBool>,
-    },
+    /// A thread works on it, and has its lock.
+    Working(Arc<AtomicBool>),
     Unpacked(Box<Made>),
     Syncing(Box<Made>),
     Stored,
@@ -169,8 +168,8 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 self.tell_layer(&chain, LayerState::Progress { done });
                 Ok(())
             }
-            Message::Unpacked(chain, result) => {
-                self.unpacked(&chain, result);
+            Message::Unpacked(chain, lock, result) => {
+                self.unpacked(&chain, lock, result);
                 Ok(())
             }
             Message::Synced(result) => self.synced(result),
@@ -273,7 +272,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
     }
 
     fn start_layers(&mut self) {
-        let working = |layer: &&Layer| matches!(layer.state, State::Working { .. });
+        let working = |layer: &&Layer| matches!(layer.state, State::Working(_));
         let mut free = PARALLEL.saturating_sub(self.layers.values().filter(working).count());
         while free > 0
             && let Some(chain) = self.queue.pop_front()
@@ -299,7 +298,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let State::Queued(lock) = std::mem::replace(&mut layer.state, State::Stored) else {
             unreachable!("only layers whose lock is held are in the queue");
         };
-        layer.state = State::Working { lock, cancel: cancel.clone() };
+        layer.state = State::Working(cancel.clone());
         self.tell_layer(chain, LayerState::Started { total });
         let (stage, send, label, chain) =
             (self.stage, self.send.clone(), self.sources[number].label(), chain.to_owned());
@@ -308,16 +307,13 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 let watched = Watched { blob, chain: &chain, send: &send, cancel: &cancel, done: 0, told: 0 };
                 stage.unpack(&chain, watched, &expected, (label, at))
             });
-            drop(send.send(Message::Unpacked(chain, unpacked)));
+            drop(send.send(Message::Unpacked(chain, lock, unpacked)));
         });
         true
     }
 
-    fn unpacked(&mut self, chain: &str, result: Result<Unpacked, ImageError>) {
+    fn unpacked(&mut self, chain: &str, lock: FileLock, result: Result<Unpacked, ImageError>) {
         let Some(layer) = self.layers.get_mut(chain) else { return };
-        let State::Working { lock, .. } = std::mem::replace(&mut layer.state, State::Stored) else {
-            unreachable!("a layer that was unpacked was being worked on");
-        };
         match result {
             Ok(unpacked) => {
                 let parent = layer.parent.clone();
@@ -456,7 +452,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let images = &self.images;
         let needed = |layer: &Layer| layer.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)));
         for layer in self.layers.values() {
-            if let State::Working { cancel, .. } = &layer.state
+            if let State::Working(cancel) = &layer.state
                 && !needed(layer)
             {
                 cancel.store(true, Ordering::Relaxed);
@@ -467,7 +463,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
     /// Ends what still goes on.
     fn stop(&self) {
         for layer in self.layers.values() {
-            if let State::Working { cancel, .. } = &layer.state {
+            if let State::Working(cancel) = &layer.state {
                 cancel.store(true, Ordering::Relaxed);
             }
         }
