@@ -131,10 +131,12 @@ impl ImageStore<'_> {
             durable: true,
         };
         failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
-        self.database.write(|transaction| {
+        let loaded = self.database.write(|transaction| {
             record_layers(transaction, &made)?;
             record_image(transaction, &image, &document)
-        })
+        })?;
+        self.note("import", &loaded.id, &loaded.names);
+        Ok(loaded)
     }
 
     /// The directory of layers; what an interrupted command left there goes.

@@ -432,6 +432,12 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
     }
 
     fn done(&mut self, number: usize, loaded: Loaded) {
+        if let Image::Layers(parts) = &self.images[number]
+            && parts.image.durable
+        {
+            let action = if parts.image.repository.is_some() { "pull" } else { "load" };
+            self.store.note(action, &loaded.id, &loaded.names);
+        }
         self.tell(number, Change::Done { id: loaded.id.clone() });
         self.images[number] = Image::Done(Ok(loaded));
     }

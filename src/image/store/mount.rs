@@ -38,6 +38,7 @@ impl ImageStore<'_> {
             let attached = mount::merged(&layers, &empty).and_then(|tree| mount::attach(&tree, CWD, &path));
             attached.map_err(fail("mount the image at", &path))
         })?;
+        self.note("mount", &found.id, found.name.as_slice());
         Ok(path)
     }
 
@@ -53,6 +54,7 @@ impl ImageStore<'_> {
             count if all || count == 1 => take_away(&path, count),
             _ => mount::unmount(&path).map(drop).map_err(fail("unmount", &path)),
         })?;
+        self.note("unmount", &found.id, found.name.as_slice());
         Ok(found.id)
     }
 
