@@ -5,7 +5,8 @@ use crate::image::compression::{self, Compression, CompressionError};
 use crate::image::digest::{Digest, Hashing};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 const CHUNK: usize = 256 * 1024;
@@ -41,9 +42,11 @@ where
 {
     let (send, receive) = sync_channel(QUEUE);
     let (give_back, spare) = channel();
+    let packed = Arc::new(AtomicBool::new(false));
+    let told = packed.clone();
     std::thread::scope(|scope| {
-        let producer = scope.spawn(move || produce(source, limits, &send, &spare));
-        let mut chunks = Chunks::new(receive, give_back);
+        let producer = scope.spawn(move || produce(source, limits, &send, &spare, &told));
+        let mut chunks = Chunks::new(receive, give_back, packed);
         let result = consume(&mut chunks);
         let reason = chunks.failure.take();
         let size = chunks.count;
@@ -78,10 +81,11 @@ fn produce(
     limits: &Limits,
     send: &SyncSender<Piece>,
     spare: &Receiver<Vec<u8>>,
+    packed: &AtomicBool,
 ) -> Option<(Compression, Digest, u64)> {
     let consumed = AtomicU64::new(0);
     let mut hashing = Hashing::new(Counting { inner: source, count: &consumed });
-    let outcome = inflate(&mut hashing, &consumed, limits, send, spare);
+    let outcome = inflate(&mut hashing, &consumed, limits, send, spare, packed);
     match outcome {
         Ok(compression) => {
             let (digest, size) = hashing.finish();
@@ -100,8 +104,11 @@ fn inflate(
     limits: &Limits,
     send: &SyncSender<Piece>,
     spare: &Receiver<Vec<u8>>,
+    packed: &AtomicBool,
 ) -> Result<Option<Compression>, StreamError> {
     let (compression, mut reader) = compression::decompress(&mut *source)?;
+    // Before the first chunk, whose arrival makes it seen.
+    packed.store(compression != Compression::None, Ordering::Relaxed);
     let mut total = 0u64;
     loop {
         let mut chunk = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
@@ -140,8 +147,9 @@ impl<R: Read> Read for Counting<'_, R> {
     }
 }
 
-/// The plain stream as the consumer sees it; hashes every chunk that arrives.
+/// The plain stream as the consumer sees it; hashes every chunk that arrives, unless the blob is plain and hashed already.
 pub(super) struct Chunks {
+    packed: Arc<AtomicBool>,
     receive: Receiver<Piece>,
     give_back: Sender<Vec<u8>>,
     chunk: Vec<u8>,
@@ -153,8 +161,17 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    fn new(receive: Receiver<Piece>, give_back: Sender<Vec<u8>>) -> Self {
-        Self { receive, give_back, chunk: Vec::new(), position: 0, hash: Sha256::new(), count: 0, failure: None }
+    fn new(receive: Receiver<Piece>, give_back: Sender<Vec<u8>>, packed: Arc<AtomicBool>) -> Self {
+        Self {
+            packed,
+            receive,
+            give_back,
+            chunk: Vec::new(),
+            position: 0,
+            hash: Sha256::new(),
+            count: 0,
+            failure: None,
+        }
     }
 
     /// The next bytes, which [`BufRead::fill_buf`] has shown before.
@@ -162,7 +179,7 @@ impl Chunks {
         &self.chunk[self.position..self.position + amount]
     }
 
-    /// Digest of all chunks that came; lets the producer go when there are more.
+    /// Digest of all chunks that came, of no use when they were not packed; lets the producer go when there are more.
     fn finish(self) -> Digest {
         Digest::from_hash(self.hash)
     }
@@ -176,7 +193,9 @@ impl BufRead for Chunks {
             let _ = self.give_back.send(spent);
             match self.receive.recv() {
                 Ok(Ok(chunk)) => {
-                    self.hash.update(&chunk);
+                    if self.packed.load(Ordering::Relaxed) {
+                        self.hash.update(&chunk);
+                    }
                     self.count += chunk.len() as u64;
                     self.chunk = chunk;
                 }
