@@ -29,6 +29,7 @@ const BELOW_ROOT: &[&str] = &[
     "state.db-wal",
     "state.db-shm",
     "state.lock",
+    "intake.lock",
 ];
 
 /// What podkin makes below `<run>`.

@@ -1,6 +1,6 @@
 //! The two halves of unpacking: one thread reads and inflates, the other consumes.
 
-use super::{LayerError, Limits, RootMetadata, Unpacked};
+use super::{LayerError, Limits, Unpacked};
 use crate::image::compression::{self, Compression, CompressionError};
 use crate::image::digest::{Digest, Hashing};
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,6 @@ const QUEUE: usize = 6;
 pub(super) struct Extracted {
     pub entries: u64,
     pub opaque: bool,
-    pub root: Option<RootMetadata>,
 }
 
 type Piece = Result<Vec<u8>, StreamError>;
@@ -59,8 +58,8 @@ where
         let extracted = result?;
         let (compression, blob, blob_size) = produced.ok_or(LayerError::Read(io::ErrorKind::BrokenPipe.into()))?;
         let diff_id = if compression == Compression::None { blob.clone() } else { plain };
-        let Extracted { entries, opaque, root } = extracted;
-        Ok(Unpacked { diff_id, blob, blob_size, size, entries, opaque, root })
+        let Extracted { entries, opaque } = extracted;
+        Ok(Unpacked { diff_id, blob, blob_size, size, entries, opaque })
     })
 }
 

@@ -76,7 +76,7 @@ pub struct Pushed {
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     #[error("cannot push to `{to}`")]
-    Registry { to: String, source: RegistryError },
+    Registry { to: String, source: Box<RegistryError> },
     #[error("cannot push to `{to}`")]
     Layer { to: String, source: RestoreError },
     #[error("cannot push to `{to}`: compressing failed")]
@@ -148,7 +148,7 @@ struct Sending<'s> {
 /// From the thread of a layer.
 enum Message {
     State(usize, LayerState),
-    Done(usize, Result<Descriptor, PushError>),
+    Done(usize, Box<Result<Descriptor, PushError>>),
 }
 
 impl Sending<'_> {
@@ -168,7 +168,7 @@ impl Sending<'_> {
                         && !failed.load(Ordering::Relaxed)
                     {
                         // Whoever listens does so to the end.
-                        let _ = send.send(Message::Done(number, self.layer(number, &send)));
+                        let _ = send.send(Message::Done(number, Box::new(self.layer(number, &send))));
                     }
                 });
             }
@@ -176,11 +176,13 @@ impl Sending<'_> {
             for message in receive {
                 match message {
                     Message::State(number, state) => tell(self.change(number, state)),
-                    Message::Done(number, Ok(descriptor)) => done[number] = Some(descriptor),
-                    Message::Done(_, Err(error)) => {
-                        failed.store(true, Ordering::Relaxed);
-                        failure.get_or_insert(error);
-                    }
+                    Message::Done(number, result) => match *result {
+                        Ok(descriptor) => done[number] = Some(descriptor),
+                        Err(error) => {
+                            failed.store(true, Ordering::Relaxed);
+                            failure.get_or_insert(error);
+                        }
+                    },
                 }
             }
         });
@@ -206,7 +208,9 @@ impl Sending<'_> {
         let mut attempt = 1;
         loop {
             match self.send_layer(layer, &tell) {
-                Err(PushError::Registry { source: RegistryError::UploadLost { .. }, .. }) if attempt < UPLOADS => {
+                Err(PushError::Registry { source, .. })
+                    if matches!(*source, RegistryError::UploadLost { .. }) && attempt < UPLOADS =>
+                {
                     attempt += 1;
                 }
                 Ok(descriptor) => {
@@ -345,7 +349,7 @@ impl Sending<'_> {
     }
 
     fn failed(&self, source: RegistryError) -> PushError {
-        PushError::Registry { to: self.to.to_owned(), source }
+        PushError::Registry { to: self.to.to_owned(), source: Box::new(source) }
     }
 
     fn broken(&self, source: io::Error) -> PushError {

@@ -115,7 +115,7 @@ impl ImageStore<'_> {
                 let target = stage.temporary_dir(&chain);
                 dir::remove_tree(&target).map_err(write_error(&target))?;
                 std::fs::rename(&staged, &target).map_err(write_error(&target))?;
-                vec![Made { chain, parent: None, unpacked, _lock: own }]
+                vec![Made { chain, unpacked, _lock: own }]
             }
         };
         drop(lock);
@@ -199,7 +199,7 @@ pub(super) fn record_layers(transaction: &Connection, made: &[Made]) -> Result<(
     let now = jiff::Timestamp::now().to_string();
     let query = "INSERT OR IGNORE INTO layers (chain, diff_id, size, opaque, created) VALUES (?, ?, ?, ?, ?)";
     let mut statement = transaction.prepare(query)?;
-    for Made { chain, parent: _, unpacked, _lock: _ } in made {
+    for Made { chain, unpacked, _lock: _ } in made {
         let size = unpacked.size as i64;
         statement.execute((chain, unpacked.diff_id.to_string(), size, unpacked.opaque, &now))?;
     }

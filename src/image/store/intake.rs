@@ -64,7 +64,6 @@ struct Parts<'s> {
 
 /// A layer that some image lacks.
 struct Layer {
-    parent: Option<String>,
     /// Images that need it and its number in each; the first provides it.
     wanted: Vec<(usize, usize)>,
     /// Twelve digits for messages.
@@ -203,8 +202,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         for (at, chain) in chains.iter().enumerate() {
             let digest = blobs.get(at).map_or(&document.rootfs.diff_ids[at], |blob| &blob.digest);
             let name = digest.hex()[..12].to_owned();
-            let parent = at.checked_sub(1).map(|below| chains[below].clone());
-            self.want(number, at, chain, parent, name)?;
+            self.want(number, at, chain, name)?;
         }
         let image = NewImage { names, config, manifests, blobs, repository, durable };
         let source = Arc::from(layers);
@@ -212,14 +210,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         Ok(())
     }
 
-    fn want(
-        &mut self,
-        image: usize,
-        at: usize,
-        chain: &str,
-        parent: Option<String>,
-        name: String,
-    ) -> Result<(), ImageError> {
+    fn want(&mut self, image: usize, at: usize, chain: &str, name: String) -> Result<(), ImageError> {
         if let Some(layer) = self.layers.get_mut(chain) {
             layer.wanted.push((image, at));
             return Ok(());
@@ -240,7 +231,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             State::Locking => Some(LayerState::Waiting),
             _ => None,
         };
-        self.layers.insert(chain.to_owned(), Layer { parent, wanted: vec![(image, at)], name, state });
+        self.layers.insert(chain.to_owned(), Layer { wanted: vec![(image, at)], name, state });
         if let Some(state) = told {
             self.tell_layer(chain, state);
         }
@@ -316,9 +307,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let Some(layer) = self.layers.get_mut(chain) else { return };
         match result {
             Ok(unpacked) => {
-                let parent = layer.parent.clone();
-                layer.state =
-                    State::Unpacked(Box::new(Made { chain: chain.to_owned(), parent, unpacked, _lock: lock }));
+                layer.state = State::Unpacked(Box::new(Made { chain: chain.to_owned(), unpacked, _lock: lock }));
             }
             Err(error) => {
                 // Another image may have a better source for it.
@@ -330,19 +319,17 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         }
     }
 
-    /// Syncs all layers that are whole and stand on stored ones, unless that goes on already; records images that are complete.
+    /// Syncs all layers that are whole, unless that goes on already; records images that are complete.
     fn store_ready(&mut self) -> Result<(), ImageError> {
         if self.syncing {
             return Ok(());
         }
         let mut batch = false;
-        // A layer follows the one it stands on, which may be in this very batch.
-        while let Some(chain) = self.next_ready() {
-            let Some(layer) = self.layers.get_mut(&chain) else { break };
-            let State::Unpacked(made) = std::mem::replace(&mut layer.state, State::Stored) else { break };
-            self.stage.settle_root(&made)?;
-            layer.state = State::Syncing(made);
-            batch = true;
+        for layer in self.layers.values_mut().filter(|layer| matches!(layer.state, State::Unpacked(_))) {
+            if let State::Unpacked(made) = std::mem::replace(&mut layer.state, State::Stored) {
+                layer.state = State::Syncing(made);
+                batch = true;
+            }
         }
         if !batch {
             return self.record(Vec::new());
@@ -360,18 +347,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let (stage, send) = (self.stage, self.send.clone());
         self.scope.spawn(move || drop(send.send(Message::Synced(stage.sync()))));
         Ok(())
-    }
-
-    fn next_ready(&self) -> Option<String> {
-        let stands = |layer: &Layer| match &layer.parent {
-            None => true,
-            Some(parent) => {
-                let below = self.layers.get(parent).map(|below| &below.state);
-                matches!(below, Some(State::Stored | State::Syncing(_)))
-            }
-        };
-        let ready = |(_, layer): &(&String, &Layer)| matches!(layer.state, State::Unpacked(_)) && stands(layer);
-        self.layers.iter().find(ready).map(|(chain, _)| chain.clone())
     }
 
     fn is_durable(&self) -> bool {

@@ -78,7 +78,7 @@ impl ImageStore<'_> {
             config: config.into_bytes(),
             document,
             manifest_bytes: manifest.into_bytes(),
-            manifest: parsed,
+            manifest: *parsed,
             layers,
         })
     }
