@@ -58,13 +58,12 @@ struct Question {
 }
 
 impl Engine {
-    /// Every image of the request, by reference as written; all that cannot be had are told at once. What `notices` gets is worth
-    /// a line.
+    /// Every image of the request, by reference as written; all that cannot be had are told at once.
     pub(super) fn play_images(
         &mut self,
         request: &PlayRequest,
         app: Option<&AppRef>,
-        notices: &mut Vec<String>,
+        report: Report<'_>,
     ) -> Result<BTreeMap<String, PlayImage>, EngineError> {
         let (mut images, mut questions) = (BTreeMap::new(), Vec::new());
         let (mut missing, mut failures) = (Vec::new(), Vec::new());
@@ -82,7 +81,7 @@ impl Engine {
                 }
                 (PullWhen::Never, None) => missing.push(reference),
                 (when, here) => {
-                    let secrets = self.pull_secrets(request, app, &wanted.secrets, notices)?;
+                    let secrets = self.pull_secrets(request, app, &wanted.secrets, report)?;
                     match self.remote_image(&reference, None, secrets) {
                         Ok(image) => questions.push(Question { reference, when, here, image }),
                         Err(error) => failures.push(error),
@@ -95,7 +94,7 @@ impl Engine {
         }
         let answers = ask(&questions);
         for (question, answer) in questions.into_iter().zip(answers) {
-            match self.answer(question, answer, notices)? {
+            match self.answer(question, answer, report)? {
                 Ok((reference, image)) => drop(images.insert(reference, image)),
                 Err(error) => failures.push(error),
             }
@@ -108,7 +107,7 @@ impl Engine {
         &mut self,
         question: Question,
         answer: Result<String, PullError>,
-        notices: &mut Vec<String>,
+        report: Report<'_>,
     ) -> Result<Result<(String, PlayImage), EngineError>, EngineError> {
         let Question { reference, when, here, image } = question;
         let id = match (answer, here, when) {
@@ -118,7 +117,8 @@ impl Engine {
             }
             (Ok(id), _, _) => id,
             (Err(error), Some(found), PullWhen::Newer) => {
-                notices.push(format!("image `{reference}`: the one that is here is used: {error}"));
+                let why = error.with_causes();
+                report(Progress::Notice(format!("image `{reference}`: the one that is here is used: {why}")));
                 let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
                 return Ok(Ok((reference, PlayImage::Here(Box::new(record)))));
             }
@@ -159,7 +159,7 @@ impl Engine {
         request: &PlayRequest,
         app: Option<&AppRef>,
         names: &BTreeSet<String>,
-        notices: &mut Vec<String>,
+        report: Report<'_>,
     ) -> Result<Vec<PullSecret>, EngineError> {
         let mut secrets = Vec::new();
         for name in names {
@@ -176,8 +176,12 @@ impl Engine {
             };
             match data.as_ref().map(PullSecret::parse) {
                 Some(Ok(secret)) => secrets.push(secret),
-                Some(Err(why)) => notices.push(format!("Secret `{name}` has no credentials of registries: {why}")),
-                None => notices.push(format!("there is no Secret `{name}`, which `imagePullSecrets` names")),
+                Some(Err(why)) => {
+                    report(Progress::Notice(format!("Secret `{name}` has no credentials of registries: {why}")))
+                }
+                None => {
+                    report(Progress::Notice(format!("there is no Secret `{name}`, which `imagePullSecrets` names")))
+                }
             }
         }
         Ok(secrets)

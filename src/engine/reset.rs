@@ -30,6 +30,7 @@ const BELOW_ROOT: &[&str] = &[
     "state.db-shm",
     "state.lock",
     "intake.lock",
+    "reserve",
 ];
 
 /// What podkin makes below `<run>`.

@@ -54,6 +54,11 @@ impl PullError {
         }
     }
 
+    /// The error and its causes, on one line.
+    pub fn with_causes(&self) -> String {
+        chain(self)
+    }
+
     /// True when every place that was asked said that it has no such image.
     pub fn is_not_found(&self) -> bool {
         match self {

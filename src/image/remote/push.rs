@@ -113,6 +113,10 @@ pub fn push(
     options: &PushOptions,
     report: &mut dyn FnMut(TransferEvent),
 ) -> Result<Pushed, PushError> {
+    // Before anything is sent.
+    if options.format == Some(ManifestFormat::Docker) && options.compression == LayerCompression::Zstd {
+        return Err(PushError::DockerZstd);
+    }
     let place = push_place(access, to)?;
     let label = to.to_string();
     let repository = access.repository(&place, &[])?;
@@ -328,7 +332,6 @@ impl Sending<'_> {
         let was = if own.media_type == DOCKER_MANIFEST { ManifestFormat::Docker } else { ManifestFormat::Oci };
         let zstd = layers.iter().any(|layer| layer.media_type.ends_with("zstd"));
         let format = match self.options.format {
-            Some(ManifestFormat::Docker) if zstd => return Err(PushError::DockerZstd),
             Some(format) => format,
             None if zstd => ManifestFormat::Oci,
             None => was,

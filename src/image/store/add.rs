@@ -13,6 +13,7 @@ use super::stage::Made;
 use super::{ImageStore, new_name, set_name};
 use crate::store::lock::FileLock;
 use crate::store::record::ImageRecord;
+use crate::store::reserve;
 use crate::sys::dir;
 use crate::sys::failpoint;
 use rusqlite::Connection;
@@ -48,7 +49,6 @@ pub(super) struct NewImage {
     pub manifests: Vec<Vec<u8>>,
     pub blobs: Vec<Descriptor>,
     pub repository: Option<String>,
-    pub durable: bool,
 }
 
 impl ImageStore<'_> {
@@ -128,7 +128,6 @@ impl ImageStore<'_> {
             manifests: Vec::new(),
             blobs: Vec::new(),
             repository: None,
-            durable: true,
         };
         failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
         let loaded = self.database.write(|transaction| {
@@ -143,7 +142,10 @@ impl ImageStore<'_> {
     pub(in crate::image) fn prepare(&mut self) -> Result<(), ImageError> {
         let layers = self.layout.layers();
         std::fs::create_dir_all(&layers).map_err(write_error(&layers))?;
-        self.clear()
+        self.clear()?;
+        // A disk that has no room for it will say so of what is brought here, and what is here already needs none.
+        let _ = reserve::keep(self.layout);
+        Ok(())
     }
 }
 
@@ -212,7 +214,7 @@ pub(super) fn record_image(
     image: &NewImage,
     document: &ConfigDocument,
 ) -> Result<Loaded, ImageError> {
-    let NewImage { names, config, manifests, blobs, repository, durable: _ } = image;
+    let NewImage { names, config, manifests, blobs, repository } = image;
     let id = Digest::of(config).hex().to_owned();
     let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
     let mut rows: Vec<(i64, bool)> = Vec::new();

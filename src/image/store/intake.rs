@@ -95,16 +95,22 @@ impl ImageStore<'_> {
         self.prepare()?;
         let _lease = FileLock::acquire_shared(&self.layout.intake_lock())?;
         let stage = self.stage();
-        std::thread::scope(|scope| {
+        let results = std::thread::scope(|scope| {
             let (send, receive) = channel();
             let images = sources.iter().map(|_| Image::Queued).collect();
             let (layers, queue) = (BTreeMap::new(), VecDeque::new());
+            let (store, syncing, durable) = (&mut *self, false, false);
             let mut intake =
-                Intake { store: self, scope, stage, sources, report, send, images, layers, queue, syncing: false };
+                Intake { store, scope, stage, sources, report, send, images, layers, queue, syncing, durable };
             let outcome = intake.run(&receive);
             intake.stop();
-            outcome.map(|()| intake.images.into_iter().map(Image::result).collect())
-        })
+            outcome.map(|()| intake.images.into_iter().map(Image::result).collect::<Vec<_>>())
+        });
+        if results.as_ref().map_or(true, |results| results.iter().any(Result::is_err)) {
+            // What failed is what there is to tell; the next command clears, too.
+            let _ = self.clear();
+        }
+        results
     }
 
     /// [`ImageStore::take_in`] of one image that nobody watches.
@@ -135,6 +141,8 @@ struct Intake<'i, 'a, 'scope, 'env> {
     /// Layers whose lock is held, in the order in which they are to be made.
     queue: VecDeque<String>,
     syncing: bool,
+    /// Some image must survive a loss of power, and so must its layers, even when they are all that comes of it.
+    durable: bool,
 }
 
 impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
@@ -143,7 +151,8 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             self.start_images();
             self.start_layers();
             self.store_ready()?;
-            if self.images.iter().all(|image| matches!(image, Image::Done(_))) {
+            // Layers that are whole stay, though their image failed: for the next attempt.
+            if !self.syncing && self.images.iter().all(|image| matches!(image, Image::Done(_))) {
                 return Ok(());
             }
             // This thread holds a sender itself: the channel does not end.
@@ -196,6 +205,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 return Ok(());
             }
         };
+        self.durable |= durable;
         let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
         self.tell(number, Change::Resolved { layers: chains.len() });
         let sizes = (0..chains.len()).map(|at| blobs.get(at).map(|blob| blob.size)).collect();
@@ -204,7 +214,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             let name = digest.hex()[..12].to_owned();
             self.want(number, at, chain, name)?;
         }
-        let image = NewImage { names, config, manifests, blobs, repository, durable };
+        let image = NewImage { names, config, manifests, blobs, repository };
         let source = Arc::from(layers);
         self.images[number] = Image::Layers(Box::new(Parts { image, document, chains, sizes, source }));
         Ok(())
@@ -341,16 +351,12 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 self.tell(number, Change::Storing);
             }
         }
-        if !self.is_durable() {
+        if !self.durable {
             return self.synced(Ok(()));
         }
         let (stage, send) = (self.stage, self.send.clone());
         self.scope.spawn(move || drop(send.send(Message::Synced(stage.sync()))));
         Ok(())
-    }
-
-    fn is_durable(&self) -> bool {
-        self.images.iter().any(|image| matches!(image, Image::Layers(parts) if parts.image.durable))
     }
 
     fn synced(&mut self, result: Result<(), ImageError>) -> Result<(), ImageError> {
@@ -364,7 +370,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 batch.push(*made);
             }
         }
-        self.stage.publish(batch.iter(), self.is_durable())?;
+        self.stage.publish(batch.iter(), self.durable)?;
         self.record(batch)
     }
 
@@ -383,7 +389,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         if batch.is_empty() && complete.is_empty() {
             return Ok(());
         }
-        let durable = self.is_durable();
+        let durable = self.durable;
         let parts = complete.iter().filter_map(|number| match &self.images[*number] {
             Image::Layers(parts) => Some((*number, parts)),
             _ => None,
@@ -408,7 +414,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
 
     fn done(&mut self, number: usize, loaded: Loaded) {
         if let Image::Layers(parts) = &self.images[number]
-            && parts.image.durable
+            && self.durable
         {
             let action = if parts.image.repository.is_some() { "pull" } else { "load" };
             self.store.note(action, &loaded.id, &loaded.names);
