@@ -80,7 +80,7 @@ fn a_byte_that_is_another_fails_the_pull_and_leaves_nothing() {
 #[test]
 fn what_came_before_a_registry_was_gone_is_not_asked_for_again() {
     let broken = Broken::new("gone");
-    broken.proxy.fail("GET", &broken.image.blob_path(1), 1, Fault::Cut(200_000));
+    broken.proxy.fail("GET", &broken.image.blob_path(1), 1, Fault::Stall(200_000, Duration::from_secs(1)));
     broken.proxy.fail("GET", &broken.image.blob_path(1), 99, Fault::Status(502, None));
     let said = broken.scene.fails(["pull", "-q", "--retry=1", QUICKLY, &broken.name]);
     assert!(said.contains(&broken.name), "{said}");

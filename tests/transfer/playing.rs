@@ -84,7 +84,12 @@ fn the_policy_of_a_container_says_when_its_registry_is_asked() {
     drop(proxy);
     let ran = scene.run(["kube", "play", "--replace", &file]);
     assert_eq!(ran.code(), 125, "{}", ran.stderr);
+    assert!(ran.stderr.contains(&image(":1")), "{}", ran.stderr);
+    let file = pod(&scene, &image(":latest"), "", "");
+    let ran = scene.run(["kube", "play", "--replace", &file]);
+    assert!(ran.status.success() && ran.stderr.contains("the one that is here is used"), "{}", ran.stderr);
     scene.ok(["kube", "down", &file]);
+    scene.env.assert_clean();
 }
 
 #[test]

@@ -170,6 +170,11 @@ impl<'a> ImageStore<'a> {
     }
 }
 
+/// Another command was faster.
+fn vanished(id: &str) -> ImageError {
+    ImageError::Vanished(id.to_owned())
+}
+
 /// A name under which an image can be stored: full, with a tag, without a digest.
 fn new_name(text: &str) -> Result<String, ImageError> {
     let reference = Reference::parse_local(text)?;
@@ -193,7 +198,8 @@ fn names_of(connection: &Connection, id: &str) -> Result<Vec<String>, ImageError
 }
 
 fn read_record(connection: &Connection, id: &str) -> Result<ImageRecord, ImageError> {
-    let json: String = connection.query_row("SELECT record FROM images WHERE id = ?", [id], |row| row.get(0))?;
+    let query = "SELECT record FROM images WHERE id = ?";
+    let json: String = connection.query_row(query, [id], |row| row.get(0)).optional()?.ok_or_else(|| vanished(id))?;
     let unreadable = |source| StoreError::Record { subject: format!("image {id}"), source };
     Ok(serde_json::from_str(&json).map_err(unreadable)?)
 }
