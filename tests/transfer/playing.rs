@@ -81,7 +81,6 @@ fn the_policy_of_a_container_says_when_its_registry_is_asked() {
     assert!(again.status.success() && !again.stderr.contains("pulling"), "{}", again.stderr);
     // Without its registry: `Always` is an error, an unset policy uses what is here and says so.
     registry.stop();
-    drop(proxy);
     let ran = scene.run(["kube", "play", "--replace", &file]);
     assert_eq!(ran.code(), 125, "{}", ran.stderr);
     assert!(ran.stderr.contains(&image(":1")), "{}", ran.stderr);
