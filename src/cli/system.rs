@@ -1,9 +1,11 @@
-//! `system check`, `system reset`.
+//! `system check`, `system reset`; the sub-commands of `system`.
 
 use super::confirm::confirm;
 use super::context::{Globals, explain};
+use super::df;
 use super::error::{CommandError, Exit};
 use super::output::{Output, notice};
+use crate::image::store::Depth;
 use clap::{Args, Subcommand};
 
 /// Look after podkin's state
@@ -15,8 +17,10 @@ pub struct SystemArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum SystemCommand {
     Check(CheckArgs),
+    Df(df::DfArgs),
     Reset(ResetArgs),
 }
 
@@ -26,7 +30,8 @@ pub struct CheckArgs {
     /// Mend what is found
     #[arg(short, long)]
     pub repair: bool,
-    #[arg(short, long, hide = true)]
+    /// Do not read the files of layers
+    #[arg(short, long)]
     pub quick: bool,
 }
 
@@ -41,13 +46,15 @@ pub struct ResetArgs {
 pub fn run(globals: &Globals, args: &SystemArgs) -> Result<(), CommandError> {
     match &args.command {
         SystemCommand::Check(args) => check(globals, args),
+        SystemCommand::Df(args) => df::run(globals, args),
         SystemCommand::Reset(args) => reset(globals, args),
     }
 }
 
 fn check(globals: &Globals, args: &CheckArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
-    let problems = engine.system_check(args.repair).map_err(|error| explain(&mut engine, error))?;
+    let depth = if args.quick { Depth::Quick } else { Depth::Thorough };
+    let problems = engine.system_check(args.repair, depth).map_err(|error| explain(&mut engine, error))?;
     let mut out = Output::new();
     for problem in &problems {
         let mended = if problem.repaired { ", mended" } else { "" };

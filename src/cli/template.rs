@@ -55,7 +55,7 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, CommandError> {
         let normal = text.trim_start().replace("\\t", "\t").replace("\\n", "\n");
         let (table, body) = match normal.strip_prefix("table") {
-            Some(rest) if rest.starts_with([' ', '\t']) => (true, rest.trim_start().to_owned()),
+            Some(rest) if rest.starts_with([' ', '\t']) => (true, columns(rest.trim())),
             _ => (false, normal),
         };
         let syntax = |source| CommandError::invalid(FormatError::Syntax { template: text.to_owned(), source });
@@ -131,6 +131,22 @@ impl Template {
             None => Ok(()),
         }
     }
+}
+
+/// Blanks between actions separate columns, as tabs do.
+fn columns(body: &str) -> String {
+    let mut parts = body.split("{{");
+    let mut text = parts.next().unwrap_or_default().replace(' ', "\t");
+    for part in parts {
+        let (action, between) = part.split_once("}}").unwrap_or((part, ""));
+        text.push_str("{{");
+        text.push_str(action);
+        if part.len() > action.len() {
+            text.push_str("}}");
+        }
+        text.push_str(&between.replace(' ', "\t"));
+    }
+    text
 }
 
 /// The header of each field.
@@ -312,6 +328,7 @@ mod tests {
     fn a_table_has_headers_and_columns() {
         let want = "CONTAINER ID  NAMES       PID\naaaaaaaaaaaa  one         7\nbbbbbbbbbbbb  two         7\n";
         assert_eq!(render(r"table {{.ID}}\t{{.Names}}\t{{.Pid}}").unwrap(), want);
+        assert_eq!(render("table {{ .ID }} {{.Names}} {{printf \"%v\" .Pid}}").unwrap(), want, "blanks do, too");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::removal::remove_tree;
 use super::{Engine, EngineError};
 use crate::image::ImageStore;
-use crate::image::store::ProblemKind;
+use crate::image::store::{Depth, ProblemKind};
 use crate::storage::VolumeProblem;
 use crate::store::{apps, pods};
 use crate::sys::mount;
@@ -28,11 +28,11 @@ impl Engine {
     /// Compares the records with the disk, `<run>`, mounts and cgroups; with `repair`, mends what it can without losing data.
     ///
     /// What dead commands left is put right before, and is no problem.
-    pub fn system_check(&mut self, repair: bool) -> Result<Vec<Problem>, EngineError> {
+    pub fn system_check(&mut self, repair: bool, depth: Depth) -> Result<Vec<Problem>, EngineError> {
         self.recover()?;
         let mut problems = Vec::new();
         self.check_database(&mut problems)?;
-        self.check_images(repair, &mut problems)?;
+        self.check_images(repair, depth, &mut problems)?;
         self.check_mounts(repair, &mut problems)?;
         self.check_volumes(repair, &mut problems)?;
         let found = self.entries();
@@ -69,19 +69,27 @@ impl Engine {
         Ok(())
     }
 
-    fn check_images(&mut self, repair: bool, problems: &mut Vec<Problem>) -> Result<(), EngineError> {
+    fn check_images(&mut self, repair: bool, depth: Depth, problems: &mut Vec<Problem>) -> Result<(), EngineError> {
         let mut images: ImageStore<'_> = self.images();
-        for problem in images.check(repair)? {
+        for problem in images.check(repair, depth)? {
             let what = match problem.kind {
                 ProblemKind::MissingLayer => "layer without its directory",
+                ProblemKind::ChangedLayer => "layer that was changed",
+                ProblemKind::Unverifiable => "layer that cannot be checked",
                 ProblemKind::ExtraLayer => "layer directory without a layer",
                 ProblemKind::HalfLayer => "layer of an interrupted command",
                 ProblemKind::UnusedLayer => "layer without an image",
             };
-            let subject = match problem.images.is_empty() {
-                true => problem.subject,
-                false => format!("{} of {}", problem.subject, problem.images.join(", ")),
-            };
+            let mut subject = problem.subject;
+            for (before, list) in [
+                (" of ", problem.images.join(", ")),
+                (": ", problem.details.join(", ")),
+                (", used by ", problem.users.join(", ")),
+            ] {
+                if !list.is_empty() {
+                    subject = format!("{subject}{before}{list}");
+                }
+            }
             problems.push(Problem { what, subject, repaired: problem.repaired });
         }
         Ok(())

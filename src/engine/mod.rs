@@ -13,7 +13,8 @@
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! pull, play_images, push        images from registries, on request and for a play, and to them
-//! info, check, reset             the machine, the state directories
+//! diff, export                   files of images and containers
+//! info, usage, check, reset      the machine, the state directories
 //! ```
 
 pub mod error;
@@ -23,8 +24,10 @@ pub mod view;
 
 mod check;
 mod command;
+mod diff;
 mod down;
 mod execute;
+mod export;
 mod failpoints;
 mod generate;
 mod identity;
@@ -47,9 +50,11 @@ mod reset;
 mod status;
 mod supervisor;
 mod undo;
+mod usage;
 mod volume;
 
 pub use check::Problem;
+pub use diff::DiffKind;
 pub use error::{EngineError, ErrorKind};
 pub use failpoints::FAILPOINTS;
 pub use image::ImageRemoval;
@@ -61,6 +66,7 @@ pub use pull::{PullRequest, PullWhen, Pulled};
 pub use request::{
     DownReport, DownRequest, NetworkRequest, Outcome, PlayReport, PlayRequest, PlayedPod, PodOutcome, Removed,
 };
+pub use usage::{ContainerUsage, DiskUsage, ImageUsage, Total, VolumeUsage};
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
 use crate::image::remote::{RegistryAccess, RegistrySettings};

@@ -20,7 +20,7 @@ const PARALLEL: usize = 6;
 
 /// An image of a play, before it is carried out.
 pub(super) enum PlayImage {
-    Here(ImageRecord),
+    Here(Box<ImageRecord>),
     /// Asked for already: what it consists of is known.
     Pull {
         image: Box<RemoteImage>,
@@ -77,7 +77,7 @@ impl Engine {
             match (when, here) {
                 (PullWhen::Missing | PullWhen::Never, Some(found)) => {
                     let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
-                    images.insert(reference, PlayImage::Here(record));
+                    images.insert(reference, PlayImage::Here(Box::new(record)));
                 }
                 (PullWhen::Never, None) => missing.push(reference),
                 (when, here) => {
@@ -113,14 +113,14 @@ impl Engine {
         let id = match (answer, here, when) {
             (Ok(id), Some(found), _) if id == found.id => {
                 let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
-                return Ok(Ok((reference, PlayImage::Here(record))));
+                return Ok(Ok((reference, PlayImage::Here(Box::new(record)))));
             }
             (Ok(id), _, _) => id,
             (Err(error), Some(found), PullWhen::Newer) => {
                 let why = error.with_causes();
                 report(Progress::Notice(format!("image `{reference}`: the one that is here is used: {why}")));
                 let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
-                return Ok(Ok((reference, PlayImage::Here(record))));
+                return Ok(Ok((reference, PlayImage::Here(Box::new(record)))));
             }
             (Err(error), _, _) => return Ok(Err(ImageError::from(error).into())),
         };
@@ -198,7 +198,7 @@ impl Engine {
         let mut pulls = Vec::new();
         for (reference, image) in &prepared.images {
             match image {
-                PlayImage::Here(record) => drop(records.insert(reference.clone(), record.clone())),
+                PlayImage::Here(record) => drop(records.insert(reference.clone(), record.as_ref().clone())),
                 PlayImage::Embedded if actions.images.contains(reference) => {
                     let kind = StepKind::LoadImage { image: reference.clone() };
                     report(step(kind.clone(), StepState::Started));

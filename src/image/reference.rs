@@ -124,6 +124,18 @@ impl FromStr for Reference {
     }
 }
 
+/// Repository and tag of a full name; one with a digest has no tag that counts.
+pub fn split_name(name: &str) -> (&str, Option<&str>) {
+    if let Some((name, _)) = name.split_once('@') {
+        return (split_name(name).0, None);
+    }
+    // A colon before the last slash begins a port.
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, None),
+    }
+}
+
 /// Names that `text` can stand for among the images of this machine, in the order in which they are tried: as typed, below
 /// `localhost/`, below `docker.io/`.
 pub fn local_candidates(text: &str) -> Result<Vec<Reference>, ReferenceError> {
@@ -221,6 +233,13 @@ mod tests {
         assert_eq!(full(&format!("nginx@{digest}")), format!("docker.io/library/nginx@{digest}"));
         assert_eq!(full(&format!("nginx:1@{digest}")), format!("docker.io/library/nginx:1@{digest}"));
         assert_eq!(Reference::parse_local("web").unwrap().to_string(), "localhost/web:latest");
+    }
+
+    #[test]
+    fn full_names_are_split() {
+        assert_eq!(split_name("a.b:5000/c/d:1"), ("a.b:5000/c/d", Some("1")));
+        assert_eq!(split_name("a.b:5000/c/d"), ("a.b:5000/c/d", None));
+        assert_eq!(split_name("a.b/c:1@sha256:00"), ("a.b/c", None));
     }
 
     #[test]

@@ -10,8 +10,14 @@
 //!
 //! What containers wrote is never trusted: removal goes by directory descriptor, follows no link and enters no mount.
 
+mod changes;
 mod container;
+mod export;
+mod merged;
 mod volume;
 
+pub use changes::{Change, ChangeKind, layer_changes, tree_changes};
 pub use container::{discard, remove_container, sweep_containers};
+pub use export::export;
+pub use merged::Merged;
 pub use volume::{FAILPOINTS, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};

@@ -1,8 +1,8 @@
 //! Files that change as a whole: written beside their place, then renamed over it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file could not be replaced.
@@ -24,9 +24,14 @@ pub enum Durability {
 
 /// Replaces `path` by a file with that content and mode 0600. Readers see the old or the new content, never a part.
 pub fn replace(path: &Path, content: &[u8], durability: Durability) -> Result<(), WriteError> {
+    replace_with_mode(path, content, 0o600, durability)
+}
+
+/// Like [`replace`], with a mode of the caller's, which no umask narrows.
+pub fn replace_with_mode(path: &Path, content: &[u8], mode: u32, durability: Durability) -> Result<(), WriteError> {
     let attempt = || -> io::Result<()> {
         let beside = beside(path);
-        let result = fill(&beside, content, durability).and_then(|()| std::fs::rename(&beside, path));
+        let result = fill(&beside, content, mode, durability).and_then(|()| std::fs::rename(&beside, path));
         if result.is_err() {
             // The error that matters is the first one.
             let _ = std::fs::remove_file(&beside);
@@ -41,9 +46,12 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> Result<()
     attempt().map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
-fn fill(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+fn fill(path: &Path, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content)?;
+    if mode != 0o600 {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
     if durability == Durability::Synced {
         file.sync_all()?;
     }

@@ -46,6 +46,11 @@ impl Layout {
         self.root.join("init")
     }
 
+    /// A layer with nothing in it, for overlays that would have too few.
+    pub fn empty_layer(&self) -> PathBuf {
+        self.init_layers().join("empty")
+    }
+
     pub fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
     }
@@ -88,6 +93,11 @@ impl Layout {
 
     pub fn container(&self, container_id: &str) -> PathBuf {
         self.root.join("containers").join(container_id)
+    }
+
+    /// What the container wrote into its root file system.
+    pub fn container_upper(&self, container_id: &str) -> PathBuf {
+        self.container(container_id).join("upper")
     }
 
     pub fn container_log(&self, container_id: &str) -> PathBuf {

@@ -167,6 +167,45 @@ impl Dir {
         }
     }
 
+    /// Status of this directory.
+    pub fn stat_self(&self) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(&self.0)?)
+    }
+
+    /// Where a link of that name leads.
+    pub fn read_link(&self, name: &CStr) -> io::Result<CString> {
+        Ok(rustix::fs::readlinkat(&self.0, name, Vec::new())?)
+    }
+
+    /// The extended attributes of the thing of that name, a link's own; none where the file system has none.
+    pub fn attributes(&self, name: &CStr) -> io::Result<Vec<(CString, Vec<u8>)>> {
+        // By the directory's descriptor, since what has that name may be nothing that can be opened.
+        let mut path = format!("/proc/self/fd/{}/", self.0.as_raw_fd()).into_bytes();
+        path.extend_from_slice(name.to_bytes());
+        let names = match sized(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)) {
+            Err(Errno::NOTSUP) => return Ok(Vec::new()),
+            names => names?,
+        };
+        let mut attributes = Vec::new();
+        for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            match sized(|buffer| rustix::fs::lgetxattr(path.as_slice(), name, buffer)) {
+                // Removed meanwhile, or one of those that only their owner may read.
+                Err(Errno::NODATA | Errno::PERM) => {}
+                value => attributes.push((CString::new(name)?, value?)),
+            }
+        }
+        Ok(attributes)
+    }
+
+    /// An extended attribute of this directory; `None` when it has none of that name.
+    pub fn attribute(&self, name: &CStr) -> io::Result<Option<Vec<u8>>> {
+        match sized(|buffer| rustix::fs::fgetxattr(&self.0, name, buffer)) {
+            Ok(value) => Ok(Some(value)),
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Names in this directory, in no order.
     pub fn names(&self) -> io::Result<Vec<CString>> {
         Ok(self.entries()?.into_iter().map(|(name, _)| name).collect())
@@ -290,6 +329,23 @@ fn openat2(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags, resolve: ResolveFlag
         match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => continue,
             done => return Ok(done?),
+        }
+    }
+}
+
+/// Most bytes of an extended attribute, and of the names of all (xattr(7)).
+const ATTRIBUTE_LIMIT: usize = 64 * 1024;
+
+/// What a call for extended attributes gives, with a buffer that is large enough.
+fn sized(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut buffer = vec![0; 256];
+    loop {
+        match call(&mut buffer) {
+            Err(Errno::RANGE) if buffer.len() < ATTRIBUTE_LIMIT => buffer.resize(ATTRIBUTE_LIMIT, 0),
+            length => {
+                buffer.truncate(length?);
+                return Ok(buffer);
+            }
         }
     }
 }

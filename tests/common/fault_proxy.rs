@@ -120,10 +120,10 @@ impl State {
     }
 }
 
-/// The first line of a message, and its headers, names in lower case.
-pub type Head = (String, Vec<(String, String)>);
+/// First line and headers, their names in lower case.
+type Head = (String, Vec<(String, String)>);
 
-/// Reads a message head; `None` at the end of the connection.
+/// Reads the head of a request or an answer; `None` at the end of the connection.
 pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
     let mut first = String::new();
     if reader.read_line(&mut first)? == 0 {

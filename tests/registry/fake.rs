@@ -5,11 +5,12 @@ use crate::common::registry::{Authority, scratch};
 use podkin::image::registry::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -37,6 +38,8 @@ impl Reply {
 pub struct Request {
     pub seen: Seen,
     pub body: String,
+    /// The client showed a certificate.
+    pub certified: bool,
 }
 
 impl Request {
@@ -63,8 +66,14 @@ impl Tls {
         let chain = vec![CertificateDer::from_pem_slice(&read("server.crt")).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(&read("server.key")).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let builder = ServerConfig::builder_with_provider(provider.clone());
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        // Every server asks for a client certificate, and is content without.
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&read("ca.crt")).unwrap()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = verifier.allow_unauthenticated().build().unwrap();
+        let config = builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap();
         Self { directory, config: Arc::new(config) }
     }
 
@@ -84,6 +93,7 @@ pub struct FakeServer {
     /// `127.0.0.1:port`
     pub address: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
 }
@@ -102,6 +112,11 @@ impl FakeServer {
         self.requests().iter().map(Request::line).collect()
     }
 
+    /// Connections that were made.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
@@ -110,12 +125,14 @@ impl FakeServer {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap().to_string();
         let (requests, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (written, end) = (requests.clone(), ended.clone());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (written, count, end) = (requests.clone(), connections.clone(), ended.clone());
         let listener = std::thread::spawn(move || {
             for connection in socket.incoming() {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
+                count.fetch_add(1, Ordering::SeqCst);
                 let (tls, handler, written) = (tls.clone(), handler.clone(), written.clone());
                 std::thread::spawn(move || {
                     // A client that does not like the certificate goes away, as it should.
@@ -123,7 +140,7 @@ impl FakeServer {
                 });
             }
         });
-        Self { address, requests, ended, listener: Some(listener) }
+        Self { address, requests, connections, ended, listener: Some(listener) }
     }
 }
 
@@ -136,21 +153,26 @@ impl Drop for FakeServer {
 }
 
 fn converse(
-    stream: TcpStream,
+    mut stream: TcpStream,
     tls: Option<Arc<ServerConfig>>,
     handler: &Handler,
     written: &Mutex<Vec<Request>>,
 ) -> io::Result<()> {
-    match tls {
-        None => answer(stream, handler, written),
-        Some(config) => {
-            let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-            answer(StreamOwned::new(connection, stream), handler, written)
-        }
+    let Some(config) = tls else { return answer(stream, false, handler, written) };
+    let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream)?;
     }
+    let certified = connection.peer_certificates().is_some();
+    answer(StreamOwned::new(connection, stream), certified, handler, written)
 }
 
-fn answer(stream: impl Read + Write, handler: &Handler, written: &Mutex<Vec<Request>>) -> io::Result<()> {
+fn answer(
+    stream: impl Read + Write,
+    certified: bool,
+    handler: &Handler,
+    written: &Mutex<Vec<Request>>,
+) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let (first, headers) = match read_head(&mut reader) {
@@ -167,7 +189,7 @@ fn answer(stream: impl Read + Write, handler: &Handler, written: &Mutex<Vec<Requ
         let length = seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let request = Request { seen, body: String::from_utf8_lossy(&body).into_owned() };
+        let request = Request { seen, body: String::from_utf8_lossy(&body).into_owned(), certified };
         let Reply { status, headers, body } = handler(&request);
         written.lock().unwrap().push(request.clone());
         let mut head = format!("HTTP/1.1 {status} Said\r\n");

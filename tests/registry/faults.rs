@@ -14,7 +14,7 @@ struct Broken {
     proxy: FaultProxy,
     content: Vec<u8>,
     digest: Digest,
-    _registry: Registry,
+    registry: Registry,
 }
 
 impl Broken {
@@ -23,7 +23,7 @@ impl Broken {
         let content = noise(SIZE);
         let digest = registry.push_blob("app", &content);
         registry.push_image("app", "1", &[]);
-        Self { proxy: FaultProxy::start(&registry.address), content, digest, _registry: registry }
+        Self { proxy: FaultProxy::start(&registry.address), content, digest, registry }
     }
 
     fn open(&self) -> Result<Blob, RegistryError> {
@@ -125,6 +125,7 @@ fn a_changed_byte_is_an_error_and_no_end() {
     let wrong = RegistryError::of(&error).expect("a registry's error");
     assert!(matches!(wrong, RegistryError::WrongDigest { expected, .. } if *expected == broken.digest), "{wrong}");
     assert_eq!(broken.ranges().len(), 1, "it is not tried again");
+    assert!(blob.read(&mut [0; 10]).is_err(), "and stays an error");
     // After an interruption, too: then one of the two parts is wrong, and nobody knows which.
     broken.fail(1, Fault::Cut(1_000_000));
     broken.fail(1, Fault::Corrupt(7));
@@ -133,11 +134,19 @@ fn a_changed_byte_is_an_error_and_no_end() {
 }
 
 #[test]
-fn a_shorter_answer_is_another_blob() {
+fn a_shorter_answer_is_completed_and_a_wrong_size_is_told() {
     let broken = Broken::new();
     broken.fail(1, Fault::Truncate(1000));
-    let error = broken.read().unwrap_err();
-    assert!(matches!(error, RegistryError::WrongSize { expected: 3_000_000, found: 1000, .. }), "{error}");
+    assert!(broken.read().unwrap() == broken.content);
+    assert_eq!(broken.ranges(), ["-", "bytes=1000-"]);
+    let app = broken.registry.repository("app");
+    for size in [SIZE as u64 - 1, SIZE as u64 + 1] {
+        let error = app.blob_bytes(&broken.digest, size).unwrap_err();
+        assert!(
+            matches!(error, RegistryError::WrongSize { expected, found, .. } if expected == size && found == SIZE as u64),
+            "{error}"
+        );
+    }
 }
 
 #[test]

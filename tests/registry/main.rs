@@ -5,6 +5,7 @@
 mod common;
 mod fake;
 mod faults;
+mod helpers;
 mod pull;
 mod push;
 mod secrets;

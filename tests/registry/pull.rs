@@ -22,7 +22,7 @@ fn an_image_comes_as_it_was_pushed() {
     ] {
         let registry = Registry::start(setup);
         let layer = noise(300_000);
-        let pushed = registry.push_image("team/app", "1", &[layer.clone()]);
+        let pushed = registry.push_image("team/app", "1", std::slice::from_ref(&layer));
         let app = registry.repository("team/app");
         let fetched = app.manifest(&tag("1")).unwrap();
         assert_eq!((&fetched.digest, fetched.media_type.as_str()), (&pushed, MANIFEST), "{setup:?}");

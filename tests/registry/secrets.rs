@@ -119,14 +119,15 @@ fn basic_goes_to_the_registry_alone() {
     let storage = FakeServer::https(&tls, |_| Reply::new(200, "blob"));
     let elsewhere = format!("https://{}/signed?by=us", storage.address);
     let registry = FakeServer::https(&tls, move |request| match request.seen.path.as_str() {
-        _ if !has(request, BASIC) => Reply::new(401, "").with("WWW-Authenticate", r#"Digest x="y", Basic realm="r""#),
-        "/v2/app/manifests/1" => Reply::new(302, "").with("Location", "/v2/app/manifests/here"),
+        _ if !has(request, BASIC) => Reply::new(401, "{}").with("WWW-Authenticate", r#"Digest x="y", Basic realm="r""#),
+        "/v2/app/manifests/1" => Reply::new(302, "moved").with("Location", "/v2/app/manifests/here"),
         "/v2/app/manifests/here" => Reply::new(200, "{}"),
         _ => Reply::new(307, "").with("Location", elsewhere.clone()),
     });
     let app = secure(&tls, &registry, Some(login()));
     manifest(&app).unwrap();
     assert!(registry.lines().contains(&format!("GET /v2/app/manifests/here {BASIC}")), "the same server");
+    assert_eq!(registry.connections(), 1, "a refusal and a redirect are no reason to connect anew");
     let mut read = String::new();
     app.blob(&Digest::of(b"blob"), 4).unwrap().read_to_string(&mut read).unwrap();
     assert_eq!((read.as_str(), storage.lines()), ("blob", vec!["GET /signed?by=us -".to_owned()]));

@@ -103,6 +103,24 @@ fn mistakes_in_certs_d_are_told_with_their_path() {
     fs::remove_dir_all(&directory).unwrap();
 }
 
+#[test]
+fn a_client_certificate_is_shown_to_its_registry_only() {
+    let tls = Tls::new();
+    let storage = FakeServer::https(&tls, |_| Reply::new(200, "{}"));
+    let elsewhere = format!("https://{}/", storage.address);
+    let registry = FakeServer::https(&tls, move |_| Reply::new(302, "").with("Location", elsewhere.clone()));
+    let own = tls.directory.join("certs.d").join(&registry.address);
+    fs::create_dir_all(&own).unwrap();
+    for (from, to) in [("server.crt", "client.cert"), ("server.key", "client.key"), ("ca.crt", "ca.crt")] {
+        fs::copy(tls.directory.join(from), own.join(to)).unwrap();
+    }
+    // The CA comes from certs.d of the registry, and is good for where the registry sends to.
+    let config = ClientConfig { certificates: vec![tls.directory.join("certs.d")], ..quick() };
+    ask(config, &registry.address, false).unwrap();
+    assert_eq!(registry.requests().iter().map(|r| r.certified).collect::<Vec<_>>(), [true]);
+    assert_eq!(storage.requests().iter().map(|r| r.certified).collect::<Vec<_>>(), [false]);
+}
+
 /// A proxy that notes what it is asked to connect to, and lets nobody through but to one address.
 fn connect_proxy(upstream: String) -> (String, Arc<Mutex<Vec<String>>>) {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,6 +3,7 @@
 mod detach;
 pub mod exec;
 pub mod exists;
+pub mod export;
 pub mod inspect;
 pub mod kill;
 mod log_view;
@@ -18,7 +19,7 @@ pub mod wait;
 use super::complete;
 use super::context::{Globals, explain};
 use super::error::CommandError;
-use crate::engine::{ContainerView, Engine};
+use crate::engine::{ContainerView, DiffKind, Engine};
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
@@ -31,12 +32,15 @@ pub struct ContainerArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum ContainerCommand {
     #[command(visible_aliases = ["ls", "list"])]
     Ps(ps::PsArgs),
     Inspect(inspect::ContainerInspectArgs),
     Exec(exec::ExecArgs),
     Exists(exists::ExistsArgs),
+    Diff(super::diff::DiffArgs),
+    Export(export::ExportArgs),
     Logs(logs::LogsArgs),
     Start(start::StartArgs),
     Stop(stop::StopArgs),
@@ -108,6 +112,8 @@ pub fn run(globals: &Globals, command: ContainerCommand) -> Result<(), CommandEr
         ContainerCommand::Inspect(args) => inspect::run(globals, &args),
         ContainerCommand::Exec(args) => exec::run(globals, args),
         ContainerCommand::Exists(args) => exists::run(globals, &args),
+        ContainerCommand::Diff(args) => super::diff::run(globals, &args, DiffKind::Container),
+        ContainerCommand::Export(args) => export::run(globals, &args),
         ContainerCommand::Logs(args) => logs::run(globals, &args),
         ContainerCommand::Start(args) => start::run(globals, &args),
         ContainerCommand::Stop(args) => stop::run(globals, &args),
@@ -120,5 +126,5 @@ pub fn run(globals: &Globals, command: ContainerCommand) -> Result<(), CommandEr
 
 /// Bytes a container has written to its own layer.
 fn written(layout: &crate::store::layout::Layout, id: &str) -> u64 {
-    crate::sys::dir::usage(&layout.container(id).join("upper")).map_or(0, |(bytes, _)| bytes)
+    crate::sys::dir::usage(&layout.container_upper(id)).map_or(0, |(bytes, _)| bytes)
 }

@@ -9,6 +9,7 @@ use super::super::output::{Output, Style};
 use super::super::template::{Headers, Row};
 use super::super::units::{ago, human_duration, human_size, parse_time};
 use crate::engine::{ContainerView, Engine, PortView, RunState};
+use crate::image::reference::split_name;
 use crate::model::Protocol;
 use clap::{Args, ValueEnum};
 
@@ -187,7 +188,7 @@ impl<'a> Condition<'a> {
 /// Whether a container was made from that image: id, or name with or without registry and tag.
 fn is_image(container: &ContainerView, wanted: &str) -> bool {
     let reference = container.image();
-    let untagged = reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(reference, |(name, _)| name);
+    let untagged = split_name(reference).0;
     let short = |name: &str| name == wanted || name.ends_with(&format!("/{wanted}"));
     short(reference) || short(untagged) || (wanted.len() >= 6 && id_matches(container.image_id(), wanted))
 }

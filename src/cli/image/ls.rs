@@ -9,6 +9,7 @@ use super::super::template::{Headers, Row};
 use super::super::units::{ago, human_size};
 use super::filter::{ImageFilters, KEYS};
 use crate::image::ImageSummary;
+use crate::image::reference::split_name;
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use std::cmp::Reverse;
@@ -65,13 +66,13 @@ const HEADERS: Headers = Headers(&[
 ]);
 
 /// What stands for a name or a tag that an image does not have.
-pub(super) const NONE: &str = "<none>";
+pub(in crate::cli) const NONE: &str = "<none>";
 
 /// An image under one of its names.
-pub(super) struct Named<'a> {
+pub(in crate::cli) struct Named<'a> {
     image: &'a ImageSummary,
-    pub(super) repository: &'a str,
-    pub(super) tag: &'a str,
+    pub(in crate::cli) repository: &'a str,
+    pub(in crate::cli) tag: &'a str,
 }
 
 pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
@@ -111,17 +112,13 @@ pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
 }
 
 /// An image once for each of its names; once without a name when it has none.
-pub(super) fn names(image: &ImageSummary) -> Vec<Named<'_>> {
-    let split = |name: &'_ String| -> (usize, usize) {
-        let end = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
-        (end, (end + 1).min(name.len()))
-    };
+pub(in crate::cli) fn names(image: &ImageSummary) -> Vec<Named<'_>> {
     if image.names.is_empty() {
         return vec![Named { image, repository: NONE, tag: NONE }];
     }
     let named = image.names.iter().map(|name| {
-        let (end, start) = split(name);
-        Named { image, repository: &name[..end], tag: if start < name.len() { &name[start..] } else { NONE } }
+        let (repository, tag) = split_name(name);
+        Named { image, repository, tag: tag.unwrap_or(NONE) }
     });
     named.collect()
 }
@@ -181,14 +178,13 @@ fn describe(image: &ImageSummary) -> serde_json::Value {
         os,
         parent,
         has_children: _,
+        repo_digests,
     } = image;
-    let mut repo_digests: Vec<String> = names.iter().map(|name| digest_name(name, digest)).collect();
-    // Names are in order, so equal repositories stand together.
-    repo_digests.dedup();
+    let tags: Vec<&String> = names.iter().filter(|name| split_name(name).1.is_some()).collect();
     serde_json::json!({
         "Id": id,
         "ParentId": parent.as_deref().unwrap_or_default(),
-        "RepoTags": names,
+        "RepoTags": tags,
         "RepoDigests": repo_digests,
         "Size": size,
         "SharedSize": 0,
@@ -204,10 +200,4 @@ fn describe(image: &ImageSummary) -> serde_json::Value {
         "Arch": architecture,
         "Os": os,
     })
-}
-
-/// `repository@sha256:...` for a name with a tag.
-fn digest_name(name: &str, digest: &str) -> String {
-    let end = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
-    format!("{}@{digest}", &name[..end])
 }

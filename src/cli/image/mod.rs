@@ -12,11 +12,14 @@ pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod rm;
+pub mod sign;
 pub mod tag;
 pub mod tree;
+pub mod trust;
 pub mod untag;
 
 use super::context::Globals;
+use super::diff;
 use super::error::{CommandError, Exit};
 use super::listing::shown_id;
 use super::suggest;
@@ -33,6 +36,7 @@ pub struct ImageArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum ImageCommand {
     #[command(visible_alias = "list")]
     Ls(ls::LsArgs),
@@ -40,6 +44,7 @@ pub enum ImageCommand {
     Exists(exists::ExistsArgs),
     History(history::HistoryArgs),
     Tree(tree::TreeArgs),
+    Diff(diff::ImageDiffArgs),
     Mount(mount::MountArgs),
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArgs),
@@ -52,6 +57,8 @@ pub enum ImageCommand {
     #[command(visible_alias = "remove")]
     Rm(rm::RmArgs),
     Prune(prune::PruneArgs),
+    Sign(sign::SignArgs),
+    Trust(trust::TrustArgs),
 }
 
 pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError> {
@@ -60,6 +67,7 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Inspect(args) => inspect::run(globals, &args),
         ImageCommand::Exists(args) => exists::run(globals, &args),
         ImageCommand::History(args) => history::run(globals, &args),
+        ImageCommand::Diff(args) => diff::run_image(globals, &args),
         ImageCommand::Tree(args) => tree::run(globals, &args),
         ImageCommand::Mount(args) => mount::run(globals, &args),
         ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
@@ -71,6 +79,8 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Untag(args) => untag::run(globals, &args),
         ImageCommand::Rm(args) => rm::run(globals, &args),
         ImageCommand::Prune(args) => prune::run(globals, &args),
+        ImageCommand::Sign(args) => sign::run(globals, &args),
+        ImageCommand::Trust(args) => trust::run(globals, args.command),
     }
 }
 

@@ -5,10 +5,12 @@ use super::super::error::CommandError;
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
 use super::pull::explained;
-use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions};
+use crate::image::policy::{PrivateKey, PrivateKeyError};
+use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions, Signer};
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Push an image to a registry
 ///
@@ -47,6 +49,15 @@ pub struct PushArgs {
     pub registry: RegistryArgs,
     #[arg(long, hide = true)]
     pub disable_content_trust: bool,
+    /// Sign with an OpenPGP key of your keyring
+    #[arg(long, value_name = "KEY")]
+    pub sign_by: Option<String>,
+    /// Sign with a cosign key
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub sign_by_sigstore_private_key: Option<PathBuf>,
+    /// File with the passphrase of the cosign key
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub sign_passphrase_file: Option<PathBuf>,
     /// Signatures are not sent along anyway
     #[arg(long, hide = true)]
     pub remove_signatures: bool,
@@ -73,6 +84,39 @@ struct DigestFileError {
     source: std::io::Error,
 }
 
+#[derive(Debug, thiserror::Error)]
+enum KeyError {
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the passphrase")]
+    Passphrase(#[source] std::io::Error),
+    #[error("cannot use the key `{}`", path.display())]
+    Key { path: PathBuf, source: PrivateKeyError },
+}
+
+/// What signs, its passphrase asked for when it is not given.
+fn signers(args: &PushArgs) -> Result<Vec<Signer>, CommandError> {
+    let mut signers = Vec::new();
+    if let Some(key) = &args.sign_by {
+        signers.push(Signer::OpenPgp { key: key.clone(), gpg: super::trust::gpg() });
+    }
+    if let Some(path) = &args.sign_by_sigstore_private_key {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|source| KeyError::Read { path: path.clone(), source })
+        };
+        let text = read(path).map_err(CommandError::invalid)?;
+        let passphrase = match &args.sign_passphrase_file {
+            Some(file) => read(file).map_err(CommandError::invalid)?.trim_end_matches('\n').to_owned(),
+            None => super::super::secret::ask("Passphrase of the key: ")
+                .map_err(|source| CommandError::invalid(KeyError::Passphrase(source)))?,
+        };
+        let key = PrivateKey::open(&text, passphrase.as_bytes())
+            .map_err(|source| CommandError::invalid(KeyError::Key { path: path.clone(), source }))?;
+        signers.push(Signer::Sigstore(Arc::new(key)));
+    }
+    Ok(signers)
+}
+
 pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
     let mut settings = args.registry.settings()?;
     args.retry.apply(&mut settings)?;
@@ -88,6 +132,7 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
         },
         level: args.compression_level,
         force: args.force_compression,
+        signers: signers(args)?,
     };
     let to = args.destination.as_deref().map(|to| to.strip_prefix("docker://").unwrap_or(to));
     let image = args.image.strip_prefix("containers-storage:").unwrap_or(&args.image);

@@ -1,11 +1,11 @@
 //! Entries of a layer to files, by directory descriptor and single name.
 
-use super::make::{attributes, make_leaf, set_metadata};
+use super::make::{attributes, make_leaf, set_metadata, set_shared};
 use super::path::{LayerPath, Meaning, meaning};
 use super::recipe::{INLINE, Recorder, SPARE, Tap};
 use super::settle::Times;
 use super::stream::{Chunks, Extracted};
-use super::{EntryError, LayerError, Limits, RootMetadata};
+use super::{EntryError, LayerError, Limits};
 use crate::image::archive::tar::{Entry, EntryKind, TarError, TarReader};
 use crate::sys::dir::Dir;
 use rustix::fs::{FileType, Mode, Stat, XattrFlags};
@@ -36,7 +36,7 @@ pub(super) fn extract(
     }
     reader.drain().map_err(LayerError::Archive)?;
     tree.times.settle(&tree.root).map_err(LayerError::Directory)?;
-    Ok(Extracted { entries, opaque: tree.opaque, root: tree.root_metadata })
+    Ok(Extracted { entries, opaque: tree.opaque })
 }
 
 /// The archive broke, or the entry could not be made.
@@ -80,7 +80,6 @@ struct Tree<'a> {
     spares: u64,
     limits: Limits,
     opaque: bool,
-    root_metadata: Option<RootMetadata>,
 }
 
 /// A directory that holds an entry.
@@ -116,13 +115,12 @@ impl<'a> Tree<'a> {
             spares: 0,
             limits: *limits,
             opaque: false,
-            root_metadata: None,
         })
     }
 
     fn add(&mut self, entry: &Entry, archive: &mut Archive<'_>) -> Result<(), Failure> {
         let path = LayerPath::parse(&entry.path, self.limits.depth)?;
-        let Some((parent, name)) = path.split() else { return Ok(self.set_root(entry)?) };
+        let Some((parent, name)) = path.split() else { return Ok(self.see_root(entry)?) };
         let xattrs = attributes(entry, self.limits.xattrs)?;
         let meaning = meaning(&name)?;
         if meaning == Meaning::Ignored {
@@ -167,6 +165,7 @@ impl<'a> Tree<'a> {
         if let Some((dir, old)) = &target
             && same_file(dir.stat(old)?, parent.find(name)?)
         {
+            set_shared(parent, name, entry)?;
             return Ok(false);
         }
         match make_leaf(entry, archive, place, parent, name, target.as_ref(), xattrs) {
@@ -247,14 +246,14 @@ impl<'a> Tree<'a> {
         })
     }
 
-    fn set_root(&mut self, entry: &Entry) -> Result<(), EntryError> {
+    /// An entry for the root says what a builder's temporary directory happened to be, closed to all but its owner, say. No engine
+    /// applies it.
+    fn see_root(&mut self, entry: &Entry) -> Result<(), EntryError> {
         if entry.kind != EntryKind::Directory {
             return Err(EntryError::Root);
         }
-        let xattrs = attributes(entry, self.limits.xattrs)?;
-        set_metadata(&self.root, entry, &xattrs)?;
-        self.root_metadata = Some(RootMetadata { mode: entry.mode, uid: entry.uid, gid: entry.gid });
-        Ok(self.times.note(self.layer, b"", entry.mtime)?)
+        attributes(entry, self.limits.xattrs)?;
+        Ok(())
     }
 
     /// The directory that is to hold an entry, made when the archive did not list it. Links of the layer's own are followed

@@ -25,8 +25,8 @@ pub(super) fn make_leaf(
         EntryKind::File => return make_file(entry, reader, place, parent, name, xattrs),
         EntryKind::HardLink => {
             let Some((dir, old)) = target else { return Err(EntryError::LinkTarget(String::new()).into()) };
-            // It shares the inode, and with it all metadata.
-            return Ok(parent.hard_link(dir, old, name)?);
+            parent.hard_link(dir, old, name)?;
+            return Ok(set_shared(parent, name, entry)?);
         }
         EntryKind::Symlink if entry.link.is_empty() => return Err(EntryError::EmptyLink.into()),
         EntryKind::Symlink => {
@@ -47,6 +47,26 @@ pub(super) fn make_leaf(
             .map_err(io::Error::from)?;
     }
     Ok(rustix::fs::utimensat(parent, name, &times(entry), flags).map_err(io::Error::from)?)
+}
+
+/// Metadata of an inode that has got another name: the last word on it counts. What is right already is not touched, as setting the
+/// owner takes capabilities away.
+pub(super) fn set_shared(parent: &Dir, name: &CStr, entry: &Entry) -> io::Result<()> {
+    let stat = parent.stat(name)?;
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    let chown = (stat.st_uid, stat.st_gid) != (entry.uid, entry.gid);
+    if chown {
+        rustix::fs::chownat(parent, name, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), flags)?;
+    }
+    if is_link {
+        return Ok(());
+    }
+    if chown || stat.st_mode & 0o7777 != entry.mode {
+        // Linked just now, in a directory nobody else uses: it is no link.
+        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode), AtFlags::empty())?;
+    }
+    Ok(rustix::fs::utimensat(parent, name, &times(entry), flags)?)
 }
 
 fn make_file(

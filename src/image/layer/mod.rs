@@ -13,6 +13,8 @@ mod make;
 mod path;
 mod recipe;
 mod settle;
+#[cfg(test)]
+mod speed;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -82,17 +84,6 @@ pub struct Unpacked {
     pub entries: u64,
     /// The archive hides all that lies below it.
     pub opaque: bool,
-    /// What the archive itself says of its root; `None` when it has no entry for it.
-    pub root: Option<RootMetadata>,
-}
-
-/// Mode and owner of a layer's root directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RootMetadata {
-    /// Permission bits, with set-id and sticky.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -161,8 +152,7 @@ pub enum EntryError {
 }
 
 /// Unpacks a layer into its directory, and checks that it is the one that was promised. `into` may hold an empty `diff`, whose mode
-/// and owner stay when the archive has no entry for its root; it is made when absent. The recipe and spares are written beside it.
-/// After an error the directory is to be removed.
+/// and owner stay; it is made when absent. The recipe and spares are written beside it. After an error the directory is to be removed.
 pub fn unpack(
     source: impl Read + Send,
     expected: &Expected,

@@ -1,7 +1,7 @@
 //! Whether an image meets its requirements.
 
 use super::identity::SignedIdentity;
-use super::keys::{KeyError, Keys};
+use super::keys::{Key, KeyError, Keys};
 use super::openpgp::OpenPgpError;
 use super::payload::{Payload, PayloadError, PayloadKind};
 use super::scope::{Origin, Scope};
@@ -45,10 +45,10 @@ pub enum Refusal {
     WrongManifest(Digest),
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("the keys cannot be used")]
-    OpenPgpKeys(#[source] OpenPgpError),
-    #[error("the keys cannot be used")]
-    SigstoreKeys(#[source] SigstoreError),
+    #[error(transparent)]
+    OpenPgpKeys(OpenPgpError),
+    #[error("the key `{key}` cannot be used")]
+    SigstoreKey { key: String, source: SigstoreError },
     #[error(transparent)]
     Fetch(#[from] FetchError),
 }
@@ -174,8 +174,9 @@ fn sigstore_signed(
     if signatures.is_empty() {
         return Err(Refusal::Unsigned);
     }
-    let keys = keys.read()?.iter().map(|key| PublicKey::parse(key)).collect::<Result<Vec<_>, _>>();
-    let keys = keys.map_err(Refusal::SigstoreKeys)?;
+    let parse =
+        |key: Key| PublicKey::parse(&key.content).map_err(|source| Refusal::SigstoreKey { key: key.name, source });
+    let keys = keys.read()?.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     any(signatures.iter(), |signature| {
         let payload = signature.verify(&keys)?;
         image.is_meant(payload, PayloadKind::Sigstore, identity)

@@ -41,20 +41,24 @@ enum FileRequirement {
         #[serde(default)]
         signed_identity: SignedIdentity,
     },
-    SigstoreSigned {
-        key_path: Option<PathBuf>,
-        key_paths: Option<Vec<PathBuf>>,
-        key_data: Option<String>,
-        key_datas: Option<Vec<String>>,
-        fulcio: Option<Value>,
-        pki: Option<Value>,
-        rekor_public_key_path: Option<Value>,
-        rekor_public_key_paths: Option<Value>,
-        rekor_public_key_data: Option<Value>,
-        rekor_public_key_datas: Option<Value>,
-        #[serde(default)]
-        signed_identity: SignedIdentity,
-    },
+    SigstoreSigned(Box<FileSigstore>),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FileSigstore {
+    key_path: Option<PathBuf>,
+    key_paths: Option<Vec<PathBuf>>,
+    key_data: Option<String>,
+    key_datas: Option<Vec<String>>,
+    fulcio: Option<Value>,
+    pki: Option<Value>,
+    rekor_public_key_path: Option<Value>,
+    rekor_public_key_paths: Option<Value>,
+    rekor_public_key_data: Option<Value>,
+    rekor_public_key_datas: Option<Value>,
+    #[serde(default)]
+    signed_identity: SignedIdentity,
 }
 
 /// Reads a policy from the text of its file.
@@ -99,36 +103,39 @@ fn lower(requirement: FileRequirement) -> Result<Requirement, String> {
                 _ => Err(format!("unknown `keyType` `{key_type}`")),
             }
         }
-        FileRequirement::SigstoreSigned {
-            key_path,
-            key_paths,
-            key_data,
-            key_datas,
-            fulcio,
-            pki,
-            rekor_public_key_path,
-            rekor_public_key_paths,
-            rekor_public_key_data,
-            rekor_public_key_datas,
-            signed_identity,
-        } => {
-            let keys = Keys::one_of(key_path, key_paths, key_data, key_datas)?;
-            let identity = checked(signed_identity)?;
-            let options = [
-                ("fulcio", fulcio),
-                ("pki", pki),
-                ("rekorPublicKeyPath", rekor_public_key_path),
-                ("rekorPublicKeyPaths", rekor_public_key_paths),
-                ("rekorPublicKeyData", rekor_public_key_data),
-                ("rekorPublicKeyDatas", rekor_public_key_datas),
-            ];
-            // What they ask for beyond a key cannot be proven here, so an image under them is never accepted.
-            if let Some((option, _)) = options.iter().find(|(_, value)| value.is_some()) {
-                return Ok(Requirement::Unsupported { kind: "sigstoreSigned", option: (*option).to_owned() });
-            }
-            Ok(Requirement::SigstoreSigned { keys: keys.ok_or(NO_KEYS)?, identity })
-        }
+        FileRequirement::SigstoreSigned(sigstore) => lower_sigstore(*sigstore),
     }
+}
+
+fn lower_sigstore(requirement: FileSigstore) -> Result<Requirement, String> {
+    let FileSigstore {
+        key_path,
+        key_paths,
+        key_data,
+        key_datas,
+        fulcio,
+        pki,
+        rekor_public_key_path,
+        rekor_public_key_paths,
+        rekor_public_key_data,
+        rekor_public_key_datas,
+        signed_identity,
+    } = requirement;
+    let keys = Keys::one_of(key_path, key_paths, key_data, key_datas)?;
+    let identity = checked(signed_identity)?;
+    let options = [
+        ("fulcio", fulcio),
+        ("pki", pki),
+        ("rekorPublicKeyPath", rekor_public_key_path),
+        ("rekorPublicKeyPaths", rekor_public_key_paths),
+        ("rekorPublicKeyData", rekor_public_key_data),
+        ("rekorPublicKeyDatas", rekor_public_key_datas),
+    ];
+    // What they ask for beyond a key cannot be proven here, so an image under them is never accepted.
+    if let Some((option, _)) = options.iter().find(|(_, value)| value.is_some()) {
+        return Ok(Requirement::Unsupported { kind: "sigstoreSigned", option: (*option).to_owned() });
+    }
+    Ok(Requirement::SigstoreSigned { keys: keys.ok_or(NO_KEYS)?, identity })
 }
 
 const NO_KEYS: &str = "no key: write one of `keyPath`, `keyPaths`, `keyData`";

@@ -4,7 +4,7 @@ use super::read_document;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the keys are. A signature by any of them counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,14 @@ pub enum Keys {
     Files(Vec<PathBuf>),
     /// Written in the policy itself.
     Data(Vec<Vec<u8>>),
+}
+
+/// A key, or several in one OpenPGP file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// For errors: the path of its file.
+    pub name: String,
+    pub content: Vec<u8>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -46,16 +54,22 @@ impl Keys {
         }
     }
 
-    /// The keys themselves: the content of each file.
-    pub fn read(&self) -> Result<Vec<Vec<u8>>, KeyError> {
+    /// The keys themselves, a file for each.
+    pub fn read(&self) -> Result<Vec<Key>, KeyError> {
         match self {
-            Keys::Data(data) => Ok(data.clone()),
-            Keys::Files(paths) => {
-                let read = |path: &PathBuf| {
-                    read_document(path).map_err(|source| KeyError::Read { path: path.clone(), source })
-                };
-                paths.iter().map(read).collect()
+            Keys::Data(data) => {
+                Ok(data.iter().map(|data| Key { name: "key data".to_owned(), content: data.clone() }).collect())
             }
+            Keys::Files(paths) => paths.iter().map(|path| Key::read(path)).collect(),
+        }
+    }
+}
+
+impl Key {
+    fn read(path: &Path) -> Result<Self, KeyError> {
+        match read_document(path) {
+            Ok(content) => Ok(Self { name: path.display().to_string(), content }),
+            Err(source) => Err(KeyError::Read { path: path.to_owned(), source }),
         }
     }
 }

@@ -5,9 +5,10 @@
 //! whole file unusable, a requirement that cannot be checked here rejects.
 //!
 //! Reading order: `document` (the file), `scope`, `identity` (`signedIdentity`), `payload` (what is signed), `openpgp` and
-//! `sigstore` (signatures of two kinds), `signatures` and `lookaside` (where they come from), `sign` (making them), `trust` (the
-//! file shown and changed).
+//! `sigstore` (signatures of two kinds), `signatures` and `lookaside` (where they come from), `check` (the decision), [`sign`],
+//! `private_key` and [`attachment`] (making signatures), [`trust`] (the file shown and changed).
 
+pub mod attachment;
 mod check;
 mod document;
 mod identity;
@@ -15,19 +16,23 @@ mod keys;
 mod lookaside;
 mod openpgp;
 mod payload;
+mod private_key;
 mod scope;
+pub mod sign;
 mod signatures;
 mod sigstore;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 pub use check::{Refusal, Rejection, SignatureError};
 pub use document::DocumentError;
 pub use identity::SignedIdentity;
-pub use keys::{KeyError, Keys};
+pub use keys::{Key, KeyError, Keys};
 pub use lookaside::{Lookaside, LookasideError, Place};
 pub use openpgp::{Gpg, OpenPgpError};
 pub use payload::{PayloadError, PayloadKind};
+pub use private_key::{PrivateKey, PrivateKeyError};
 pub use scope::{Origin, Scope};
 pub use signatures::{BoxError, Fetch, FetchError, NoSignatures, RegistrySignatures, Signatures};
 pub use sigstore::{SigstoreError, SigstoreSignature};

@@ -4,6 +4,7 @@
 //! What gpg found is taken from its status lines (`doc/DETAILS` of GnuPG), never from its messages; anything that is not one good
 //! signature over one message is refused.
 
+use super::keys::Key;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -37,10 +38,8 @@ pub enum OpenPgpError {
     Run { program: PathBuf, source: io::Error },
     #[error("cannot make a home for gpg at `{}`", path.display())]
     Home { path: PathBuf, source: io::Error },
-    #[error("a key cannot be imported by gpg")]
-    Import,
-    #[error("the key files have no public key")]
-    NoKeys,
+    #[error("gpg cannot import `{0}`: it must hold OpenPGP public keys only")]
+    Import(String),
     #[error("it is no binary OpenPGP message")]
     NotOpenPgp,
     #[error("it is not signed, or is malformed")]
@@ -76,21 +75,21 @@ pub struct Keyring<'a> {
 
 impl Gpg {
     /// A keyring of these keys, binary or armored.
-    pub fn import(&self, keys: &[Vec<u8>]) -> Result<Keyring<'_>, OpenPgpError> {
+    pub fn import(&self, keys: &[Key]) -> Result<Keyring<'_>, OpenPgpError> {
         let mut keyring = Keyring { gpg: self, home: make_home(&self.scratch)?, trusted: Vec::new() };
-        let mut import = keyring.command();
-        import.arg("--import");
-        for (number, key) in keys.iter().enumerate() {
-            import.arg(keyring.write(&format!("key-{number}"), key)?);
+        // One by one, so that it can be said which one is not a key.
+        for key in keys {
+            let mut import = keyring.command();
+            import.arg("--import").arg(keyring.write("key", &key.content)?);
+            let (success, status) = self.run(import)?;
+            let imported = status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] IMPORT_OK "));
+            let imported: Vec<_> = imported.filter_map(|words| words.split(' ').nth(1)).map(str::to_owned).collect();
+            if !success || imported.is_empty() {
+                return Err(OpenPgpError::Import(key.name.clone()));
+            }
+            keyring.trusted.extend(imported);
         }
-        let (success, status) = self.run(import)?;
-        let imported = status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] IMPORT_OK "));
-        keyring.trusted = imported.filter_map(|words| words.split(' ').nth(1)).map(str::to_owned).collect();
-        match (success, keyring.trusted.is_empty()) {
-            (false, _) => Err(OpenPgpError::Import),
-            (true, true) => Err(OpenPgpError::NoKeys),
-            (true, false) => Ok(keyring),
-        }
+        Ok(keyring)
     }
 
     /// User ids of the keys in a file, without trusting any.

@@ -1,8 +1,9 @@
 //! Where the signatures of an image come from. Nothing here is trusted yet.
 
+use super::attachment;
 use super::lookaside::{Lookaside, LookasideError, Place};
 use super::sigstore::{PAYLOAD_TYPE, SIGNATURE_ANNOTATION, SigstoreSignature};
-use crate::image::config::{Descriptor, MAX_DOCUMENT};
+use crate::image::config::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::reference::Reference;
 use serde::Deserialize;
@@ -12,8 +13,8 @@ use std::path::Path;
 
 /// No image has more simple signatures; a server that never says "not found" would be asked for ever.
 const MAX_SIGNATURES: usize = 128;
-/// A payload is a few hundred bytes.
-const MAX_PAYLOAD: u64 = 1 << 20;
+/// A payload is a few hundred bytes, a signature a few thousand; all of an image are held in memory.
+const MAX_SIZE: u64 = 256 << 10;
 
 /// The signatures of one image. Each kind is asked for only when a requirement needs it.
 pub trait Signatures {
@@ -56,7 +57,7 @@ struct Attachments {
 enum Malformed {
     #[error("there are more than {MAX_SIGNATURES} signatures")]
     TooMany,
-    #[error("a payload is larger than {MAX_PAYLOAD} bytes")]
+    #[error("a signature is larger than {MAX_SIZE} bytes")]
     TooLarge,
     #[error("a payload is not what its digest says")]
     WrongPayload,
@@ -93,7 +94,7 @@ impl Signatures for RegistrySignatures<'_> {
             None => Ok(Vec::new()),
             Some(Place::Directory(path)) => numbered(|name| read(&path.join(name)))
                 .map_err(|source| self.failed(path.display().to_string(), source)),
-            Some(Place::Url(base)) => numbered(|name| self.fetch.url(&format!("{base}/{name}"), MAX_DOCUMENT))
+            Some(Place::Url(base)) => numbered(|name| self.fetch.url(&format!("{base}/{name}"), MAX_SIZE))
                 .map_err(|source| self.failed(base, source)),
         }
     }
@@ -102,7 +103,7 @@ impl Signatures for RegistrySignatures<'_> {
         if !self.lookaside.uses_attachments(self.reference) {
             return Ok(Vec::new());
         }
-        let tag = Some(format!("sha256-{}.sig", self.digest.hex()));
+        let tag = Some(attachment::tag(self.digest));
         let attachment = Reference { tag, digest: None, ..self.reference.clone() };
         self.attached(&attachment).map_err(|source| self.failed(attachment.to_string(), source))
     }
@@ -134,10 +135,10 @@ impl RegistrySignatures<'_> {
         layer: &Descriptor,
         signature: &str,
     ) -> Result<SigstoreSignature, BoxError> {
-        if layer.size > MAX_PAYLOAD {
+        if layer.size > MAX_SIZE {
             return Err(Malformed::TooLarge.into());
         }
-        let payload = self.fetch.blob(attachment, &layer.digest, MAX_PAYLOAD)?;
+        let payload = self.fetch.blob(attachment, &layer.digest, MAX_SIZE)?;
         if Digest::of(&payload) != layer.digest {
             return Err(Malformed::WrongPayload.into());
         }
@@ -164,6 +165,7 @@ pub(super) fn signature_name(number: usize) -> String {
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, BoxError> {
     match super::read_document(path) {
+        Ok(signature) if signature.len() as u64 > MAX_SIZE => Err(Malformed::TooLarge.into()),
         Ok(signature) => Ok(Some(signature)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
@@ -266,7 +268,7 @@ mod tests {
         };
         let mut fake = Fake::default();
         assert!(sigstore("quay.io/a:1", &fake).unwrap().is_empty());
-        assert_eq!(*fake.asked.borrow(), [tag.clone()]);
+        assert_eq!(*fake.asked.borrow(), std::slice::from_ref(&tag));
         assert!(sigstore("docker.io/a/b:1", &fake).unwrap().is_empty());
         assert_eq!(fake.asked.borrow().len(), 1, "attachments are not used there");
 

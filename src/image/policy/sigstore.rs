@@ -24,9 +24,9 @@ pub struct SigstoreSignature {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SigstoreError {
-    #[error("a key is no PEM of a public key")]
+    #[error("it is no PEM of a public key")]
     Pem(#[source] pem::Error),
-    #[error("a key is of a kind that is not supported: it must be ECDSA on P-256 or P-384, Ed25519, or RSA")]
+    #[error("its kind is not supported: it must be ECDSA on P-256 or P-384, Ed25519, or RSA")]
     KeyKind,
     #[error("the signature is not base64")]
     Base64(#[from] base64::DecodeError),

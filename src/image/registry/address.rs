@@ -49,11 +49,9 @@ impl Address {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return None;
         }
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().ok()?,
-            // One that is too large is told as none.
-            None if authority.as_str().len() > authority.host().len() => return None,
-            None => scheme.port(),
+        let port = match authority.as_str().strip_prefix(authority.host())? {
+            "" => scheme.port(),
+            port => port.strip_prefix(':')?.parse().ok()?,
         };
         let rest = uri.path_and_query().map_or("/", |rest| rest.as_str());
         let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };

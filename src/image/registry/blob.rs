@@ -22,11 +22,20 @@ pub struct Blob {
     repository: Repository,
     digest: Digest,
     size: u64,
-    hash: Option<Sha256>,
+    state: State,
     done: u64,
     /// `None` between connections, and after the end.
     body: Option<Connection>,
     attempts: Attempts,
+}
+
+enum State {
+    Reading(Sha256),
+    /// All bytes were read. A reader that goes on after an error gets it again.
+    Read {
+        found: Digest,
+        more: bool,
+    },
 }
 
 struct Connection {
@@ -37,8 +46,8 @@ struct Connection {
 impl Blob {
     pub(super) fn open(repository: Repository, digest: Digest, size: u64) -> Result<Self, RegistryError> {
         let attempts = Attempts::new(repository.session.retry_policy());
-        let hash = Some(Sha256::new());
-        let mut blob = Self { repository, digest, size, hash, done: 0, body: None, attempts };
+        let state = State::Reading(Sha256::new());
+        let mut blob = Self { repository, digest, size, state, done: 0, body: None, attempts };
         // Now, so that what is not there is not found out in the middle of something.
         blob.connect_patiently()?;
         Ok(blob)
@@ -52,6 +61,10 @@ impl Blob {
     /// Bytes that were read.
     pub fn position(&self) -> u64 {
         self.done
+    }
+
+    fn registry(&self) -> &str {
+        self.repository.session.registry()
     }
 
     fn connect_patiently(&mut self) -> Result<(), RegistryError> {
@@ -70,12 +83,12 @@ impl Blob {
         if self.done > 0 {
             ask.headers.push((RANGE, format!("bytes={}-", self.done)));
         }
-        let answer = self.repository.session.ask(&ask, &[])?;
+        let answer = self.repository.session.ask(&ask, &[416])?;
         let skip = self.check(&ask, &answer)?;
         let host = answer.address.host_and_port();
         let mut reader = answer.body.into_reader();
         let skipped = io::copy(&mut (&mut reader).take(skip), &mut io::sink());
-        match skipped.map_err(|error| transport_error(error.into(), &host))? == skip {
+        match skipped.map_err(|error| transport_error(error.into(), &host, self.registry()))? == skip {
             true => Ok(Connection { host, reader }),
             false => Err(RegistryError::Broken { host, source: io::ErrorKind::UnexpectedEof.into() }),
         }
@@ -85,6 +98,9 @@ impl Blob {
     fn check(&self, ask: &Ask<'_>, answer: &Answer) -> Result<u64, RegistryError> {
         let wrong = |found| RegistryError::WrongSize { what: ask.what.clone(), expected: self.size, found };
         let length: Option<u64> = answer.header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        if answer.status == 416 {
+            return Err(wrong(self.done));
+        }
         if answer.status == 206 {
             let range = answer.header(CONTENT_RANGE).and_then(ContentRange::parse);
             let range = range.ok_or_else(|| self.repository.malformed("a part without its range"))?;
@@ -93,9 +109,9 @@ impl Blob {
             }
             return range.total.filter(|total| *total != self.size).map_or(Ok(0), |total| Err(wrong(total)));
         }
-        // The whole: the server knows no ranges, or was not asked for one. A body that ends before its length is broken, one
-        // with another length is another blob.
-        length.filter(|length| *length != self.size).map_or(Ok(self.done), |length| Err(wrong(length)))
+        // The whole: the server knows no ranges, or was not asked for one. A shorter one may have been cut by something on
+        // the way, and the rest is asked for.
+        length.filter(|length| *length > self.size).map_or(Ok(self.done), |length| Err(wrong(length)))
     }
 
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, RegistryError> {
@@ -108,7 +124,7 @@ impl Blob {
                 Ok(read) => {
                     self.attempts.progress();
                     self.done += read as u64;
-                    if let Some(hash) = &mut self.hash {
+                    if let State::Reading(hash) = &mut self.state {
                         hash.update(&buffer[..read]);
                     }
                     return Ok(read);
@@ -116,27 +132,31 @@ impl Blob {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
-            let error = transport_error(source.into(), host);
+            let error = transport_error(source.into(), host, self.repository.session.registry());
             self.body = None;
             self.attempts.wait(error)?;
         }
     }
 
-    /// Checks what came, once.
+    /// Checks what came.
     fn end(&mut self) -> Result<(), RegistryError> {
-        let Some(hash) = self.hash.take() else { return Ok(()) };
+        if let State::Reading(hash) = &mut self.state {
+            // Whatever is wrong with the connection now no longer matters, but for bytes that should not be there. Reading
+            // the end also frees the connection for others.
+            let more = self.body.take().map(|mut body| body.reader.read(&mut [0]));
+            let found = Digest::from_hash(std::mem::take(hash));
+            self.state = State::Read { found, more: matches!(more, Some(Ok(1..))) };
+        }
         let what = || self.repository.blob_name(&self.digest);
-        // Whatever is wrong with the connection now no longer matters, but for bytes that should not be there. Reading the
-        // end also frees the connection for others.
-        let more = self.body.take().map(|mut body| body.reader.read(&mut [0]));
-        if let Some(Ok(1..)) = more {
-            return Err(RegistryError::WrongSize { what: what(), expected: self.size, found: self.size + 1 });
+        match &self.state {
+            State::Read { more: true, .. } => {
+                Err(RegistryError::WrongSize { what: what(), expected: self.size, found: self.size + 1 })
+            }
+            State::Read { found, .. } if *found != self.digest => {
+                Err(RegistryError::WrongDigest { what: what(), expected: self.digest.clone(), found: found.clone() })
+            }
+            State::Read { .. } | State::Reading(_) => Ok(()),
         }
-        let found = Digest::from_hash(hash);
-        if found == self.digest {
-            return Ok(());
-        }
-        Err(RegistryError::WrongDigest { what: what(), expected: self.digest.clone(), found })
     }
 }
 

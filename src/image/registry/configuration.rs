@@ -95,9 +95,10 @@ pub enum RegistriesError {
     Reference(#[from] ReferenceError),
 }
 
-/// As the files spell it.
+/// As the files spell it. Keys that other tools may have at the top are theirs; a misspelt one of a registry would open what was to be
+/// closed.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 struct File {
     unqualified_search_registries: Option<Vec<String>>,
     short_name_mode: Option<String>,

@@ -19,8 +19,9 @@ pub enum RegistryError {
     LoginRefused { registry: String, user: String, what: String },
     #[error("registry `{registry}` denies access to {what}{}", colon(said))]
     Denied { registry: String, what: String, said: String },
+    /// `host` is the registry, or a server that it sends to, which is trusted by the same certificates.
     #[error("the certificate of `{host}` is not trusted")]
-    CertificateNotTrusted { host: String, source: rustls::Error },
+    CertificateNotTrusted { registry: String, host: String, source: rustls::Error },
     #[error("`{host}` answered plain HTTP where HTTPS is required")]
     PlainHttp { host: String },
     #[error("cannot find the address of `{host}`")]
@@ -70,8 +71,8 @@ impl RegistryError {
             Self::LoginNeeded { registry, .. } | Self::LoginRefused { registry, .. } => {
                 Some(format!("`podkin login {registry}`, or check the name: registries hide what does not exist"))
             }
-            Self::CertificateNotTrusted { host, .. } => Some(format!(
-                "put the CA certificate into `/etc/containers/certs.d/{host}/ca.crt`, or do without checks by `--tls-verify=false`"
+            Self::CertificateNotTrusted { registry, .. } => Some(format!(
+                "put the CA certificate into `/etc/containers/certs.d/{registry}/ca.crt`, or do without checks by `--tls-verify=false`"
             )),
             Self::PlainHttp { host } => Some(format!(
                 "`--tls-verify=false`, or `insecure = true` for `{host}` in registries.conf, allows plain HTTP"
@@ -116,11 +117,11 @@ fn later(after: Option<Duration>) -> String {
     after.map(|after| format!(", and wants {} seconds of peace", after.as_secs())).unwrap_or_default()
 }
 
-/// Turns what ureq reports into what it means. `host` is the one that was talked to.
-pub(super) fn transport_error(error: ureq::Error, host: &str) -> RegistryError {
+/// Turns what ureq reports into what it means. `host` is the one that was talked to on behalf of `registry`.
+pub(super) fn transport_error(error: ureq::Error, host: &str, registry: &str) -> RegistryError {
     let host = host.to_owned();
     match error {
-        ureq::Error::Rustls(error) => tls_error(error, host),
+        ureq::Error::Rustls(error) => tls_error(error, host, registry),
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             RegistryError::Connect { host, source: io::ErrorKind::TimedOut.into() }
         }
@@ -130,7 +131,7 @@ pub(super) fn transport_error(error: ureq::Error, host: &str) -> RegistryError {
             Ok(unresolved) => RegistryError::Resolve { host, source: unresolved.0 },
             Err(error) => RegistryError::Broken { host, source: io::Error::other(error) },
         },
-        ureq::Error::Io(error) => io_error(error, host),
+        ureq::Error::Io(error) => io_error(error, host, registry),
         // The proxy answered, and not with a connection.
         error @ (ureq::Error::ConnectProxyFailed(_) | ureq::Error::ConnectionFailed) => {
             RegistryError::Connect { host, source: io::Error::other(error) }
@@ -139,10 +140,10 @@ pub(super) fn transport_error(error: ureq::Error, host: &str) -> RegistryError {
     }
 }
 
-fn io_error(error: io::Error, host: String) -> RegistryError {
+fn io_error(error: io::Error, host: String, registry: &str) -> RegistryError {
     // TLS errors come wrapped from the handshake.
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return tls_error(tls.clone(), host);
+        return tls_error(tls.clone(), host, registry);
     }
     use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable};
     match error.kind() {
@@ -153,9 +154,11 @@ fn io_error(error: io::Error, host: String) -> RegistryError {
     }
 }
 
-fn tls_error(source: rustls::Error, host: String) -> RegistryError {
+fn tls_error(source: rustls::Error, host: String, registry: &str) -> RegistryError {
     match source {
-        rustls::Error::InvalidCertificate(_) => RegistryError::CertificateNotTrusted { host, source },
+        rustls::Error::InvalidCertificate(_) => {
+            RegistryError::CertificateNotTrusted { registry: registry.to_owned(), host, source }
+        }
         // The first byte of an HTTP answer is the type of no TLS record.
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => RegistryError::PlainHttp { host },
         source => RegistryError::Tls { host, source },

@@ -2,12 +2,13 @@
 //!
 //! Reading order: [`configuration`] (which registries), [`credentials`] (passwords for them, `helper`: programs that keep them),
 //! [`client`] (what conversations share: `certificates`, `proxy`, `token`), `session` (a request with its proof, redirects,
-//! `challenge`, `refusal`, `retry`), [`repository`] (manifests and tags), [`blob`] and [`upload`] (content down and up),
-//! [`search`]. `secret`: passwords from a Secret.
+//! `authentication`, `challenge`, `refusal`, `retry`), [`repository`] (manifests and tags), [`blob`] and [`upload`] (content down
+//! and up), [`search`]. `secret`: passwords from a Secret.
 //!
 //! Blocking, for any number of threads. Nothing here decides where to ask: that is the business of who pulls.
 
 mod address;
+mod authentication;
 pub mod blob;
 pub mod certificates;
 mod challenge;

@@ -56,16 +56,6 @@ struct Tags {
     tags: Option<Vec<String>>,
 }
 
-impl Which {
-    /// The digest of a reference, else its tag, else `latest`.
-    pub fn of(reference: &Reference) -> Self {
-        match (&reference.digest, &reference.tag) {
-            (Some(digest), _) => Self::Digest(digest.clone()),
-            (None, tag) => Self::Tag(tag.clone().unwrap_or_else(|| "latest".to_owned())),
-        }
-    }
-}
-
 impl Repository {
     pub(super) fn new(session: Session, name: String) -> Self {
         Self { session, name }
@@ -257,7 +247,7 @@ pub(super) fn pages(
     let mut next = None;
     loop {
         let (link, bytes) = retrying(session.retry_policy(), || {
-            let to = next.as_ref().map_or(None, |address| Some(To::Address(address)));
+            let to = next.as_ref().map(To::Address);
             let ask = Ask { scope: first.scope.clone(), ..Ask::get(String::new(), first.what.clone()) };
             let answer = match to {
                 Some(to) => session.ask(&Ask { to, ..ask }, &[])?,

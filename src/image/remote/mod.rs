@@ -8,7 +8,9 @@ mod access;
 mod pull;
 mod push;
 mod signatures;
+mod signing;
 
 pub use access::{AccessError, RegistryAccess, RegistrySettings};
 pub use pull::{Attempt, Known, PullError, RemoteImage};
 pub use push::{LayerCompression, ManifestFormat, PushError, PushOptions, Pushed, push};
+pub use signing::{Signer, SigningError};

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     #[error("cannot pull `{image}`")]
-    One { image: String, source: Attempt },
+    One { image: String, source: Box<Attempt> },
     /// Tried at several places, in this order.
     #[error("cannot pull `{image}`: {}", attempts.iter().map(|(place, why)| format!("{place}: {}", chain(why))).collect::<Vec<_>>().join("; "))]
     Several { image: String, attempts: Vec<(Reference, Attempt)> },
@@ -161,7 +161,7 @@ impl RemoteImage {
             for place in access.registries.sources(&reference).map_err(AccessError::from)? {
                 match access.repository(&place, &[])?.tags() {
                     Ok(tags) => return Ok(tags),
-                    Err(source) => failure = PullError::One { image: name.to_owned(), source: source.into() },
+                    Err(source) => failure = PullError::One { image: name.to_owned(), source: Box::new(source.into()) },
                 }
             }
         }
@@ -220,19 +220,19 @@ impl RemoteImage {
         let image = self.label.clone();
         match attempts.len() {
             0 => Err(PullError::Nowhere(image)),
-            1 => Err(PullError::One { image, source: attempts.remove(0).1 }),
+            1 => Err(PullError::One { image, source: Box::new(attempts.remove(0).1) }),
             _ => Err(PullError::Several { image, attempts }),
         }
     }
 
     /// Asks one place. `reference` is the name that policies speak of, `place` what is asked for there.
     fn ask(&self, reference: &Reference, place: &Reference, repository: Repository) -> Result<Found, Attempt> {
-        let first = repository.manifest(&Which::of(place))?;
+        let first = repository.manifest(&Which::from(place))?;
         let mut manifests = vec![first];
         let manifest = loop {
             let latest: &Fetched = &manifests[0];
             match ManifestDocument::parse(&latest.bytes)? {
-                ManifestDocument::Image(manifest) => break manifest,
+                ManifestDocument::Image(manifest) => break *manifest,
                 // An index of indexes is nothing a registry has.
                 ManifestDocument::Index(_) if manifests.len() > 1 => return Err(DocumentError::Ambiguous.into()),
                 ManifestDocument::Index(descriptors) => {
@@ -295,7 +295,8 @@ struct RemoteLayers<'f> {
 impl LayerSource for RemoteLayers<'_> {
     fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
         let Descriptor { digest, size, .. } = &self.found.manifest.layers[number];
-        let failed = |source: RegistryError| PullError::One { image: self.image.to_owned(), source: source.into() };
+        let failed =
+            |source: RegistryError| PullError::One { image: self.image.to_owned(), source: Box::new(source.into()) };
         let blob: Box<dyn Read + Send> = Box::new(self.found.repository.blob(digest, *size).map_err(failed)?);
         let diff_id = self.found.document.rootfs.diff_ids[number].clone();
         Ok(OpenLayer { blob, expected: Expected { blob: Some((digest.clone(), Some(*size))), diff_id: Some(diff_id) } })

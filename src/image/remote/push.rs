@@ -5,6 +5,7 @@
 //! digest and all. Other layers are made again from the unpacked files, and compressed while they are sent.
 
 use super::access::{AccessError, RegistryAccess};
+use super::signing::{Signer, SigningError, sign_pushed};
 use crate::image::config::{Descriptor, Manifest};
 use crate::image::digest::{Digest, Hashing};
 use crate::image::reference::Reference;
@@ -28,7 +29,7 @@ const STEP: u64 = 256 * 1024;
 const FORMS: usize = 4;
 
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
@@ -42,6 +43,7 @@ pub struct PushOptions {
     pub level: Option<i32>,
     /// Compresses also layers that the registry has in another form.
     pub force: bool,
+    pub signers: Vec<Signer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +76,7 @@ pub struct Pushed {
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     #[error("cannot push to `{to}`")]
-    Registry { to: String, source: RegistryError },
+    Registry { to: String, source: Box<RegistryError> },
     #[error("cannot push to `{to}`")]
     Layer { to: String, source: RestoreError },
     #[error("cannot push to `{to}`: compressing failed")]
@@ -83,6 +85,8 @@ pub enum PushError {
     DockerZstd,
     #[error("a layer is of the type `{0}`, which Docker's manifests do not have: push with the format oci")]
     DockerLayer(String),
+    #[error("cannot sign `{to}`, which was pushed")]
+    Signing { to: String, source: Box<SigningError> },
     #[error(transparent)]
     Access(#[from] AccessError),
 }
@@ -96,7 +100,7 @@ impl PushError {
             Self::Layer { .. } => {
                 Some("`podkin system check` says which layers are damaged; pull or load the image again".to_owned())
             }
-            Self::Compress { .. } | Self::DockerZstd | Self::DockerLayer(_) => None,
+            Self::Compress { .. } | Self::DockerZstd | Self::DockerLayer(_) | Self::Signing { .. } => None,
         }
     }
 }
@@ -122,6 +126,7 @@ pub fn push(
     let layers = sending.layers(&mut tell)?;
     tell(Change::Storing);
     let pushed = sending.finish(layers)?;
+    options.signers.iter().try_for_each(|signer| sign_pushed(access, &repository, to, &pushed, signer))?;
     tell(Change::Done { id: pushed.digest.to_string() });
     Ok(pushed)
 }
@@ -147,7 +152,7 @@ struct Sending<'s> {
 /// From the thread of a layer.
 enum Message {
     State(usize, LayerState),
-    Done(usize, Result<Descriptor, PushError>),
+    Done(usize, Box<Result<Descriptor, PushError>>),
 }
 
 impl Sending<'_> {
@@ -167,7 +172,7 @@ impl Sending<'_> {
                         && !failed.load(Ordering::Relaxed)
                     {
                         // Whoever listens does so to the end.
-                        let _ = send.send(Message::Done(number, self.layer(number, &send)));
+                        let _ = send.send(Message::Done(number, Box::new(self.layer(number, &send))));
                     }
                 });
             }
@@ -175,11 +180,13 @@ impl Sending<'_> {
             for message in receive {
                 match message {
                     Message::State(number, state) => tell(self.change(number, state)),
-                    Message::Done(number, Ok(descriptor)) => done[number] = Some(descriptor),
-                    Message::Done(_, Err(error)) => {
-                        failed.store(true, Ordering::Relaxed);
-                        failure.get_or_insert(error);
-                    }
+                    Message::Done(number, result) => match *result {
+                        Ok(descriptor) => done[number] = Some(descriptor),
+                        Err(error) => {
+                            failed.store(true, Ordering::Relaxed);
+                            failure.get_or_insert(error);
+                        }
+                    },
                 }
             }
         });
@@ -205,7 +212,9 @@ impl Sending<'_> {
         let mut attempt = 1;
         loop {
             match self.send_layer(layer, &tell) {
-                Err(PushError::Registry { source: RegistryError::UploadLost { .. }, .. }) if attempt < UPLOADS => {
+                Err(PushError::Registry { source, .. })
+                    if matches!(*source, RegistryError::UploadLost { .. }) && attempt < UPLOADS =>
+                {
                     attempt += 1;
                 }
                 Ok(descriptor) => {
@@ -310,8 +319,10 @@ impl Sending<'_> {
             upload.send(&self.image.config).and_then(|()| upload.finish(&config)).map_err(|e| self.failed(e))?;
         }
         let (manifest, media_type) = self.manifest(&layers)?;
-        let digest =
-            self.repository.put_manifest(&Which::of(self.place), &media_type, &manifest).map_err(|e| self.failed(e))?;
+        let digest = self
+            .repository
+            .put_manifest(&Which::from(self.place), &media_type, &manifest)
+            .map_err(|e| self.failed(e))?;
         Ok(Pushed { digest, manifest, media_type, repository: self.place.name(), layers })
     }
 
@@ -341,7 +352,7 @@ impl Sending<'_> {
     }
 
     fn failed(&self, source: RegistryError) -> PushError {
-        PushError::Registry { to: self.to.to_owned(), source }
+        PushError::Registry { to: self.to.to_owned(), source: Box::new(source) }
     }
 
     fn broken(&self, source: io::Error) -> PushError {

@@ -39,7 +39,7 @@ impl Fetch for BesideImage<'_> {
     }
 
     fn manifest(&self, reference: &Reference) -> Result<Option<Vec<u8>>, BoxError> {
-        match self.repository.manifest(&Which::of(reference)) {
+        match self.repository.manifest(&Which::from(reference)) {
             Ok(fetched) => Ok(Some(fetched.bytes)),
             Err(RegistryError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),

@@ -115,7 +115,7 @@ impl ImageStore<'_> {
                 let target = stage.temporary_dir(&chain);
                 dir::remove_tree(&target).map_err(write_error(&target))?;
                 std::fs::rename(&staged, &target).map_err(write_error(&target))?;
-                vec![Made { chain, parent: None, unpacked, _lock: own }]
+                vec![Made { chain, unpacked, _lock: own }]
             }
         };
         drop(lock);
@@ -130,10 +130,12 @@ impl ImageStore<'_> {
             repository: None,
         };
         failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
-        self.database.write(|transaction| {
+        let loaded = self.database.write(|transaction| {
             record_layers(transaction, &made)?;
             record_image(transaction, &image, &document)
-        })
+        })?;
+        self.note("import", &loaded.id, &loaded.names);
+        Ok(loaded)
     }
 
     /// The directory of layers; what an interrupted command left there goes.
@@ -199,7 +201,7 @@ pub(super) fn record_layers(transaction: &Connection, made: &[Made]) -> Result<(
     let now = jiff::Timestamp::now().to_string();
     let query = "INSERT OR IGNORE INTO layers (chain, diff_id, size, opaque, created) VALUES (?, ?, ?, ?, ?)";
     let mut statement = transaction.prepare(query)?;
-    for Made { chain, parent: _, unpacked, _lock: _ } in made {
+    for Made { chain, unpacked, _lock: _ } in made {
         let size = unpacked.size as i64;
         statement.execute((chain, unpacked.diff_id.to_string(), size, unpacked.opaque, &now))?;
     }
@@ -268,6 +270,33 @@ pub(super) fn record_image(
         set_name(transaction, name, &id)?;
     }
     Ok(Loaded { id, names: names.clone() })
+}
+
+/// What [`record_image`] would give when it would change nothing: then nothing need be written, and synced.
+pub(super) fn recorded(connection: &Connection, image: &NewImage) -> Result<Option<Loaded>, ImageError> {
+    let id = Digest::of(&image.config).hex().to_owned();
+    let has = |query: &str, values: [&str; 2]| -> Result<bool, ImageError> {
+        Ok(connection.prepare_cached(query)?.exists(values)?)
+    };
+    for name in &image.names {
+        if !has("SELECT 1 FROM image_names WHERE name = ? AND image = ?", [name, &id])? {
+            return Ok(None);
+        }
+    }
+    for manifest in &image.manifests {
+        let digest = Digest::of(manifest).to_string();
+        if !has("SELECT 1 FROM image_manifests WHERE digest = ? AND image = ?", [&digest, &id])? {
+            return Ok(None);
+        }
+    }
+    if let (Some(repository), Some(top)) = (&image.repository, image.blobs.last()) {
+        let digest = top.digest.to_string();
+        if !has("SELECT 1 FROM layer_blobs WHERE repository = ? AND digest = ?", [repository, &digest])? {
+            return Ok(None);
+        }
+    }
+    let known = has("SELECT 1 FROM images WHERE id = ? AND id <> ?", [&id, ""])?;
+    Ok(known.then(|| Loaded { id, names: image.names.clone() }))
 }
 
 /// Remembers in which form a repository (`host/path`) has layers.

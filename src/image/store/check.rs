@@ -1,9 +1,27 @@
-//! `system check`: rows against directories.
+//! `system check`: rows against directories, and layers against the archives they were made of.
 
+use super::super::digest::Digest;
 use super::super::error::{ImageError, write_error};
+use super::super::layer::verify;
 use super::ImageStore;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much of a layer is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// That its directory is there.
+    Quick,
+    /// Every file, its content and metadata.
+    Thorough,
+}
+
+/// Layers read at a time: disks serve several readers best, and hashing takes a core each.
+const READERS: usize = 4;
+/// Faults of a layer that are told.
+const SHOWN: usize = 3;
 
 /// Something that does not fit, and what it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +31,10 @@ pub struct Problem {
     pub subject: String,
     /// Names or ids of the images that cannot be used.
     pub images: Vec<String>,
+    /// What is wrong, as far as the kind does not say it; empty for most.
+    pub details: Vec<String>,
+    /// Names of containers that keep it from being mended.
+    pub users: Vec<String>,
     pub repaired: bool,
 }
 
@@ -20,6 +42,10 @@ pub struct Problem {
 pub enum ProblemKind {
     /// Recorded, but its directory is gone: repaired by removing the images that need it.
     MissingLayer,
+    /// Its files are not those that were unpacked: repaired by removing the images that need it, unless containers use them.
+    ChangedLayer,
+    /// Nothing can be said of its files: it was unpacked by an older podkin, or its recipe is damaged.
+    Unverifiable,
     /// A directory without a row.
     ExtraLayer,
     /// Left by an interrupted command.
@@ -30,12 +56,15 @@ pub enum ProblemKind {
 
 impl ImageStore<'_> {
     /// Compares what is recorded with what is there; with `repair`, mends it.
-    pub fn check(&mut self, repair: bool) -> Result<Vec<Problem>, ImageError> {
+    pub fn check(&mut self, repair: bool, depth: Depth) -> Result<Vec<Problem>, ImageError> {
         let mut problems = Vec::new();
         let (recorded, used) = (self.chains("layers")?, self.chains("image_layers")?);
         for chain in recorded.iter().filter(|chain| !self.layout.layer_diff(chain).is_dir()) {
             let images = images_with(self.database.connection(), chain)?;
-            problems.push(Problem { kind: ProblemKind::MissingLayer, subject: chain.clone(), images, repaired: false });
+            problems.push(Problem { images, ..problem(ProblemKind::MissingLayer, chain) });
+        }
+        if depth == Depth::Thorough {
+            problems.extend(self.verify_layers()?);
         }
         for chain in recorded.difference(&used) {
             problems.push(problem(ProblemKind::UnusedLayer, chain));
@@ -53,9 +82,62 @@ impl ImageStore<'_> {
         Ok(problems)
     }
 
+    /// Compares every layer with what it was unpacked from, several at a time.
+    fn verify_layers(&self) -> Result<Vec<Problem>, ImageError> {
+        let connection = self.database.connection();
+        let mut statement = connection.prepare("SELECT chain, diff_id FROM layers ORDER BY size DESC")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let layers: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+        let stage = self.stage();
+        let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..READERS.min(layers.len()) {
+                scope.spawn(|| {
+                    while let Some((chain, diff_id)) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let directory = stage.layer_dir(chain);
+                        let Ok(diff_id) = diff_id.parse::<Digest>() else { continue };
+                        // One that is gone is told as such.
+                        if !directory.join("diff").is_dir() {
+                            continue;
+                        }
+                        let problem = match verify(&directory, &diff_id) {
+                            Ok(faults) if faults.is_empty() => continue,
+                            Ok(faults) => {
+                                let more = faults.len().saturating_sub(SHOWN);
+                                let shown = faults.iter().take(SHOWN).map(ToString::to_string);
+                                let more = (more > 0).then(|| format!("and {more} more"));
+                                let details = shown.chain(more).collect();
+                                Problem { details, ..problem(ProblemKind::ChangedLayer, chain) }
+                            }
+                            Err(error) => {
+                                let details = vec![error.to_string()];
+                                Problem { details, ..problem(ProblemKind::Unverifiable, chain) }
+                            }
+                        };
+                        if let Ok(mut found) = found.lock() {
+                            found.push(problem);
+                        }
+                    }
+                });
+            }
+        });
+        let mut problems = found.into_inner().unwrap_or_default();
+        for problem in &mut problems {
+            problem.images = images_with(connection, &problem.subject)?;
+            problem.users = users_of(connection, &problem.subject)?;
+        }
+        problems.sort_by(|a, b| a.subject.cmp(&b.subject));
+        Ok(problems)
+    }
+
     fn repair(&mut self, problems: &mut [Problem]) -> Result<(), ImageError> {
+        let goes = |problem: &&Problem| match problem.kind {
+            ProblemKind::MissingLayer => true,
+            ProblemKind::ChangedLayer => problem.users.is_empty(),
+            _ => false,
+        };
         self.database.write(|transaction| {
-            for problem in problems.iter().filter(|p| p.kind == ProblemKind::MissingLayer) {
+            for problem in problems.iter().filter(goes) {
                 let query = "DELETE FROM images WHERE id IN (SELECT image FROM image_layers WHERE chain = ?)";
                 transaction.execute(query, [&problem.subject])?;
             }
@@ -66,7 +148,10 @@ impl ImageStore<'_> {
         let recorded = self.chains("layers")?;
         for problem in problems {
             problem.repaired = match problem.kind {
-                ProblemKind::MissingLayer | ProblemKind::UnusedLayer => !recorded.contains(&problem.subject),
+                ProblemKind::Unverifiable => false,
+                ProblemKind::MissingLayer | ProblemKind::ChangedLayer | ProblemKind::UnusedLayer => {
+                    !recorded.contains(&problem.subject)
+                }
                 ProblemKind::ExtraLayer => !left.contains(&problem.subject),
                 // Another command may be at work on it: then it is no problem.
                 ProblemKind::HalfLayer => !left.contains(&format!(".tmp-{}", problem.subject)),
@@ -95,7 +180,16 @@ impl ImageStore<'_> {
 }
 
 fn problem(kind: ProblemKind, subject: &str) -> Problem {
-    Problem { kind, subject: subject.to_owned(), images: Vec::new(), repaired: false }
+    let (images, details, users) = (Vec::new(), Vec::new(), Vec::new());
+    Problem { kind, subject: subject.to_owned(), images, details, users, repaired: false }
+}
+
+/// Names of containers that have a layer.
+fn users_of(connection: &Connection, chain: &str) -> Result<Vec<String>, ImageError> {
+    let query = "SELECT name FROM containers JOIN image_layers USING (image) WHERE chain = ? ORDER BY name";
+    let mut statement = connection.prepare(query)?;
+    let names = statement.query_map([chain], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 fn images_with(connection: &Connection, chain: &str) -> Result<Vec<String>, ImageError> {

@@ -2,11 +2,12 @@
 
 use super::super::config::{ConfigDocument, ContainerDefaults, History};
 use super::super::error::ImageError;
+use super::super::reference::split_name;
 use super::family::Family;
 use super::{ImageStore, names_of};
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of the list of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct ImageSummary {
     pub parent: Option<String>,
     /// Other images were made from it.
     pub has_children: bool,
+    /// Each repository of its names with each digest it is known by.
+    pub repo_digests: Vec<String>,
 }
 
 impl ImageSummary {
@@ -106,8 +109,10 @@ impl ImageStore<'_> {
             let id: String = row.get(0)?;
             // One that was added between the two queries is left to the next list.
             let Some(config) = documents.get(&id) else { continue };
+            let names = names_of(connection, &id)?;
             images.push(ImageSummary {
-                names: names_of(connection, &id)?,
+                repo_digests: repo_digests(connection, &id, &names)?,
+                names,
                 digest: row.get(1)?,
                 created: config.created.as_deref().and_then(|time| time.parse().ok()),
                 size: row.get::<_, i64>(2)? as u64,
@@ -133,12 +138,12 @@ impl ImageStore<'_> {
         let names = names_of(connection, &found.id)?;
         let ConfigDocument { created, author, architecture, variant: _, os, config, rootfs, history } = document;
         Ok(ImageInspect {
-            repo_digests: repo_digests(&names, &digest),
-            repo_tags: names.clone(),
+            repo_digests: repo_digests(connection, &found.id, &names)?,
+            repo_tags: names.iter().filter(|name| split_name(name).1.is_some()).cloned().collect(),
             id: found.id.clone(),
             digest,
             parent: self.family()?.parent(&found.id).unwrap_or_default().to_owned(),
-            comment: history.last().and_then(|entry| entry.comment.clone()).unwrap_or_default(),
+            comment: history.first().and_then(|entry| entry.comment.clone()).unwrap_or_default(),
             created,
             version: String::new(),
             author: author.unwrap_or_default(),
@@ -223,13 +228,12 @@ fn manifest_facts(manifest: &str) -> (String, BTreeMap<String, String>) {
     (media_type.unwrap_or_else(default), annotations.unwrap_or_default())
 }
 
-/// Each repository with the digest of the manifest.
-fn repo_digests(names: &[String], digest: &str) -> Vec<String> {
-    let mut all: Vec<String> = names
-        .iter()
-        .filter_map(|name| name.rsplit_once(':'))
-        .map(|(repository, _)| format!("{repository}@{digest}"))
-        .collect();
-    all.dedup();
-    all
+/// Each repository with each digest the image is known by: its manifest's, and those of indexes that led to it.
+fn repo_digests(connection: &Connection, id: &str, names: &[String]) -> Result<Vec<String>, ImageError> {
+    let mut statement =
+        connection.prepare_cached("SELECT digest FROM image_manifests WHERE image = ? ORDER BY digest")?;
+    let digests: Vec<String> = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let repositories: BTreeSet<&str> = names.iter().map(|name| split_name(name).0).collect();
+    let all = repositories.iter().flat_map(|name| digests.iter().map(move |digest| format!("{name}@{digest}")));
+    Ok(all.collect())
 }

@@ -15,7 +15,7 @@ use super::super::config::ConfigDocument;
 use super::super::error::ImageError;
 use super::super::layer::Unpacked;
 use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, LayerState, OpenLayer, TransferEvent};
-use super::add::{NewImage, record_image, record_layers};
+use super::add::{NewImage, record_image, record_layers, recorded};
 use super::stage::{Made, Stage};
 use super::{ImageStore, Loaded};
 use crate::store::lock::{FileLock, LockError};
@@ -64,7 +64,6 @@ struct Parts<'s> {
 
 /// A layer that some image lacks.
 struct Layer {
-    parent: Option<String>,
     /// Images that need it and its number in each; the first provides it.
     wanted: Vec<(usize, usize)>,
     /// Twelve digits for messages.
@@ -213,8 +212,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         for (at, chain) in chains.iter().enumerate() {
             let digest = blobs.get(at).map_or(&document.rootfs.diff_ids[at], |blob| &blob.digest);
             let name = digest.hex()[..12].to_owned();
-            let parent = at.checked_sub(1).map(|below| chains[below].clone());
-            self.want(number, at, chain, parent, name)?;
+            self.want(number, at, chain, name)?;
         }
         let image = NewImage { names, config, manifests, blobs, repository };
         let source = Arc::from(layers);
@@ -222,14 +220,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         Ok(())
     }
 
-    fn want(
-        &mut self,
-        image: usize,
-        at: usize,
-        chain: &str,
-        parent: Option<String>,
-        name: String,
-    ) -> Result<(), ImageError> {
+    fn want(&mut self, image: usize, at: usize, chain: &str, name: String) -> Result<(), ImageError> {
         if let Some(layer) = self.layers.get_mut(chain) {
             layer.wanted.push((image, at));
             return Ok(());
@@ -250,7 +241,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             State::Locking => Some(LayerState::Waiting),
             _ => None,
         };
-        self.layers.insert(chain.to_owned(), Layer { parent, wanted: vec![(image, at)], name, state });
+        self.layers.insert(chain.to_owned(), Layer { wanted: vec![(image, at)], name, state });
         if let Some(state) = told {
             self.tell_layer(chain, state);
         }
@@ -326,9 +317,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let Some(layer) = self.layers.get_mut(chain) else { return };
         match result {
             Ok(unpacked) => {
-                let parent = layer.parent.clone();
-                layer.state =
-                    State::Unpacked(Box::new(Made { chain: chain.to_owned(), parent, unpacked, _lock: lock }));
+                layer.state = State::Unpacked(Box::new(Made { chain: chain.to_owned(), unpacked, _lock: lock }));
             }
             Err(error) => {
                 // Another image may have a better source for it.
@@ -340,19 +329,17 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         }
     }
 
-    /// Syncs all layers that are whole and stand on stored ones, unless that goes on already; records images that are complete.
+    /// Syncs all layers that are whole, unless that goes on already; records images that are complete.
     fn store_ready(&mut self) -> Result<(), ImageError> {
         if self.syncing {
             return Ok(());
         }
         let mut batch = false;
-        // A layer follows the one it stands on, which may be in this very batch.
-        while let Some(chain) = self.next_ready() {
-            let Some(layer) = self.layers.get_mut(&chain) else { break };
-            let State::Unpacked(made) = std::mem::replace(&mut layer.state, State::Stored) else { break };
-            self.stage.settle_root(&made)?;
-            layer.state = State::Syncing(made);
-            batch = true;
+        for layer in self.layers.values_mut().filter(|layer| matches!(layer.state, State::Unpacked(_))) {
+            if let State::Unpacked(made) = std::mem::replace(&mut layer.state, State::Stored) {
+                layer.state = State::Syncing(made);
+                batch = true;
+            }
         }
         if !batch {
             return self.record(Vec::new());
@@ -370,18 +357,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let (stage, send) = (self.stage, self.send.clone());
         self.scope.spawn(move || drop(send.send(Message::Synced(stage.sync()))));
         Ok(())
-    }
-
-    fn next_ready(&self) -> Option<String> {
-        let stands = |layer: &Layer| match &layer.parent {
-            None => true,
-            Some(parent) => {
-                let below = self.layers.get(parent).map(|below| &below.state);
-                matches!(below, Some(State::Stored | State::Syncing(_)))
-            }
-        };
-        let ready = |(_, layer): &(&String, &Layer)| matches!(layer.state, State::Unpacked(_)) && stands(layer);
-        self.layers.iter().find(ready).map(|(chain, _)| chain.clone())
     }
 
     fn synced(&mut self, result: Result<(), ImageError>) -> Result<(), ImageError> {
@@ -402,6 +377,15 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
     /// Writes the rows of layers that are in place, and of images that are complete with them.
     fn record(&mut self, batch: Vec<Made>) -> Result<(), ImageError> {
         let complete: Vec<usize> = (0..self.images.len()).filter(|number| self.is_complete(*number)).collect();
+        let mut pending = Vec::new();
+        for number in complete {
+            let Image::Layers(parts) = &self.images[number] else { continue };
+            match recorded(self.store.database.connection(), &parts.image)? {
+                Some(loaded) if batch.is_empty() => self.done(number, loaded),
+                _ => pending.push(number),
+            }
+        }
+        let complete = pending;
         if batch.is_empty() && complete.is_empty() {
             return Ok(());
         }
@@ -424,11 +408,19 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         for made in &batch {
             self.tell_layer(&made.chain, LayerState::Done);
         }
-        for (number, loaded) in loaded {
-            self.tell(number, Change::Done { id: loaded.id.clone() });
-            self.images[number] = Image::Done(Ok(loaded));
-        }
+        loaded.into_iter().for_each(|(number, loaded)| self.done(number, loaded));
         Ok(())
+    }
+
+    fn done(&mut self, number: usize, loaded: Loaded) {
+        if let Image::Layers(parts) = &self.images[number]
+            && self.durable
+        {
+            let action = if parts.image.repository.is_some() { "pull" } else { "load" };
+            self.store.note(action, &loaded.id, &loaded.names);
+        }
+        self.tell(number, Change::Done { id: loaded.id.clone() });
+        self.images[number] = Image::Done(Ok(loaded));
     }
 
     fn is_complete(&self, number: usize) -> bool {

@@ -23,13 +23,13 @@ mod tests;
 mod tree;
 
 pub use add::{ImportOptions, Loaded};
-pub use check::{Problem, ProblemKind};
+pub use check::{Depth, Problem, ProblemKind};
 pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
 pub use mount::MountedImage;
 pub use outgoing::{Outgoing, OutgoingLayer, RestoreError};
 pub use remove::{Removal, Removed};
-pub use tree::{LayerSummary, LayerTree};
+pub use tree::{LayerSummary, LayerTree, LayerUsers};
 
 use inspect::{stored, stored_all};
 
@@ -37,6 +37,7 @@ use super::digest::Digest;
 use super::error::ImageError;
 use super::layer::Limits;
 use super::reference::{Reference, local_candidates};
+use crate::store::events::LoggedEvent;
 use crate::store::record::ImageRecord;
 use crate::store::{Database, StoreError, layout::Layout};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -107,7 +108,9 @@ impl<'a> ImageStore<'a> {
     pub fn tag(&mut self, image: &str, name: &str) -> Result<(), ImageError> {
         let found = self.find(image)?;
         let name = new_name(name)?;
-        self.database.write(|transaction| set_name(transaction, &name, &found.id))
+        self.database.write(|transaction| set_name(transaction, &name, &found.id))?;
+        self.note("tag", &found.id, &[&name]);
+        Ok(())
     }
 
     /// Takes one name, or all when `names` is empty, away from an image, which stays.
@@ -127,7 +130,21 @@ impl<'a> ImageStore<'a> {
             }
             Ok::<_, ImageError>(())
         })?;
+        self.note("untag", &found.id, &taken);
         Ok(taken)
+    }
+
+    /// Appends to the event log what was done to an image, once for each name.
+    pub fn note(&self, action: &str, id: &str, names: &[impl AsRef<str>]) {
+        let event = |name: &str| LoggedEvent::now("image", action, id, name);
+        let events: Vec<LoggedEvent> = match names.is_empty() {
+            true => vec![event(id)],
+            false => names.iter().map(|name| event(name.as_ref())).collect(),
+        };
+        // A full disk must not fail what has been done.
+        if let Err(error) = crate::store::events::append(self.layout, &events) {
+            tracing::warn!(%error, "cannot append to the event log");
+        }
     }
 
     /// Whether a registry gave an image, or has it.

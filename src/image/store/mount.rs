@@ -7,11 +7,10 @@
 use super::super::error::ImageError;
 use super::{ImageStore, names_of, read_record};
 use crate::store::layout::Layout;
-use crate::sys::mount::{self, Attributes};
+use crate::sys::mount;
 use rusqlite::OptionalExtension;
 use rustix::fs::CWD;
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// An image that is mounted.
@@ -35,9 +34,12 @@ impl ImageStore<'_> {
             let record = read_record(transaction, &found.id)?;
             let layers: Vec<PathBuf> = record.layers.iter().map(|chain| layout.layer_diff(chain)).collect();
             std::fs::create_dir_all(&path).map_err(fail("make", &path))?;
-            let attached = detached(layout, &layers).and_then(|tree| mount::attach(&tree, CWD, &path));
+            let empty = layout.empty_layer();
+            std::fs::create_dir_all(&empty).map_err(fail("make", &empty))?;
+            let attached = mount::merged(&layers, &empty).and_then(|tree| mount::attach(&tree, CWD, &path));
             attached.map_err(fail("mount the image at", &path))
         })?;
+        self.note("mount", &found.id, found.name.as_slice());
         Ok(path)
     }
 
@@ -53,6 +55,7 @@ impl ImageStore<'_> {
             count if all || count == 1 => take_away(&path, count),
             _ => mount::unmount(&path).map(drop).map_err(fail("unmount", &path)),
         })?;
+        self.note("unmount", &found.id, found.name.as_slice());
         Ok(found.id)
     }
 
@@ -98,24 +101,6 @@ impl ImageStore<'_> {
         stray.sort();
         Ok(stray)
     }
-}
-
-/// A detached read-only tree of what the layers are together.
-fn detached(layout: &Layout, layers: &[PathBuf]) -> std::io::Result<OwnedFd> {
-    // An overlay takes two layers at least; one alone must be an overlay, too, or its whiteouts would show.
-    let empty = layout.init_layers().join("empty");
-    let mut stack = Vec::with_capacity(layers.len() + 1);
-    if layers.len() < 2 {
-        std::fs::create_dir_all(&empty)?;
-        stack.push(empty.clone());
-    }
-    stack.extend_from_slice(layers);
-    let tree = match layers {
-        [] => mount::clone_tree(CWD, &empty, false)?,
-        _ => mount::overlay(&stack, None)?,
-    };
-    mount::set_attributes(&tree, Attributes { read_only: true, ..Attributes::default() })?;
-    Ok(tree)
 }
 
 /// Where an image is mounted, if it is.

@@ -78,9 +78,15 @@ impl ImageStore<'_> {
             config: config.into_bytes(),
             document,
             manifest_bytes: manifest.into_bytes(),
-            manifest: parsed,
+            manifest: *parsed,
             layers,
         })
+    }
+
+    /// The manifest of an image, byte for byte; its digest is that of the image.
+    pub fn manifest(&self, text: &str) -> Result<Vec<u8>, ImageError> {
+        let found = self.find(text)?;
+        Ok(super::stored(self.database.connection(), &found.id)?.manifest.into_bytes())
     }
 
     fn outgoing_layers(

@@ -69,6 +69,10 @@ impl ImageStore<'_> {
             Ok::<_, ImageError>(Removed { untagged, deleted })
         })?;
         failpoint::reach("image.removed").map_err(ImageError::Failpoint)?;
+        if !removed.untagged.is_empty() {
+            self.note("untag", &found.id, &removed.untagged);
+        }
+        removed.deleted.iter().for_each(|id| self.note("remove", id, &removed.untagged));
         self.sweep()?;
         Ok(removed)
     }
@@ -114,6 +118,7 @@ impl ImageStore<'_> {
             }
             Ok::<_, ImageError>(removed)
         })?;
+        removed.deleted.iter().for_each(|id| self.note("remove", id, &[] as &[&str]));
         self.sweep()?;
         Ok(removed)
     }

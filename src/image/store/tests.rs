@@ -7,7 +7,7 @@ use super::super::layer::Expected;
 use super::super::platform::host_architecture;
 use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, OpenLayer};
 use super::super::{ImageStore, Input};
-use super::{ImportOptions, ProblemKind, Removal};
+use super::{Depth, ImportOptions, ProblemKind, Removal};
 use crate::store::{Database, layout::Layout};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -157,15 +157,15 @@ fn what_was_interrupted_is_finished() {
     for path in [&half, &extra] {
         std::fs::create_dir_all(path.join("diff/x")).unwrap();
     }
-    let kinds: Vec<_> = root.images().check(false).unwrap().into_iter().map(|p| p.kind).collect();
+    let kinds: Vec<_> = root.images().check(false, Depth::Thorough).unwrap().into_iter().map(|p| p.kind).collect();
     assert!(kinds.contains(&ProblemKind::HalfLayer) && kinds.contains(&ProblemKind::ExtraLayer) && kinds.len() == 2);
     root.images().sweep().unwrap();
     assert!(!half.exists() && !extra.exists());
-    assert!(root.images().check(false).unwrap().is_empty());
+    assert!(root.images().check(false, Depth::Thorough).unwrap().is_empty());
     // A layer that is gone takes its image with it.
     let chain = root.images().to_record("a:1").unwrap().layers[0].clone();
     crate::sys::dir::remove_tree(&root.layout.layers().join(&chain)).unwrap();
-    let problems = root.images().check(true).unwrap();
+    let problems = root.images().check(true, Depth::Thorough).unwrap();
     assert_eq!(
         (problems[0].kind, problems[0].images.as_slice(), problems[0].repaired),
         (ProblemKind::MissingLayer, &["localhost/a:1".to_owned()][..], true)

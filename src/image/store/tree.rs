@@ -23,7 +23,29 @@ pub struct LayerTree {
     pub above: Vec<LayerTree>,
 }
 
+/// A layer with all images that have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerUsers {
+    /// Bytes, unpacked.
+    pub size: u64,
+    /// Image ids; at least one.
+    pub images: Vec<String>,
+}
+
 impl ImageStore<'_> {
+    /// Every layer that an image has.
+    pub fn layer_users(&self) -> Result<Vec<LayerUsers>, ImageError> {
+        let query = "SELECT DISTINCT chain, size, image FROM image_layers JOIN layers USING (chain)";
+        let mut statement = self.database.connection().prepare_cached(query)?;
+        let mut rows = statement.query([])?;
+        let mut layers: BTreeMap<String, LayerUsers> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let new = LayerUsers { size: row.get::<_, i64>(1)? as u64, images: Vec::new() };
+            layers.entry(row.get(0)?).or_insert(new).images.push(row.get(2)?);
+        }
+        Ok(layers.into_values().collect())
+    }
+
     /// The layers of an image, lowest first.
     pub fn layers_of(&self, id: &str) -> Result<Vec<LayerSummary>, ImageError> {
         let connection = self.database.connection();

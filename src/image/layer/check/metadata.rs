@@ -19,7 +19,7 @@ pub(super) enum Found {
     /// Nothing, or something of another kind.
     Nothing,
     OtherContent,
-    /// It is there; these are wrong.
+    /// It is there; these are wrong, what its inode shares with other names aside.
     Wrong(Vec<Aspect>),
 }
 
@@ -62,7 +62,7 @@ pub(super) fn of_leaf(
     if FileType::from_raw_mode(stat.st_mode) != kind {
         return Ok(Found::Nothing);
     }
-    let mut wrong = common(&stat, entry);
+    let mut wrong = Vec::new();
     match entry.kind {
         EntryKind::File => {
             let file = match dir.open_file(name) {
@@ -83,10 +83,8 @@ pub(super) fn of_leaf(
                 wrong.push(Aspect::Link);
             }
         }
-        EntryKind::CharDevice | EntryKind::BlockDevice => {
-            if stat.st_rdev != makedev(entry.device.0, entry.device.1) {
-                wrong.push(Aspect::Device);
-            }
+        EntryKind::CharDevice | EntryKind::BlockDevice if stat.st_rdev != makedev(entry.device.0, entry.device.1) => {
+            wrong.push(Aspect::Device);
         }
         _ => {}
     }
@@ -103,7 +101,8 @@ pub(super) fn is_opaque(dir: &Dir) -> io::Result<bool> {
     }
 }
 
-fn common(stat: &Stat, entry: &Entry) -> Vec<Aspect> {
+/// Mode, owner and time.
+pub(super) fn common(stat: &Stat, entry: &Entry) -> Vec<Aspect> {
     let mut wrong = Vec::new();
     // An access list is the last word on the bits of the group.
     let masked = if entry.xattrs.iter().any(|(name, _)| name == b"system.posix_acl_access") { 0o7707 } else { 0o7777 };

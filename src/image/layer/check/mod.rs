@@ -10,14 +10,16 @@ mod tests;
 
 use super::extract::is_whiteout;
 use super::path::{LayerPath, Meaning, meaning};
-use super::recipe::{Notes, RecipeError, Replaced, Skeleton, replay};
+use super::recipe::{Fate, Notes, RecipeError, Replaced, Skeleton, replay};
 use super::{DIFF, make};
 use crate::image::archive::tar::{Entry, EntryKind, NameLimits, TarReader};
 use crate::image::digest::Digest;
 use crate::sys::dir::Dir;
 use known::Known;
+use rustix::fs::{FileType, Stat};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -60,6 +62,31 @@ pub enum Aspect {
     /// Where a symbolic link leads, or what a hard link shares.
     Link,
     Device,
+}
+
+impl fmt::Display for LayerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { path } => write!(f, "`{path}` is missing"),
+            Self::Content { path } => write!(f, "`{path}` has other content"),
+            Self::Extra { path } => write!(f, "`{path}` does not belong there"),
+            Self::Metadata { path, aspect } => write!(f, "`{path}` has {aspect}"),
+            Self::DiffId { found } => write!(f, "it is layer {found}"),
+        }
+    }
+}
+
+impl fmt::Display for Aspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mode => "another mode",
+            Self::Owner => "another owner",
+            Self::Time => "another time",
+            Self::Attributes => "other extended attributes",
+            Self::Link => "another link target",
+            Self::Device => "another device number",
+        })
+    }
 }
 
 /// Compares a layer's directory with its recipe, and that with the digest it must have. No faults: it is whole.
@@ -109,6 +136,9 @@ struct Check {
     faults: Vec<LayerFault>,
     /// Directories may come again, and the last word counts: those that are wrong as yet.
     directories: BTreeMap<Vec<u8>, Vec<Aspect>>,
+    /// The same for inodes, which may have several names, by number; and whether all names are known.
+    inodes: BTreeMap<u64, (Vec<u8>, Vec<Aspect>)>,
+    sure_of_inodes: bool,
 }
 
 impl Check {
@@ -120,6 +150,8 @@ impl Check {
             known: Known::default(),
             faults: Vec::new(),
             directories: BTreeMap::new(),
+            inodes: BTreeMap::new(),
+            sure_of_inodes: true,
         })
     }
 
@@ -151,7 +183,7 @@ impl Check {
             }
         }
         let place = notes.place.unwrap_or_else(|| path.as_bytes().to_vec());
-        let Some((parent, name)) = split(&place) else { return self.directory(entry, &place) };
+        let Some((parent, name)) = split(&place) else { return Ok(()) };
         match meaning(&name).map_err(|_| RecipeError::Damaged)? {
             Meaning::Ignored => Ok(()),
             Meaning::Opaque => {
@@ -161,12 +193,15 @@ impl Check {
                 Ok(())
             }
             Meaning::Whiteout(hidden) => self.whiteout(&join(parent, &hidden), at),
-            Meaning::Itself if self.replaced.fate(&place, at).is_some() => Ok(()),
+            Meaning::Itself if self.replaced.fate(&place, at).is_some() => match entry.kind {
+                EntryKind::HardLink => self.hard_link(entry, &place, at, false),
+                _ => Ok(()),
+            },
             Meaning::Itself => {
                 self.known.add(&place);
                 match entry.kind {
                     EntryKind::Directory => self.directory(entry, &place),
-                    EntryKind::HardLink => self.hard_link(entry, &place, at),
+                    EntryKind::HardLink => self.hard_link(entry, &place, at, true),
                     _ => self.leaf(entry, &place, archive),
                 }
             }
@@ -196,6 +231,11 @@ impl Check {
             metadata::LeafError::Io(source) => unreadable(place, source),
             metadata::LeafError::Recipe => archive.source_mut().failure().unwrap_or(RecipeError::Damaged),
         })?;
+        if !matches!(found, metadata::Found::Nothing)
+            && let Ok(stat) = dir.stat(&name)
+        {
+            self.note_inode(&stat, entry, place);
+        }
         match found {
             metadata::Found::Nothing => self.fault(LayerFault::Missing { path: shown(place) }),
             metadata::Found::OtherContent => self.fault(LayerFault::Content { path: shown(place) }),
@@ -208,32 +248,67 @@ impl Check {
         Ok(())
     }
 
-    /// A name shares what it was linked to, wherever that is now. Of a small file that was replaced since nothing else is left.
-    fn hard_link(&mut self, entry: &Entry, place: &[u8], at: u64) -> Result<(), RecipeError> {
-        use super::recipe::Fate;
-        let found = self.locate(place).and_then(|(dir, name)| dir.find(&name).transpose());
-        let Some(found) = found.transpose().map_err(|source| unreadable(place, source))? else {
-            self.fault(LayerFault::Missing { path: shown(place) });
-            return Ok(());
-        };
+    /// A name shares what it was linked to, wherever that is now, and has a word on its metadata even if it went away again.
+    fn hard_link(&mut self, entry: &Entry, place: &[u8], at: u64, stays: bool) -> Result<(), RecipeError> {
         let target = LayerPath::parse(&entry.link, usize::MAX).map_err(|_| RecipeError::Damaged)?;
-        let target = match self.replaced.fate(target.as_bytes(), at) {
-            None => target.split().and_then(|(parent, name)| Some((self.root.in_root(parent).ok()?, name))),
-            Some(Fate::Removed) => return Ok(()),
-            Some(Fate::Moved { number, rest }) => {
-                let path = [number.to_string().as_bytes(), b"/", &rest].concat();
-                let path = path.strip_suffix(b"/").unwrap_or(&path);
-                self.spare
-                    .as_ref()
-                    .zip(split(path))
-                    .and_then(|(spare, (parent, name))| Some((spare.beneath(parent).ok()?, name)))
+        let target = self.target(target.as_bytes(), at);
+        if target.is_none() {
+            // It is gone but for this name and perhaps others, which nothing tells any more.
+            self.sure_of_inodes = false;
+        }
+        let found = self.locate(place).filter(|_| stays).and_then(|(dir, name)| dir.find(&name).transpose());
+        let found = found.transpose().map_err(|source| unreadable(place, source))?;
+        match (found, target) {
+            (None, _) if stays => self.fault(LayerFault::Missing { path: shown(place) }),
+            (Some(found), Some(target)) if (found.st_dev, found.st_ino) != (target.st_dev, target.st_ino) => {
+                self.fault(LayerFault::Metadata { path: shown(place), aspect: Aspect::Link });
             }
-        };
-        let shared = target.and_then(|(dir, name)| dir.stat(&name).ok());
-        if shared.is_none_or(|shared| (shared.st_dev, shared.st_ino) != (found.st_dev, found.st_ino)) {
-            self.fault(LayerFault::Metadata { path: shown(place), aspect: Aspect::Link });
+            (Some(inode), _) | (None, Some(inode)) => self.note_inode(&inode, entry, place),
+            (None, None) => {}
         }
         Ok(())
+    }
+
+    /// What the path of a hard link led to when that was made; `None` when it is not kept.
+    fn target(&self, path: &[u8], at: u64) -> Option<Stat> {
+        let (dir, name) = match self.replaced.fate(path, at) {
+            Some(fate) => self.moved(fate)?,
+            None => {
+                let (parent, name) = split(path)?;
+                let dir = self.root.in_root(parent).ok()?;
+                let full = dir.current_path().ok()?;
+                let parent = full.strip_prefix(&self.root.current_path().ok()?[..])?;
+                let place = join(parent.strip_prefix(b"/").unwrap_or(parent), &name);
+                match self.replaced.fate(&place, at) {
+                    Some(fate) => self.moved(fate)?,
+                    None => (dir, name),
+                }
+            }
+        };
+        dir.stat(&name).ok()
+    }
+
+    fn moved(&self, fate: Fate) -> Option<(Dir, CString)> {
+        let Fate::Moved { number, rest } = fate else { return None };
+        let path = [number.to_string().as_bytes(), b"/", &rest].concat();
+        let (parent, name) = split(path.strip_suffix(b"/").unwrap_or(&path))?;
+        Some((self.spare.as_ref()?.beneath(parent).ok()?, name))
+    }
+
+    /// Notes what is wrong with an inode, or no longer is: the last of its names has the last word.
+    fn note_inode(&mut self, stat: &Stat, entry: &Entry, place: &[u8]) {
+        let mut wrong = metadata::common(stat, entry);
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink && entry.kind == EntryKind::HardLink {
+            // Of a link it is the owner that a further name sets.
+            wrong.retain(|aspect| *aspect == Aspect::Owner);
+            let before = self.inodes.get(&stat.st_ino).into_iter().flat_map(|(_, aspects)| aspects);
+            wrong.extend(before.filter(|aspect| **aspect != Aspect::Owner));
+        }
+        if wrong.is_empty() {
+            self.inodes.remove(&stat.st_ino);
+        } else if self.inodes.len() < MAX_FAULTS {
+            self.inodes.insert(stat.st_ino, (place.to_vec(), wrong));
+        }
     }
 
     /// Something must have the name: the whiteout itself, or what the layer has in its place.
@@ -292,7 +367,8 @@ impl Check {
     }
 
     fn into_faults(self) -> impl Iterator<Item = LayerFault> {
-        let directories = self.directories.into_iter().flat_map(|(place, aspects)| {
+        let inodes = if self.sure_of_inodes { self.inodes } else { BTreeMap::new() };
+        let directories = self.directories.into_iter().chain(inodes.into_values()).flat_map(|(place, aspects)| {
             aspects.into_iter().map(move |aspect| LayerFault::Metadata { path: shown(&place), aspect })
         });
         self.faults.into_iter().chain(directories)

@@ -199,7 +199,7 @@ fn every_fault_is_told_with_its_path() {
         (
             "a mode",
             Box::new(|diff| fs::set_permissions(diff.join("a/file"), fs::Permissions::from_mode(0o755)).unwrap()),
-            metadata("a/file", Aspect::Mode),
+            metadata("hard", Aspect::Mode),
         ),
         ("an owner", Box::new(|diff| chown(diff.join("a/b"), Some(1), None).unwrap()), metadata("a/b", Aspect::Owner)),
         (

@@ -3,7 +3,7 @@
 use super::{RecipeError, restore};
 use crate::image::archive::writer;
 use crate::image::digest::Digest;
-use crate::image::layer::{Expected, Limits, unpack};
+use crate::image::layer::{Expected, Limits, unpack, verify};
 use crate::sys::dir::{self, Dir};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,10 @@ fn add(builder: &mut tar::Builder<Vec<u8>>, item: &Item) {
             builder.append_link(&mut header(EntryType::Symlink, 0), path, target).unwrap();
         }
         Item::HardLink(path, target) => {
-            builder.append_link(&mut header(EntryType::Link, 0), path, target).unwrap();
+            // A further name has a word on the metadata, too.
+            let mut header = writer::header(EntryType::Link, 0, 0o600);
+            header.set_mtime(5);
+            builder.append_link(&mut header, path, target).unwrap();
         }
         Item::Whiteout(path) => empty(builder, EntryType::Regular, &below(path, ".wh.")),
         Item::Opaque(path) => empty(builder, EntryType::Regular, &format!("{path}/.wh..wh..opq")),
@@ -150,9 +153,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_archive_that_is_unpacked_can_be_made_again(items in prop::collection::vec(item(), 1..24), trailer in 0usize..3000) {
+    fn every_archive_that_is_unpacked_can_be_made_again_and_has_no_fault(items in prop::collection::vec(item(), 1..24), trailer in 0usize..3000) {
         let archive = acceptable(items, trailer);
-        prop_assert_eq!(Layer::of(&archive).restored(), archive);
+        let layer = Layer::of(&archive);
+        prop_assert_eq!(layer.restored(), &archive[..]);
+        prop_assert_eq!(verify(&layer.0, &Digest::of(&archive)).unwrap(), []);
     }
 }
 
@@ -211,6 +216,7 @@ fn what_is_replaced_is_kept_for_the_recipe_alone() {
         let archive = archive(&items);
         let layer = Layer::of(&archive);
         assert!(layer.restored() == archive, "{name}");
+        assert_eq!(verify(&layer.0, &Digest::of(&archive)).unwrap(), [], "{name}");
         assert_eq!(layer.spares(), spares, "{name}");
     }
 }
@@ -251,7 +257,9 @@ fn archives_of_other_programs_come_out_as_they_went_in() {
     }
     for (name, archive) in archives {
         assert!(archive.len() > 300_000, "{name}");
-        assert!(Layer::of(&archive).restored() == archive, "{name}");
+        let layer = Layer::of(&archive);
+        assert!(layer.restored() == archive, "{name}");
+        assert_eq!(verify(&layer.0, &Digest::of(&archive)).unwrap(), [], "{name}");
         // Compressed, and with more behind the end.
         let longer = [&archive[..], b"more", &[0; 5000]].concat();
         let packed = zstd::encode_all(&longer[..], 1).unwrap();
