@@ -16,12 +16,15 @@ fn document(fetched: &Fetched) -> Value {
     serde_json::from_slice(&fetched.bytes).expect("a manifest is JSON")
 }
 
-/// All of an image's tree that an archive can hold, names in order.
+/// All of an image's tree that an archive can hold, names in order. The root itself is nothing that layers speak of.
 fn tree(scene: &Scene, image: &str) -> Vec<u8> {
     let mounted = scene.ok(["image", "mount", image]);
+    let mut names: Vec<_> = std::fs::read_dir(&mounted).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
     let tar = Command::new("tar")
         .args(["--sort=name", "--numeric-owner", "--xattrs", "--format=pax", "--pax-option=delete=atime,delete=ctime"])
-        .args(["-cf", "-", "-C", &mounted, "."])
+        .args(["-cf", "-", "-C", &mounted])
+        .args(names)
         .output()
         .expect("tar is installed");
     scene.ok(["image", "unmount", image]);
