@@ -50,6 +50,9 @@ pub enum ImageError {
     SeveralNames { image: String, names: Vec<String> },
     #[error("a name with a digest cannot be given: `{0}`")]
     DigestName(String),
+    /// The caller's question said so.
+    #[error("interrupted")]
+    Interrupted,
     #[error("image `{0}` was removed while it was being read")]
     Vanished(String),
     #[error(transparent)]

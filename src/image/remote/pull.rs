@@ -10,7 +10,7 @@ use crate::image::platform::WantedPlatform;
 use crate::image::policy::{Origin, PolicyError, RegistrySignatures};
 use crate::image::reference::Reference;
 use crate::image::registry::{Fetched, PullSecret, RegistriesError, RegistryError, Repository, Which};
-use crate::image::transfer::{ImageSource, Incoming, LayerSource, OpenLayer};
+use crate::image::transfer::{Again, ImageSource, Incoming, LayerSource, OpenLayer};
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
@@ -272,6 +272,10 @@ impl ImageSource for RemoteImage {
             layers: Box::new(RemoteLayers { image: &self.label, found }),
         })
     }
+
+    fn cancel(&self) {
+        self.access.client.cancel();
+    }
 }
 
 /// The name a pulled image gets: a digest in it counts more than a tag, as in podman.
@@ -288,10 +292,12 @@ struct RemoteLayers<'f> {
 }
 
 impl LayerSource for RemoteLayers<'_> {
-    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+    fn open(&self, number: usize, again: Again) -> Result<OpenLayer<'_>, ImageError> {
         let Descriptor { digest, size, .. } = &self.found.manifest.layers[number];
         let failed = |source: RegistryError| PullError::One { image: self.image.to_owned(), source: source.into() };
-        let blob: Box<dyn Read + Send> = Box::new(self.found.repository.blob(digest, *size).map_err(failed)?);
+        let again = Box::new(move |error: &RegistryError| again(&chain(error)));
+        let blob = self.found.repository.blob_telling(digest, *size, again).map_err(failed)?;
+        let blob: Box<dyn Read + Send> = Box::new(blob);
         let diff_id = self.found.document.rootfs.diff_ids[number].clone();
         Ok(OpenLayer { blob, expected: Expected { blob: Some((digest.clone(), Some(*size))), diff_id: Some(diff_id) } })
     }

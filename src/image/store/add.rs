@@ -8,7 +8,7 @@ use super::super::error::{ImageError, write_error};
 use super::super::layer::Expected;
 use super::super::platform::host_architecture;
 use super::super::reference::Reference;
-use super::super::transfer::{ImageSource, Incoming, LayerSource, OpenLayer, TransferEvent};
+use super::super::transfer::{Again, ImageSource, Incoming, LayerSource, OpenLayer, TransferEvent};
 use super::stage::Made;
 use super::{ImageStore, new_name, set_name};
 use crate::store::lock::FileLock;
@@ -184,7 +184,7 @@ struct ArchivedLayers<'a> {
 }
 
 impl LayerSource for ArchivedLayers<'_> {
-    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+    fn open(&self, number: usize, _: Again) -> Result<OpenLayer<'_>, ImageError> {
         let layer = &self.image.layers[number];
         let unreadable = |source| ImageError::Archive { what: self.label.to_owned(), source };
         let blob = self.archive.layer(layer).map_err(unreadable)?;

@@ -5,7 +5,7 @@ use super::super::digest::Digest;
 use super::super::error::ImageError;
 use super::super::layer::Expected;
 use super::super::platform::host_architecture;
-use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, OpenLayer};
+use super::super::transfer::{Again, Change, ImageSource, Incoming, LayerSource, OpenLayer};
 use super::super::{ImageStore, Input};
 use super::{Depth, ImportOptions, ProblemKind, Removal};
 use crate::store::{Database, layout::Layout};
@@ -257,7 +257,7 @@ impl ImageSource for Made {
 }
 
 impl LayerSource for &Made {
-    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+    fn open(&self, number: usize, _: Again) -> Result<OpenLayer<'_>, ImageError> {
         let word = self.words[number];
         self.opened.lock().unwrap().push(word.to_owned());
         // Time enough for the others to want it, too.
@@ -313,4 +313,59 @@ fn layers_stored_before_their_image_are_not_swept_away() {
     drop(lease);
     root.images().sweep().unwrap();
     assert!(root.layers().is_empty());
+}
+
+/// An image whose blob comes only when nobody wants it any more.
+#[derive(Default)]
+struct Stalled {
+    cancelled: std::sync::atomic::AtomicBool,
+}
+
+impl ImageSource for Stalled {
+    fn label(&self) -> &str {
+        "stalled"
+    }
+
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError> {
+        for _ in 0..2000 {
+            if self.cancelled.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err(ImageError::Vanished("cancelled".to_owned()));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("it was not cancelled within ten seconds");
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn whoever_has_had_enough_waits_for_nothing() {
+    let mut root = Root::new();
+    let begun = std::time::Instant::now();
+    let enough = || begun.elapsed() > std::time::Duration::from_millis(100);
+    let stalled = Stalled::default();
+    let result = root.images().interrupted_when(&enough).take_in(&[&stalled], &mut |_| {});
+    assert!(matches!(result, Err(ImageError::Interrupted)), "{result:?}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_failed_image_waits_for_no_other_command_and_leaves_no_half_layer() {
+    let mut root = Root::new();
+    // `base` is in the hands of another command that does not end.
+    let chain = Digest::of(&Made::layer("base")).chain(None);
+    let path = root.layout.layers().join(format!(".lock-{}", chain.hex()));
+    let lock = crate::store::lock::FileLock::acquire(&path).unwrap();
+    let failed = Made::new("one", &["base", "x", "y"], Some("y"));
+    let begun = std::time::Instant::now();
+    assert!(root.images().take_in(&[&failed], &mut |_| {}).unwrap()[0].is_err());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    let entries = std::fs::read_dir(root.layout.layers()).unwrap();
+    let left: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name()).filter(|name| path.file_name() != Some(name)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    drop(lock);
 }
