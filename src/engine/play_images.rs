@@ -109,8 +109,8 @@ impl Engine {
     /// Asks registries for the ids of images, several at a time.
     ///
     /// # Errors
-    /// [`EngineError::Interrupted`]; registries cannot be asked by this engine after that.
-    fn ask_registries(&self, questions: &[Question]) -> Result<Vec<Result<String, PullError>>, EngineError> {
+    /// [`EngineError::Interrupted`].
+    fn ask_registries(&mut self, questions: &[Question]) -> Result<Vec<Result<String, PullError>>, EngineError> {
         let mut answers = Vec::new();
         for some in questions.chunks(PARALLEL) {
             answers.extend(std::thread::scope(|scope| {
@@ -127,7 +127,11 @@ impl Engine {
                     asked.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
                 answers.collect::<Vec<_>>()
             }));
-            self.check_interrupt()?;
+            if let Err(interrupted) = self.check_interrupt() {
+                // Their connections were cancelled.
+                self.registries.take();
+                return Err(interrupted);
+            }
         }
         Ok(answers)
     }
@@ -241,10 +245,7 @@ impl Engine {
         if sources.is_empty() {
             return Ok(records);
         }
-        let loaded = match self.images().take_in(&sources, &mut |event| report(Progress::Transfer(event))) {
-            Err(ImageError::Interrupted) => return Err(EngineError::Interrupted),
-            loaded => loaded?,
-        };
+        let loaded = self.take_in(&sources, &mut |event| report(Progress::Transfer(event)))?;
         let mut failures: Vec<EngineError> = Vec::new();
         for ((reference, _), loaded) in pulls.into_iter().zip(loaded) {
             match loaded {

@@ -197,19 +197,11 @@ impl RemoteImage {
 
     fn find(&self) -> Result<Found, PullError> {
         let mut attempts: Vec<(Reference, Attempt)> = Vec::new();
-        'candidates: for reference in &self.candidates {
-            for place in self.access.registries.sources(reference).map_err(AccessError::from)? {
-                let repository = self.access.repository(&place, &self.secrets)?;
-                match self.ask(reference, &place.reference, repository) {
-                    Ok(found) => return Ok(found),
-                    Err(why) => {
-                        let last = why.is_final();
-                        attempts.push((place.reference, why));
-                        if last {
-                            break 'candidates;
-                        }
-                    }
-                }
+        for reference in &self.candidates {
+            match self.find_as(reference, &mut attempts) {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => {}
+                Err(why) => attempts.push((reference.clone(), why)),
             }
         }
         let image = self.label.clone();
@@ -218,6 +210,27 @@ impl RemoteImage {
             1 => Err(PullError::One { image, source: attempts.remove(0).1 }),
             _ => Err(PullError::Several { image, attempts }),
         }
+    }
+
+    /// Asks the places that one name may be at.
+    ///
+    /// # Errors
+    /// What holds for the name, wherever it is asked for; nobody is asked when that is known before.
+    fn find_as(
+        &self,
+        reference: &Reference,
+        attempts: &mut Vec<(Reference, Attempt)>,
+    ) -> Result<Option<Found>, Attempt> {
+        self.access.policy.check_before(&Origin::Docker(reference))?;
+        for place in self.access.registries.sources(reference).map_err(AccessError::from)? {
+            let repository = self.access.repository(&place, &self.secrets)?;
+            match self.ask(reference, &place.reference, repository) {
+                Ok(found) => return Ok(Some(found)),
+                Err(why) if why.is_final() => return Err(why),
+                Err(why) => attempts.push((place.reference, why)),
+            }
+        }
+        Ok(None)
     }
 
     /// Asks one place. `reference` is the name that policies speak of, `place` what is asked for there.

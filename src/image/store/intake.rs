@@ -95,6 +95,8 @@ enum State {
 impl ImageStore<'_> {
     /// Brings images here. Results are in the order of `sources`; one that fails does not keep the others from coming.
     ///
+    /// When one fails, all sources are cancelled at the end: threads that still read for it are not waited for.
+    ///
     /// # Errors
     /// What concerns all of them: the state cannot be written.
     pub fn take_in(
@@ -125,7 +127,8 @@ impl ImageStore<'_> {
                 ended,
             };
             let outcome = intake.run(&receive, &retries);
-            intake.stop(outcome.is_err());
+            let failed = |image: &Image<'_>| matches!(image, Image::Done(Err(_)));
+            intake.stop(outcome.is_err() || intake.images.iter().any(failed));
             outcome.map(|()| intake.images.into_iter().map(Image::result).collect::<Vec<_>>())
         });
         if results.as_ref().map_or(true, |results| results.iter().any(Result::is_err)) {
