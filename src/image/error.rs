@@ -53,7 +53,7 @@ pub enum ImageError {
     /// The caller's question said so.
     #[error("interrupted")]
     Interrupted,
-    #[error("image `{0}` was removed while it was being read")]
+    #[error("image `{0}` was removed by another command meanwhile")]
     Vanished(String),
     #[error(transparent)]
     Store(#[from] StoreError),
