@@ -369,3 +369,57 @@ fn a_failed_image_waits_for_no_other_command_and_leaves_no_half_layer() {
     assert!(left.is_empty(), "{left:?}");
     drop(lock);
 }
+
+#[test]
+fn what_another_command_works_on_is_no_problem() {
+    let mut root = Root::new();
+    let failed = Made::new("one", &["base", "x"], Some("x"));
+    assert!(root.images().take_in(&[&failed], &mut |_| {}).unwrap()[0].is_err());
+    let (half, whole) = ("1".repeat(64), "2".repeat(64));
+    std::fs::create_dir_all(root.layout.layers().join(format!(".tmp-{half}"))).unwrap();
+    std::fs::create_dir_all(root.layout.layer_diff(&whole)).unwrap();
+    let mut kinds = |root: &mut Root, repair| {
+        let problems = root.images().check(repair, Depth::Quick).unwrap();
+        let mut kinds: Vec<String> = problems.into_iter().map(|problem| format!("{:?}", problem.kind)).collect();
+        kinds.sort();
+        kinds
+    };
+    let lease = crate::store::lock::FileLock::acquire_shared(&root.layout.intake_lock()).unwrap();
+    let held = [&half, &whole].map(|chain| {
+        let path = root.layout.layers().join(format!(".lock-{chain}"));
+        crate::store::lock::FileLock::acquire(&path).unwrap().removing()
+    });
+    assert_eq!(
+        kinds(&mut root, true),
+        [""; 0],
+        "a layer stored before its image, one half there, one without its row yet"
+    );
+    drop((held, lease));
+    assert_eq!(kinds(&mut root, false), ["ExtraLayer", "HalfLayer", "UnusedLayer"]);
+}
+
+#[test]
+fn a_layer_that_a_container_came_to_use_is_not_taken_from_it() {
+    let mut root = Root::new();
+    let image = Made::new("one", &["base"], None);
+    let id = root.images().take_in(&[&image], &mut |_| {}).unwrap().remove(0).unwrap().id;
+    let chain = root.layers().remove(0);
+    std::fs::write(root.layout.layer_diff(&chain).join("base"), "changed").unwrap();
+    let mut problems = root.images().check(false, Depth::Thorough).unwrap();
+    assert!(problems.len() == 1 && problems[0].users.is_empty(), "{problems:?}");
+    // Between the look and the repair.
+    root.database
+        .write(|t| {
+            t.execute("INSERT INTO apps (id, name, sources, created) VALUES ('a', 'a', '[]', '')", [])?;
+            t.execute(
+                "INSERT INTO pods (id, name, app, created, spec_hash, record) VALUES ('p', 'p', 'a', '', '', '{}')",
+                [],
+            )?;
+            t.execute("INSERT INTO containers (id, name, pod, image) VALUES ('c', 'web', 'p', ?)", [&id])?;
+            Ok::<_, crate::store::StoreError>(())
+        })
+        .unwrap();
+    root.images().repair(&mut problems).unwrap();
+    assert!(!problems[0].repaired && problems[0].users == ["web"], "{problems:?}");
+    assert!(root.images().resolve(&id).unwrap().is_some());
+}
