@@ -20,7 +20,7 @@ use super::stage::{Made, Stage};
 use super::{ImageStore, Loaded};
 use crate::store::lock::{FileLock, LockError};
 use crate::sys::{dir, failpoint};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -252,7 +252,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             let parent = at.checked_sub(1).map(|below| chains[below].clone());
             self.want(number, at, chain, parent, name)?;
         }
-        let image = NewImage { names, config, manifests, blobs, repository, durable };
+        let image = NewImage { names, config, manifests, blobs, checked: BTreeSet::new(), repository, durable };
         let source = Arc::from(layers);
         self.images[number] = Image::Layers(Box::new(Parts { image, document, chains, sizes, source }));
         Ok(())
@@ -372,6 +372,12 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 let parent = layer.parent.clone();
                 layer.state =
                     State::Unpacked(Box::new(Made { chain: chain.to_owned(), parent, unpacked, _lock: lock }));
+                // The first one gave the blob: none is taken from the list while a thread works.
+                if let Some((image, at)) = layer.wanted.first().copied()
+                    && let Image::Layers(parts) = &mut self.images[image]
+                {
+                    parts.image.checked.insert(at);
+                }
                 self.let_go();
             }
             Err(error) => {

@@ -1,5 +1,5 @@
 use super::super::archive::writer::{ImageToWrite, LayerFile, header, write_docker_archive};
-use super::super::config::{ConfigDocument, RootFs};
+use super::super::config::{ConfigDocument, Descriptor, RootFs};
 use super::super::demo::{DEMO_IMAGE, ID};
 use super::super::digest::Digest;
 use super::super::error::ImageError;
@@ -378,7 +378,7 @@ fn what_another_command_works_on_is_no_problem() {
     let (half, whole) = ("1".repeat(64), "2".repeat(64));
     std::fs::create_dir_all(root.layout.layers().join(format!(".tmp-{half}"))).unwrap();
     std::fs::create_dir_all(root.layout.layer_diff(&whole)).unwrap();
-    let mut kinds = |root: &mut Root, repair| {
+    let kinds = |root: &mut Root, repair| {
         let problems = root.images().check(repair, Depth::Quick).unwrap();
         let mut kinds: Vec<String> = problems.into_iter().map(|problem| format!("{:?}", problem.kind)).collect();
         kinds.sort();
@@ -422,4 +422,45 @@ fn a_layer_that_a_container_came_to_use_is_not_taken_from_it() {
     root.images().repair(&mut problems).unwrap();
     assert!(!problems[0].repaired && problems[0].users == ["web"], "{problems:?}");
     assert!(root.images().resolve(&id).unwrap().is_some());
+}
+
+/// An image of `made` at a registry, where its one layer is said to be this blob.
+struct Said {
+    made: Made,
+    repository: &'static str,
+    blob: &'static [u8],
+}
+
+impl ImageSource for Said {
+    fn label(&self) -> &str {
+        self.repository
+    }
+
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError> {
+        let blob = Descriptor {
+            media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+            digest: Digest::of(self.blob),
+            size: self.blob.len() as u64,
+            annotations: Default::default(),
+            platform: None,
+        };
+        let names = vec![format!("{}:1", self.repository)];
+        let repository = Some(self.repository.to_owned());
+        Ok(Incoming { names, blobs: vec![blob], repository, ..self.made.resolve()? })
+    }
+}
+
+#[test]
+fn what_only_a_manifest_says_of_a_layer_is_not_passed_on() {
+    let mut root = Root::new();
+    let honest = Said { made: Made::new("one", &["base"], None), repository: "good.test/app", blob: b"gzip" };
+    // The same configuration, so that nothing has to be read, and other blobs.
+    let lying = Said { made: Made::new("one", &["base"], None), repository: "evil.test/app", blob: b"trap" };
+    for source in [&honest, &lying] {
+        root.images().take_in(&[source], &mut |_| {}).unwrap().remove(0).unwrap();
+    }
+    assert!(lying.made.opened.lock().unwrap().is_empty());
+    let forms = &root.images().outgoing("evil.test/app:1").unwrap().layers[0].forms;
+    let forms: Vec<(&str, &Digest)> = forms.iter().map(|(at, form)| (at.as_str(), &form.digest)).collect();
+    assert_eq!(forms, [("good.test/app", &Digest::of(b"gzip"))]);
 }
