@@ -3,7 +3,7 @@
 use super::{Engine, EngineError};
 use crate::image::platform::WantedPlatform;
 use crate::image::registry::PullSecret;
-use crate::image::remote::{Known, PullError, RegistryAccess, RemoteImage};
+use crate::image::remote::{AccessError, Known, PullError, RegistryAccess, RemoteImage};
 use crate::image::store::Loaded;
 use crate::image::transfer::{ImageSource, TransferEvent};
 use crate::image::{Found, ImageError};
@@ -97,6 +97,12 @@ impl Engine {
             ImageError::Interrupted => EngineError::Interrupted,
             error => error.into(),
         })
+    }
+
+    /// Full names among which a user has to choose what a short one stands for, when somebody can be asked.
+    pub fn choices(&self, name: &str) -> Result<Option<Vec<String>>, EngineError> {
+        let choices = self.registries()?.registries.choices(name).map_err(AccessError::from);
+        Ok(choices.map_err(PullError::from).map_err(ImageError::from)?)
     }
 
     /// Tags of a repository at its registry.
