@@ -10,6 +10,7 @@ use podkin::{image, storage};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 /// A docker-archive of an image with one layer a word of `layers`; equal words give equal layers.
 fn archive(env: &TestEnv, name: &str, layers: &str) -> PathBuf {
@@ -119,6 +120,29 @@ fn a_killed_command_on_volumes_loses_nothing_and_leaves_nothing() {
         }
     }
     assert!(passed >= 3, "volumes pass {passed} points only");
+}
+
+#[test]
+fn a_play_whose_image_is_removed_meanwhile_makes_no_broken_pod() {
+    let env = TestEnv::new("vanished");
+    let base = archive(&env, "base", "a");
+    env.ok(["load", "-q", "-i", base.to_str().unwrap()]);
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - {name: c, image: localhost/base:latest, command: [/a]}\n";
+    let file = env.file("web.yaml", pod);
+    // It has found its image, and has not recorded its pod yet.
+    let mut play = env.command(["kube", "play", "--start=false", file.to_str().unwrap()]);
+    play.env("PODKIN_FAILPOINTS", "engine.play.networks=sleep(1500)");
+    play.env("PODKIN_FAILPOINT_TRACE", env.base.join("trace"));
+    let playing = play.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let there = || fs::read_to_string(env.base.join("trace")).is_ok_and(|trace| trace.contains("engine.play.networks"));
+    common::eventually("the play finds its image", std::time::Duration::from_secs(10), there);
+    env.ok(["rmi", "base"]);
+    let played = playing.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&played.stderr).into_owned();
+    assert_eq!(played.status.code(), Some(125), "{said}");
+    assert!(said.contains("`localhost/base:latest` was removed by another command"), "{said}");
+    assert_eq!(env.ok(["pod", "ps", "-q"]), "");
+    env.assert_clean();
 }
 
 #[test]

@@ -72,14 +72,18 @@ pub fn run(globals: &Globals, args: &LoginArgs) -> Result<(), CommandError> {
         out.line(&login.user)?;
         return out.finish();
     }
-    let asked = args.username.is_some() || args.password.is_some() || args.password_stdin;
+    let asked =
+        args.access.creds.is_some() || args.username.is_some() || args.password.is_some() || args.password_stdin;
     if let Some(login) = known.as_ref().filter(|_| !asked)
         && engine.check_login(&registry, login).is_ok()
     {
         out.line(format!("Existing credentials are valid. Already logged in to {registry}"))?;
         return out.finish();
     }
-    let login = credentials(args, known.as_ref())?;
+    let login = match engine.config().registries.login.clone() {
+        Some(login) => login,
+        None => credentials(args, known.as_ref())?,
+    };
     engine.log_in(&registry, &login)?;
     out.line("Login Succeeded!")?;
     if args.verbose
@@ -119,9 +123,6 @@ fn registry(engine: &Engine, named: Option<&str>) -> Result<String, CommandError
 /// Name and password: from options, standard input, or asked for.
 fn credentials(args: &LoginArgs, known: Option<&Login>) -> Result<Login, CommandError> {
     let failed = |what| move |source| CommandError::engine(LoginError::Ask { what, source });
-    if let Some(login) = args.access.settings()?.login {
-        return Ok(login);
-    }
     let user = match (&args.username, args.password_stdin) {
         (Some(user), _) => user.clone(),
         (None, true) => return Err(CommandError::invalid(LoginError::NoUser)),

@@ -112,6 +112,7 @@ fn plain(verb: &str, sizes: &mut HashMap<(String, String), u64>, event: &Transfe
                     sizes.insert(key, *done);
                     None
                 }
+                LayerState::Retrying { why } => Some(format!("{image}: layer {layer}: {why}; trying again")),
                 LayerState::Done => {
                     let size = sizes.remove(&key).filter(|size| *size > 0);
                     Some(match size {
@@ -135,11 +136,15 @@ fn json(event: &TransferEvent) -> serde_json::Value {
         Change::Failed => serde_json::json!({"image": image, "status": "failed"}),
         Change::Layer { layer, state } => {
             let mut object = serde_json::json!({"image": image, "layer": layer});
+            if let LayerState::Retrying { why } = state {
+                object["why"] = why.as_str().into();
+            }
             let (status, extra) = match state {
                 LayerState::Present => ("present", None),
                 LayerState::Waiting => ("waiting", None),
                 LayerState::Started { total } => ("started", total.map(|total| ("total", total))),
                 LayerState::Progress { done } => ("progress", Some(("current", *done))),
+                LayerState::Retrying { .. } => ("retrying", None),
                 LayerState::Done => ("done", None),
             };
             object["status"] = status.into();
@@ -172,9 +177,12 @@ impl Bars {
                 let known = self.layers.get(&key).cloned();
                 let bar = known.unwrap_or_else(|| self.layer(key, "", None));
                 bar.set_position(done);
-                if bar.length() == Some(done) {
-                    bar.set_message("storing");
-                }
+                bar.set_message(if bar.length() == Some(done) { "storing" } else { "" });
+            }
+            LayerState::Retrying { why } => {
+                let known = self.layers.get(&key).cloned();
+                let bar = known.unwrap_or_else(|| self.layer(key, "", None));
+                bar.set_message(format!("{why}; trying again"));
             }
             LayerState::Done => {
                 if let Some(bar) = self.layers.remove(&key) {
@@ -195,6 +203,11 @@ impl Bars {
             Change::Layer { .. } => return,
         };
         bar.set_message(said);
+        if matches!(change, Change::Done { .. } | Change::Failed) {
+            // Of layers that were given up nothing more is heard.
+            let of_image = self.layers.extract_if(|(of, _), _| of == image);
+            of_image.for_each(|(_, bar)| bar.finish_and_clear());
+        }
     }
 
     /// The line of an image.

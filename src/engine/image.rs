@@ -14,7 +14,7 @@ pub struct ImageRemoval {
 impl Engine {
     /// The images below this root.
     pub fn images(&mut self) -> ImageStore<'_> {
-        ImageStore::new(&self.config.layout, &mut self.database)
+        ImageStore::new(&self.config.layout, &mut self.database).interrupted_when(&*self.interrupt.0)
     }
 
     /// Removes an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With

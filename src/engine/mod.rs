@@ -139,12 +139,17 @@ impl fmt::Debug for Waits {
 }
 
 /// How the engine learns that the user has had enough.
-#[derive(Default)]
-struct Interrupt(Option<Box<dyn Fn() -> bool>>);
+struct Interrupt(Box<dyn Fn() -> bool>);
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Self(Box::new(|| false))
+    }
+}
 
 impl fmt::Debug for Interrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Interrupt(set)" } else { "Interrupt(unset)" })
+        f.write_str("Interrupt")
     }
 }
 
@@ -161,9 +166,10 @@ impl Engine {
         })
     }
 
-    /// Sets what is asked between steps, and after each signal while waiting: true ends a play, which then undoes itself, and waits.
+    /// Sets what is asked between steps, after each signal while waiting, and while images come: true ends a play, which then undoes
+    /// itself, and waits.
     pub fn interrupt_when(&mut self, check: impl Fn() -> bool + 'static) {
-        self.interrupt = Interrupt(Some(Box::new(check)));
+        self.interrupt = Interrupt(Box::new(check));
     }
 
     /// Sets what is told, in words for a user, when an operation has to wait for another command.
@@ -186,9 +192,6 @@ impl Engine {
     }
 
     fn check_interrupt(&self) -> Result<(), EngineError> {
-        match &self.interrupt.0 {
-            Some(check) if check() => Err(EngineError::Interrupted),
-            _ => Ok(()),
-        }
+        if (self.interrupt.0)() { Err(EngineError::Interrupted) } else { Ok(()) }
     }
 }

@@ -14,9 +14,12 @@ use crate::model::{ObjectKind, Pod, PullPolicy};
 use crate::store::objects::{self, Object};
 use crate::store::record::ImageRecord;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Registries asked at a time.
 const PARALLEL: usize = 6;
+/// Between two looks whether they have answered, or the user has had enough.
+const ANSWER_POLL: Duration = Duration::from_millis(2);
 
 /// An image of a play, before it is carried out.
 pub(super) enum PlayImage {
@@ -92,7 +95,7 @@ impl Engine {
         if !missing.is_empty() {
             failures.push(EngineError::MissingImages { images: missing });
         }
-        let answers = ask(&questions);
+        let answers = self.ask_registries(&questions)?;
         for (question, answer) in questions.into_iter().zip(answers) {
             match self.answer(question, answer, report)? {
                 Ok((reference, image)) => drop(images.insert(reference, image)),
@@ -100,6 +103,36 @@ impl Engine {
             }
         }
         if failures.is_empty() { Ok(images) } else { Err(EngineError::several(failures)) }
+    }
+
+    /// Asks registries for the ids of images, several at a time.
+    ///
+    /// # Errors
+    /// [`EngineError::Interrupted`].
+    fn ask_registries(&mut self, questions: &[Question]) -> Result<Vec<Result<String, PullError>>, EngineError> {
+        let mut answers = Vec::new();
+        for some in questions.chunks(PARALLEL) {
+            answers.extend(std::thread::scope(|scope| {
+                let asked = some.iter().map(|question| scope.spawn(|| question.image.id().map(str::to_owned)));
+                let asked: Vec<_> = asked.collect();
+                while asked.iter().any(|thread| !thread.is_finished()) {
+                    if (self.interrupt.0)() {
+                        some.iter().for_each(|question| question.image.cancel());
+                        break;
+                    }
+                    std::thread::sleep(ANSWER_POLL);
+                }
+                let answers =
+                    asked.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+                answers.collect::<Vec<_>>()
+            }));
+            if let Err(interrupted) = self.check_interrupt() {
+                // Their connections were cancelled.
+                self.registries.take();
+                return Err(interrupted);
+            }
+        }
+        Ok(answers)
     }
 
     /// What the answer of a registry means: the id of its image, or why it has none.
@@ -216,7 +249,7 @@ impl Engine {
         if sources.is_empty() {
             return Ok(records);
         }
-        let loaded = self.images().take_in(&sources, &mut |event| report(Progress::Transfer(event)))?;
+        let loaded = self.take_in(&sources, &mut |event| report(Progress::Transfer(event)))?;
         let mut failures: Vec<EngineError> = Vec::new();
         for ((reference, _), loaded) in pulls.into_iter().zip(loaded) {
             match loaded {
@@ -247,21 +280,6 @@ fn wanted_images(request: &PlayRequest) -> BTreeMap<String, Wanted> {
         }
     }
     images
-}
-
-/// Asks registries for the ids of images, several at a time.
-fn ask(questions: &[Question]) -> Vec<Result<String, PullError>> {
-    let mut answers = Vec::new();
-    for some in questions.chunks(PARALLEL) {
-        answers.extend(std::thread::scope(|scope| {
-            let asked = some.iter().map(|question| scope.spawn(|| question.image.id().map(str::to_owned)));
-            let asked: Vec<_> = asked.collect();
-            let answers =
-                asked.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
-            answers.collect::<Vec<_>>()
-        }));
-    }
-    answers
 }
 
 /// Whether the program carries the image.

@@ -3,7 +3,8 @@
 use super::{Engine, EngineError};
 use crate::image::platform::WantedPlatform;
 use crate::image::registry::PullSecret;
-use crate::image::remote::{Known, PullError, RegistryAccess, RemoteImage};
+use crate::image::remote::{AccessError, Known, PullError, RegistryAccess, RemoteImage};
+use crate::image::store::Loaded;
 use crate::image::transfer::{ImageSource, TransferEvent};
 use crate::image::{Found, ImageError};
 use crate::store::Database;
@@ -68,7 +69,7 @@ impl Engine {
         let sources: Vec<&dyn ImageSource> = decisions.iter().filter_map(Decision::source).collect();
         let mut loaded = match sources.is_empty() {
             true => Vec::new(),
-            false => self.images().take_in(&sources, report)?,
+            false => self.take_in(&sources, report)?,
         }
         .into_iter();
         let results = decisions.into_iter().zip(requests).map(|(decision, request)| {
@@ -80,6 +81,28 @@ impl Engine {
             Ok(Pulled { name: request.name.clone(), id })
         });
         Ok(results.collect())
+    }
+
+    /// Brings images here; connections that were cancelled because of a failure are replaced by the next that needs some.
+    pub(super) fn take_in(
+        &mut self,
+        sources: &[&dyn ImageSource],
+        report: &mut dyn FnMut(TransferEvent),
+    ) -> Result<Vec<Result<Loaded, ImageError>>, EngineError> {
+        let taken = self.images().take_in(sources, report);
+        if taken.as_ref().map_or(true, |results| results.iter().any(Result::is_err)) {
+            self.registries.take();
+        }
+        taken.map_err(|error| match error {
+            ImageError::Interrupted => EngineError::Interrupted,
+            error => error.into(),
+        })
+    }
+
+    /// Full names among which a user has to choose what a short one stands for, when somebody can be asked.
+    pub fn choices(&self, name: &str) -> Result<Option<Vec<String>>, EngineError> {
+        let choices = self.registries()?.registries.choices(name).map_err(AccessError::from);
+        Ok(choices.map_err(PullError::from).map_err(ImageError::from)?)
     }
 
     /// Tags of a repository at its registry.

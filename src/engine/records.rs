@@ -7,6 +7,7 @@ use super::prepare::{PodJoins, Prepared, PreparedPod};
 use super::progress::{Report, StepState};
 use super::{Engine, EngineError, PlayRequest, fault};
 use crate::graph::{StepKind, uses};
+use crate::image::ImageError;
 use crate::model::{ConfigMap, ObjectKind, Pod, Secret};
 use crate::network::{Definition, address};
 use crate::store::atomic::{self, Durability};
@@ -87,6 +88,7 @@ impl Engine {
                     cgroup_manager: cgroup_manager.to_owned(),
                 };
                 Self::check_names(t, &record)?;
+                check_images(t, &record)?;
                 pods::insert(t, &record)?;
                 made.push(Made::new(MadeKind::Pod, &record.id));
                 records.push(record);
@@ -203,6 +205,18 @@ fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
         app: Some(app.to_owned()),
         anonymous: false,
     }
+}
+
+/// That every image of a pod is still there: another command may have removed one since it was found. With the pod's row it can
+/// no longer be removed.
+fn check_images(transaction: &Connection, record: &PodRecord) -> Result<(), EngineError> {
+    let mut statement = transaction.prepare_cached("SELECT 1 FROM images WHERE id = ?")?;
+    for container in &record.containers {
+        if !statement.exists([&container.image.id])? {
+            return Err(ImageError::Vanished(container.image.reference.clone()).into());
+        }
+    }
+    Ok(())
 }
 
 fn containers(

@@ -3,6 +3,7 @@
 use super::check::{cgroups, remove_cgroup, unmount_below};
 use super::removal::remove_tree;
 use super::{Engine, EngineError};
+use crate::store::lock::FileLock;
 use crate::store::{apps, pods};
 use crate::supervisor::client;
 use crate::sys::process::wait_within;
@@ -25,6 +26,7 @@ const BELOW_ROOT: &[&str] = &[
     "tmp",
     "events.jsonl",
     "events.jsonl.1",
+    "intake.lock",
     "state.db",
     "state.db-wal",
     "state.db-shm",
@@ -46,6 +48,14 @@ impl Engine {
             failures.push(error);
         }
         let layout = self.layout().clone();
+        // Images that other commands bring here are waited for: they would end up in nothing.
+        let _intake = match self.lock_intake() {
+            Ok(lock) => lock,
+            Err(error) => {
+                failures.push(error);
+                return failures;
+            }
+        };
         if let Err(error) = unmount_below(&layout.run).and_then(|()| unmount_below(&layout.in_root("containers"))) {
             failures.push(error);
             // Nothing is deleted through a mount that may be somebody's directory.
@@ -63,6 +73,15 @@ impl Engine {
             let _ = std::fs::remove_dir(directory);
         }
         failures
+    }
+
+    fn lock_intake(&self) -> Result<FileLock, EngineError> {
+        let path = self.layout().intake_lock();
+        if let Some(lock) = FileLock::try_acquire(&path)? {
+            return Ok(lock);
+        }
+        self.waits.tell("waiting for another command that brings images here");
+        Ok(FileLock::acquire(&path)?)
     }
 
     fn remove_everything(&mut self, failures: &mut Vec<EngineError>) -> Result<(), EngineError> {

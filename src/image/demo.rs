@@ -4,7 +4,7 @@ use super::config::DocumentError;
 use super::error::ImageError;
 use super::layer::Expected;
 use super::store::ImageStore;
-use super::transfer::{ImageSource, Incoming, LayerSource, OpenLayer};
+use super::transfer::{Again, ImageSource, Incoming, LayerSource, OpenLayer};
 
 /// Full name of the embedded image.
 pub const DEMO_IMAGE: &str = "localhost/podkin-demo:latest";
@@ -71,7 +71,7 @@ impl ImageSource for Embedded {
 }
 
 impl LayerSource for Embedded {
-    fn open(&self, _: usize) -> Result<OpenLayer<'_>, ImageError> {
+    fn open(&self, _: usize, _: Again) -> Result<OpenLayer<'_>, ImageError> {
         let diff_id = DIFF_ID.parse().map_err(DocumentError::from)?;
         Ok(OpenLayer { blob: Box::new(LAYER), expected: Expected { blob: None, diff_id: Some(diff_id) } })
     }

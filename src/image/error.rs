@@ -50,7 +50,10 @@ pub enum ImageError {
     SeveralNames { image: String, names: Vec<String> },
     #[error("a name with a digest cannot be given: `{0}`")]
     DigestName(String),
-    #[error("image `{0}` was removed while it was being read")]
+    /// The caller's question said so.
+    #[error("interrupted")]
+    Interrupted,
+    #[error("image `{0}` was removed by another command meanwhile")]
     Vanished(String),
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -12,12 +12,18 @@ pub trait ImageSource: Sync {
 
     /// Finds out what it consists of; runs on a thread of its own.
     fn resolve(&self) -> Result<Incoming<'_>, ImageError>;
+
+    /// Ends what it waits for, in whatever thread: nobody wants the image any more. It cannot be used after that.
+    fn cancel(&self) {}
 }
+
+/// Is told, in words, why something of a layer has to be asked for again.
+pub type Again = Box<dyn Fn(&str) + Send>;
 
 /// Gives the blobs of an image's layers, to several threads at a time.
 pub trait LayerSource: Send + Sync {
     /// The blob of a layer, the lowest being number 0.
-    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError>;
+    fn open(&self, number: usize, again: Again) -> Result<OpenLayer<'_>, ImageError>;
 }
 
 /// A blob about to be read, and what it must turn out to be.
@@ -82,6 +88,8 @@ pub enum LayerState {
     Started { total: Option<u64> },
     /// Bytes that came so far.
     Progress { done: u64 },
+    /// The connection failed, and the rest is about to be asked for again.
+    Retrying { why: String },
     /// All came, and is where it belongs.
     Done,
 }

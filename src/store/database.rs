@@ -140,6 +140,10 @@ impl Database {
         let Some(missing) = usize::try_from(found).ok().and_then(|done| MIGRATIONS.get(done..)) else {
             return Err(StoreError::Newer { path: layout.database(), found });
         };
+        // Another process was first.
+        if missing.is_empty() {
+            return Ok(());
+        }
         if found == 0 {
             self.connection.pragma_update(None, "journal_mode", "WAL")?;
         }

@@ -7,6 +7,7 @@ mod listing;
 mod logs;
 mod outcome;
 mod play;
+mod registry;
 mod terminal;
 mod waiting;
 

@@ -7,20 +7,24 @@ use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A user at a terminal in which one command runs.
-struct Desk {
+pub struct Desk {
     keyboard: File,
     terminal: OwnedFd,
     screen: Arc<Mutex<Vec<u8>>>,
-    child: Child,
+    pub child: Child,
 }
 
 impl Desk {
     fn new(env: &TestEnv, arguments: &[&str]) -> Self {
+        Self::start(env.command(arguments))
+    }
+
+    pub fn start(mut command: Command) -> Self {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&controller).unwrap();
         unlockpt(&controller).unwrap();
@@ -29,7 +33,7 @@ impl Desk {
         let terminal = rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap();
         tcsetwinsize(&terminal, size(33, 77)).unwrap();
         let copy = || terminal.try_clone().unwrap();
-        let child = env.command(arguments).stdin(copy()).stdout(copy()).stderr(copy()).spawn().unwrap();
+        let child = command.stdin(copy()).stdout(copy()).stderr(copy()).spawn().unwrap();
         let screen = Arc::new(Mutex::new(Vec::new()));
         let (mut reader, shown) = (File::from(controller.try_clone().unwrap()), Arc::clone(&screen));
         std::thread::spawn(move || {
@@ -46,11 +50,11 @@ impl Desk {
     }
 
     #[track_caller]
-    fn shows(&self, wanted: &str) {
+    pub fn shows(&self, wanted: &str) {
         eventually(&format!("{wanted:?} on the screen"), Duration::from_secs(10), || self.text().contains(wanted));
     }
 
-    fn types(&mut self, keys: &[u8]) {
+    pub fn types(&mut self, keys: &[u8]) {
         self.keyboard.write_all(keys).unwrap();
     }
 
@@ -58,13 +62,13 @@ impl Desk {
         tcgetattr(&self.terminal).unwrap()
     }
 
-    fn is_raw(&self) -> bool {
+    pub fn is_raw(&self) -> bool {
         !self.modes().local_modes.contains(LocalModes::ECHO)
     }
 
     /// Waits for the command's end, after which the terminal must be as it was.
     #[track_caller]
-    fn ends(mut self) -> (ExitStatus, String) {
+    pub fn ends(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         assert!(!self.is_raw(), "the terminal was left in raw mode");
         (status, self.text())

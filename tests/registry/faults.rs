@@ -4,7 +4,7 @@ use crate::common::fault_proxy::{Fault, FaultProxy};
 use crate::common::registry::{Registry, Setup, source};
 use crate::{chain, noise, quick};
 use podkin::image::Digest;
-use podkin::image::registry::{Blob, Client, RegistryError, Which};
+use podkin::image::registry::{Blob, Client, ClientConfig, RegistryError, Which};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -82,6 +82,37 @@ fn a_stalled_connection_is_given_up_and_a_slow_one_is_not() {
     broken.fail(1, Fault::Slow(500_000, Duration::from_millis(150)));
     assert!(broken.read().unwrap() == broken.content);
     assert_eq!(broken.ranges().len(), 3, "no second attempt");
+}
+
+#[test]
+fn who_cancels_waits_for_no_server_and_no_pause() {
+    let broken = Broken::new();
+    let patient = || ClientConfig {
+        stall_timeout: Duration::from_secs(60),
+        retry_delay: Some(Duration::from_secs(60)),
+        ..quick()
+    };
+    for fault in [Fault::Stall(1_000_000, Duration::from_secs(20)), Fault::Cut(0)] {
+        broken.fail(1, fault.clone());
+        let client = Client::new(patient());
+        let repository = client.repository(&source(&broken.proxy.address, "app", true), None);
+        let (tell, told) = std::sync::mpsc::channel();
+        let again = Box::new(move |error: &RegistryError| drop(tell.send(error.to_string())));
+        let begin = Instant::now();
+        let result = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut blob = repository.blob_telling(&broken.digest, SIZE as u64, again).unwrap();
+                blob.read_to_end(&mut Vec::new())
+            });
+            std::thread::sleep(Duration::from_millis(500));
+            client.cancel();
+            reader.join().unwrap()
+        });
+        assert!(result.is_err() && begin.elapsed() < Duration::from_secs(5), "{fault:?}: {:?}", begin.elapsed());
+        let is_pause = matches!(fault, Fault::Cut(_));
+        assert_eq!(told.try_iter().count(), usize::from(is_pause), "told once why something is tried again");
+        assert!(repository.manifest(&Which::Tag("1".into())).is_err(), "nothing is asked after that");
+    }
 }
 
 #[test]

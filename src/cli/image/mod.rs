@@ -1,5 +1,6 @@
 //! Images.
 
+mod choice;
 pub mod exists;
 pub mod filter;
 pub mod history;

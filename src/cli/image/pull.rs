@@ -5,6 +5,7 @@ use super::super::error::CommandError;
 use super::super::output::Output;
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
+use super::choice;
 use crate::engine::{Engine, EngineError, PullRequest, PullWhen};
 use crate::image::Input;
 use crate::image::platform::{PlatformError, WantedPlatform};
@@ -110,7 +111,7 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     let mut view = TransferView::new("pulling", args.progress, args.quiet);
     let mut ids = Vec::new();
     let mut failures: Vec<CommandError> = Vec::new();
-    let mut requests = Vec::new();
+    let (mut requests, mut choices) = (Vec::new(), Vec::new());
     for image in &args.images {
         match Origin::of(image)? {
             Origin::Archive(path) => {
@@ -120,16 +121,26 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
                     Err(error) => failures.push(error.into()),
                 }
             }
-            Origin::Registry(name) => {
+            Origin::Registry(typed) => {
+                let choice = choice::of(&mut engine, typed, args.policy.into())?;
+                let name = choice.as_ref().map_or(typed, |choice| choice.full.as_str());
                 let names = if args.all_tags { tags(&engine, name)? } else { vec![name.to_owned()] };
                 let (platform, when) = (&platform, args.policy.into());
-                requests.extend(names.into_iter().map(|name| PullRequest { name, platform: platform.clone(), when }));
+                for name in names {
+                    requests.push(PullRequest { name, platform: platform.clone(), when });
+                    choices.push(choice.clone());
+                }
             }
         }
     }
-    for result in engine.pull(&requests, &mut |event| view.show(event))? {
+    let results = engine.pull(&requests, &mut |event| view.show(event))?;
+    view.finish();
+    for (result, choice) in results.into_iter().zip(choices) {
         match result {
-            Ok(pulled) => ids.push(pulled.id),
+            Ok(pulled) => {
+                ids.push(pulled.id);
+                choice.iter().for_each(choice::Choice::remember);
+            }
             Err(error) => failures.push(explained(error)),
         }
     }

@@ -4,7 +4,7 @@ use super::super::context::{Globals, explain, interruptible};
 use super::super::error::{CommandError, Exit};
 use super::super::output::{Output, notice};
 use super::super::progress::ProgressView;
-use super::super::registry::RegistryArgs;
+use super::super::registry::{RegistryArgs, RetryArgs};
 use super::{input, options};
 use crate::engine::{
     DownRequest, Engine, EngineError, LoadRequest, PlayReport, PlayRequest, PodOutcome, Removed, Validation,
@@ -96,6 +96,8 @@ pub struct PlayArgs {
 
     #[command(flatten)]
     pub registry: RegistryArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
     #[command(flatten)]
     pub refused: Refused,
 }
@@ -193,7 +195,9 @@ pub fn run(globals: &Globals, args: &PlayArgs) -> Result<(), CommandError> {
     if args.down {
         return super::down::take_down(globals, &args.inputs, args.force, args.quiet);
     }
-    let mut engine = globals.engine_with(args.registry.settings()?)?;
+    let mut settings = args.registry.settings()?;
+    args.retry.apply(&mut settings)?;
+    let mut engine = globals.engine_with(settings)?;
     let application = input::load(&mut engine, &load_request(args)?)?;
     let request = play_request(args, application)?;
     if let Some(format) = args.dry_run {

@@ -103,6 +103,27 @@ struct Image<'a> {
 }
 
 impl Policy {
+    /// Rejects an image of which nothing that it could have would be accepted: nobody need be asked for it.
+    pub fn check_before(&self, origin: &Origin<'_>) -> Result<(), PolicyError> {
+        let (scope, requirements) = self.requirements(origin);
+        for requirement in requirements {
+            let why = match requirement {
+                Requirement::Reject => Refusal::Rejected,
+                Requirement::Unsupported { kind: _, option } => Refusal::Unsupported(option.clone()),
+                Requirement::AcceptAnything | Requirement::SignedBy { .. } | Requirement::SigstoreSigned { .. } => {
+                    continue;
+                }
+            };
+            return Err(self.rejection(origin, &scope, requirement, why).into());
+        }
+        Ok(())
+    }
+
+    fn rejection(&self, origin: &Origin<'_>, scope: &Scope, requirement: &Requirement, why: Refusal) -> Box<Rejection> {
+        let (image, scope, requirement) = (origin.to_string(), scope.clone(), requirement.kind());
+        Box::new(Rejection { image, scope, requirement, file: self.file.clone(), why })
+    }
+
     /// Accepts an image, or says why not.
     ///
     /// `manifest` is the manifest that is going to be used - of an index that of the platform, since that is what podman and
@@ -121,16 +142,7 @@ impl Policy {
                 true => self.meet(requirement, &Image { origin, digest }, signatures),
                 false => Err(Refusal::WrongManifest(digest.clone())),
             };
-            met.map_err(|why| {
-                let requirement = requirement.kind();
-                Box::new(Rejection {
-                    image: origin.to_string(),
-                    scope: scope.clone(),
-                    requirement,
-                    file: self.file.clone(),
-                    why,
-                })
-            })?;
+            met.map_err(|why| self.rejection(origin, &scope, requirement, why))?;
         }
         Ok(())
     }

@@ -27,7 +27,12 @@ pub struct Blob {
     /// `None` between connections, and after the end.
     body: Option<Connection>,
     attempts: Attempts,
+    /// Is told why something is tried again.
+    again: Option<Again>,
 }
+
+/// Is told why the rest of a blob is asked for again.
+pub type Again = Box<dyn Fn(&RegistryError) + Send>;
 
 enum State {
     Reading(Sha256),
@@ -44,10 +49,15 @@ struct Connection {
 }
 
 impl Blob {
-    pub(super) fn open(repository: Repository, digest: Digest, size: u64) -> Result<Self, RegistryError> {
+    pub(super) fn open(
+        repository: Repository,
+        digest: Digest,
+        size: u64,
+        again: Option<Again>,
+    ) -> Result<Self, RegistryError> {
         let attempts = Attempts::new(repository.session.retry_policy());
         let state = State::Reading(Sha256::new());
-        let mut blob = Self { repository, digest, size, state, done: 0, body: None, attempts };
+        let mut blob = Self { repository, digest, size, state, done: 0, body: None, attempts, again };
         // Now, so that what is not there is not found out in the middle of something.
         blob.connect_patiently()?;
         Ok(blob)
@@ -71,10 +81,15 @@ impl Blob {
         while self.body.is_none() {
             match self.connect() {
                 Ok(connection) => self.body = Some(connection),
-                Err(error) => self.attempts.wait(error)?,
+                Err(error) => self.wait(error)?,
             }
         }
         Ok(())
+    }
+
+    fn wait(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        let again = self.again.as_ref();
+        self.attempts.wait_telling(error, &|error| again.into_iter().for_each(|again| again(error)))
     }
 
     /// Asks for what is missing.
@@ -134,7 +149,7 @@ impl Blob {
             };
             let error = transport_error(source.into(), host, self.repository.session.registry());
             self.body = None;
-            self.attempts.wait(error)?;
+            self.wait(error)?;
         }
     }
 

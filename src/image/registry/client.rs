@@ -8,7 +8,7 @@ use super::credentials::Login;
 use super::error::{RegistryError, Unresolved};
 use super::proxy::ProxyConfig;
 use super::repository::Repository;
-use super::retry::RetryPolicy;
+use super::retry::{Cancel, RetryPolicy};
 use super::search::{self, SearchHit};
 use super::session::Session;
 use super::token::Tokens;
@@ -79,7 +79,15 @@ impl Client {
             schemes: Table::default(),
             challenges: Table::default(),
             tokens: Tokens::default(),
+            cancel: Arc::default(),
         }))
+    }
+
+    /// Ends every request under way, and all pauses between attempts: whoever waits gets an error at once, and so does everybody
+    /// after that. Name look-ups and connections being made end with their own time limit.
+    pub fn cancel(&self) {
+        self.0.cancel.set();
+        self.0.agents.values().into_iter().for_each(ureq::Agent::shutdown);
     }
 
     /// The repository that a source names. Asks nothing yet.
@@ -150,6 +158,7 @@ pub(super) struct Shared {
     /// What registries asked for, to save the refusal before each request.
     pub challenges: Table<Endpoint, Challenge>,
     pub tokens: Tokens,
+    cancel: Arc<Cancel>,
 }
 
 /// How long an answer may take.
@@ -172,7 +181,8 @@ struct AgentKey {
 
 impl Shared {
     pub fn retry_policy(&self) -> RetryPolicy {
-        RetryPolicy { retries: self.config.retries, delay: self.config.retry_delay }
+        let (retries, delay) = (self.config.retries, self.config.retry_delay);
+        RetryPolicy { retries, delay, cancel: self.cancel.clone() }
     }
 
     /// Connections to `address` on behalf of a registry.
@@ -190,7 +200,13 @@ impl Shared {
             return Ok(agent);
         }
         let agent = self.new_agent(&key, proxy)?;
-        Ok(self.agents.get_or_insert(key, agent))
+        let agent = self.agents.get_or_insert(key, agent);
+        // Looked at after it can be found: whoever cancels ends it, or it is ended here.
+        if self.cancel.is_set() {
+            agent.shutdown();
+            return Err(RegistryError::Cancelled);
+        }
+        Ok(agent)
     }
 
     fn new_agent(&self, key: &AgentKey, proxy: Option<ureq::Proxy>) -> Result<ureq::Agent, RegistryError> {
@@ -252,6 +268,10 @@ impl<K, V> Default for Table<K, V> {
 impl<K: Eq + Hash, V: Clone> Table<K, V> {
     pub fn get(&self, key: &K) -> Option<V> {
         self.lock().get(key).cloned()
+    }
+
+    pub fn values(&self) -> Vec<V> {
+        self.lock().values().cloned().collect()
     }
 
     pub fn insert(&self, key: K, value: V) {

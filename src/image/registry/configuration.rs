@@ -200,6 +200,18 @@ impl Registries {
         Ok(())
     }
 
+    /// Full names among which a user has to choose what `text` stands for; `None` when that is clear, or is not asked.
+    pub fn choices(&self, text: &str) -> Result<Option<Vec<String>>, RegistriesError> {
+        match self.expand(text) {
+            Err(RegistriesError::Unclear { name: _, candidates }) => Ok(Some(candidates)),
+            Err(error) => Err(error),
+            Ok(several) if several.len() > 1 && self.short_names == ShortNameMode::Permissive => {
+                Ok(Some(self.search.iter().map(|registry| format!("{registry}/{text}")).collect()))
+            }
+            Ok(_) => Ok(None),
+        }
+    }
+
     /// Full names that `text` stands for, in the order in which they are to be tried.
     ///
     /// # Errors

@@ -53,6 +53,8 @@ pub enum RegistryError {
     /// The upload is lost and begins anew with [`super::Repository::upload`].
     #[error("registry `{registry}` lost what was uploaded to it")]
     UploadLost { registry: String, source: Box<RegistryError> },
+    #[error("the answer is no longer waited for")]
+    Cancelled,
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
     #[error(transparent)]

@@ -3,7 +3,7 @@
 //! Reading order: [`configuration`] (which registries), [`credentials`] (passwords for them, `helper`: programs that keep them),
 //! [`client`] (what conversations share: `certificates`, `proxy`, `token`), `session` (a request with its proof, redirects,
 //! `authentication`, `challenge`, `refusal`, `retry`), [`repository`] (manifests and tags), [`blob`] and [`upload`] (content down
-//! and up), [`search`]. `secret`: passwords from a Secret.
+//! and up), [`search`], [`short_names`] (what a user chose). `secret`: passwords from a Secret.
 //!
 //! Blocking, for any number of threads. Nothing here decides where to ask: that is the business of who pulls.
 
@@ -24,6 +24,7 @@ mod retry;
 pub mod search;
 mod secret;
 mod session;
+pub mod short_names;
 mod token;
 pub mod upload;
 

@@ -1,7 +1,7 @@
 //! A repository on a registry: manifests, blobs and tags (distribution specification 1.1, "Pull", "Push", "Content Discovery",
 //! "Content Management").
 
-use super::blob::Blob;
+use super::blob::{Again, Blob};
 use super::error::RegistryError;
 use super::retry::retrying;
 use super::session::{Answer, Ask, Session, To};
@@ -106,7 +106,12 @@ impl Repository {
 
     /// Begins to fetch a blob of that size. See [`Blob`] for what it survives and checks.
     pub fn blob(&self, digest: &Digest, size: u64) -> Result<Blob, RegistryError> {
-        Blob::open(self.clone(), digest.clone(), size)
+        Blob::open(self.clone(), digest.clone(), size, None)
+    }
+
+    /// [`Repository::blob`]; `again` is told whenever something has to be asked for again.
+    pub fn blob_telling(&self, digest: &Digest, size: u64, again: Again) -> Result<Blob, RegistryError> {
+        Blob::open(self.clone(), digest.clone(), size, Some(again))
     }
 
     /// A small blob: a configuration, 4 MiB at most.

@@ -2,17 +2,43 @@
 
 use super::error::RegistryError;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// No registry is waited for longer than this at once.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// How often, and how far apart.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct RetryPolicy {
     pub retries: u32,
     /// `None`: one second, two, four...
     pub delay: Option<Duration>,
+    pub cancel: Arc<Cancel>,
+}
+
+/// Whether nobody wants answers any more; wakes those who pause.
+#[derive(Debug, Default)]
+pub(super) struct Cancel {
+    is_set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Cancel {
+    pub fn set(&self) {
+        *self.is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    pub fn is_set(&self) -> bool {
+        *self.is_set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pauses; shorter when it is set meanwhile.
+    fn pause(&self, time: Duration) {
+        let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_timeout_while(is_set, time, |is_set| !*is_set));
+    }
 }
 
 /// The attempts of one request.
@@ -37,6 +63,11 @@ impl Attempts {
     /// # Errors
     /// The one given, when another attempt is no use or there have been enough.
     pub fn wait(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        self.wait_telling(error, &|_| {})
+    }
+
+    /// [`Attempts::wait`], and tells before it does so what went wrong.
+    pub fn wait_telling(&mut self, error: RegistryError, tell: &dyn Fn(&RegistryError)) -> Result<(), RegistryError> {
         let asked = match &error {
             RegistryError::RateLimited { after, .. } | RegistryError::Said { after, .. } => *after,
             _ => None,
@@ -44,10 +75,14 @@ impl Attempts {
         if !error.is_passing() || self.failed >= self.policy.retries || asked.is_some_and(|asked| asked > LONGEST) {
             return Err(error);
         }
+        if self.policy.cancel.is_set() {
+            return Err(error);
+        }
+        tell(&error);
         let pause = self.policy.delay.unwrap_or_else(|| back_off(self.failed, chance()));
         self.failed += 1;
-        std::thread::sleep(pause.max(asked.unwrap_or_default()));
-        Ok(())
+        self.policy.cancel.pause(pause.max(asked.unwrap_or_default()));
+        if self.policy.cancel.is_set() { Err(error) } else { Ok(()) }
     }
 }
 
@@ -106,7 +141,8 @@ mod tests {
 
     #[test]
     fn only_failures_without_progress_are_counted() {
-        let mut attempts = Attempts::new(RetryPolicy { retries: 2, delay: Some(Duration::ZERO) });
+        let policy = RetryPolicy { retries: 2, delay: Some(Duration::ZERO), cancel: Arc::default() };
+        let mut attempts = Attempts::new(policy);
         assert!(attempts.wait(broken()).is_ok() && attempts.wait(broken()).is_ok());
         attempts.progress();
         assert!(attempts.wait(broken()).is_ok() && attempts.wait(broken()).is_ok());
@@ -116,6 +152,20 @@ mod tests {
         assert!(attempts.wait(gone).is_err(), "what is not there will not be there");
         let long = RegistryError::RateLimited { registry: "a.test".into(), after: Some(Duration::from_secs(3600)) };
         assert!(attempts.wait(long).is_err(), "nobody waits an hour");
+    }
+
+    #[test]
+    fn a_pause_ends_when_nobody_waits_any_more() {
+        let cancel = Arc::new(Cancel::default());
+        let policy = RetryPolicy { retries: 9, delay: Some(Duration::from_secs(60)), cancel: cancel.clone() };
+        let begun = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Attempts::new(policy).wait(broken()));
+            std::thread::sleep(Duration::from_millis(50));
+            cancel.set();
+            assert!(waiting.join().unwrap().is_err());
+        });
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod pull;
 mod push;
 mod signatures;
 mod signing;
+#[cfg(test)]
+mod tests;
 
 pub use access::{AccessError, RegistryAccess, RegistrySettings};
 pub use pull::{Attempt, Known, PullError, RemoteImage};

@@ -10,7 +10,7 @@ use crate::image::platform::WantedPlatform;
 use crate::image::policy::{Origin, PolicyError, RegistrySignatures};
 use crate::image::reference::Reference;
 use crate::image::registry::{Fetched, PullSecret, RegistriesError, RegistryError, Repository, Which};
-use crate::image::transfer::{ImageSource, Incoming, LayerSource, OpenLayer};
+use crate::image::transfer::{Again, ImageSource, Incoming, LayerSource, OpenLayer};
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
@@ -202,19 +202,11 @@ impl RemoteImage {
 
     fn find(&self) -> Result<Found, PullError> {
         let mut attempts: Vec<(Reference, Attempt)> = Vec::new();
-        'candidates: for reference in &self.candidates {
-            for place in self.access.registries.sources(reference).map_err(AccessError::from)? {
-                let repository = self.access.repository(&place, &self.secrets)?;
-                match self.ask(reference, &place.reference, repository) {
-                    Ok(found) => return Ok(found),
-                    Err(why) => {
-                        let last = why.is_final();
-                        attempts.push((place.reference, why));
-                        if last {
-                            break 'candidates;
-                        }
-                    }
-                }
+        for reference in &self.candidates {
+            match self.find_as(reference, &mut attempts) {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => {}
+                Err(why) => attempts.push((reference.clone(), why)),
             }
         }
         let image = self.label.clone();
@@ -223,6 +215,27 @@ impl RemoteImage {
             1 => Err(PullError::One { image, source: Box::new(attempts.remove(0).1) }),
             _ => Err(PullError::Several { image, attempts }),
         }
+    }
+
+    /// Asks the places that one name may be at.
+    ///
+    /// # Errors
+    /// What holds for the name, wherever it is asked for; nobody is asked when that is known before.
+    fn find_as(
+        &self,
+        reference: &Reference,
+        attempts: &mut Vec<(Reference, Attempt)>,
+    ) -> Result<Option<Found>, Attempt> {
+        self.access.policy.check_before(&Origin::Docker(reference))?;
+        for place in self.access.registries.sources(reference).map_err(AccessError::from)? {
+            let repository = self.access.repository(&place, &self.secrets)?;
+            match self.ask(reference, &place.reference, repository) {
+                Ok(found) => return Ok(Some(found)),
+                Err(why) if why.is_final() => return Err(why),
+                Err(why) => attempts.push((place.reference, why)),
+            }
+        }
+        Ok(None)
     }
 
     /// Asks one place. `reference` is the name that policies speak of, `place` what is asked for there.
@@ -277,6 +290,10 @@ impl ImageSource for RemoteImage {
             layers: Box::new(RemoteLayers { image: &self.label, found }),
         })
     }
+
+    fn cancel(&self) {
+        self.access.client.cancel();
+    }
 }
 
 /// The name a pulled image gets: a digest in it counts more than a tag, as in podman.
@@ -293,11 +310,13 @@ struct RemoteLayers<'f> {
 }
 
 impl LayerSource for RemoteLayers<'_> {
-    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+    fn open(&self, number: usize, again: Again) -> Result<OpenLayer<'_>, ImageError> {
         let Descriptor { digest, size, .. } = &self.found.manifest.layers[number];
         let failed =
             |source: RegistryError| PullError::One { image: self.image.to_owned(), source: Box::new(source.into()) };
-        let blob: Box<dyn Read + Send> = Box::new(self.found.repository.blob(digest, *size).map_err(failed)?);
+        let again = Box::new(move |error: &RegistryError| again(&chain(error)));
+        let blob = self.found.repository.blob_telling(digest, *size, again).map_err(failed)?;
+        let blob: Box<dyn Read + Send> = Box::new(blob);
         let diff_id = self.found.document.rootfs.diff_ids[number].clone();
         Ok(OpenLayer { blob, expected: Expected { blob: Some((digest.clone(), Some(*size))), diff_id: Some(diff_id) } })
     }

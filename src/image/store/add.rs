@@ -8,7 +8,7 @@ use super::super::error::{ImageError, write_error};
 use super::super::layer::Expected;
 use super::super::platform::host_architecture;
 use super::super::reference::Reference;
-use super::super::transfer::{ImageSource, Incoming, LayerSource, OpenLayer, TransferEvent};
+use super::super::transfer::{Again, ImageSource, Incoming, LayerSource, OpenLayer, TransferEvent};
 use super::stage::Made;
 use super::{ImageStore, new_name, set_name};
 use crate::store::lock::FileLock;
@@ -17,6 +17,7 @@ use crate::store::reserve;
 use crate::sys::dir;
 use crate::sys::failpoint;
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::io::Read;
 
 /// An image that is now on this machine.
@@ -48,6 +49,8 @@ pub(super) struct NewImage {
     pub config: Vec<u8>,
     pub manifests: Vec<Vec<u8>>,
     pub blobs: Vec<Descriptor>,
+    /// Numbers of the layers that were unpacked from the blob that `blobs` has for them.
+    pub checked: BTreeSet<usize>,
     pub repository: Option<String>,
 }
 
@@ -127,6 +130,7 @@ impl ImageStore<'_> {
             config: json,
             manifests: Vec::new(),
             blobs: Vec::new(),
+            checked: BTreeSet::new(),
             repository: None,
         };
         failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
@@ -188,7 +192,7 @@ struct ArchivedLayers<'a> {
 }
 
 impl LayerSource for ArchivedLayers<'_> {
-    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+    fn open(&self, number: usize, _: Again) -> Result<OpenLayer<'_>, ImageError> {
         let layer = &self.image.layers[number];
         let unreadable = |source| ImageError::Archive { what: self.label.to_owned(), source };
         let blob = self.archive.layer(layer).map_err(unreadable)?;
@@ -214,7 +218,7 @@ pub(super) fn record_image(
     image: &NewImage,
     document: &ConfigDocument,
 ) -> Result<Loaded, ImageError> {
-    let NewImage { names, config, manifests, blobs, repository } = image;
+    let NewImage { names, config, manifests, blobs, checked, repository } = image;
     let id = Digest::of(config).hex().to_owned();
     let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
     let mut rows: Vec<(i64, bool)> = Vec::new();
@@ -264,7 +268,9 @@ pub(super) fn record_image(
         transaction.execute(query, (&id, position as i64, chain))?;
     }
     if let Some(repository) = repository {
-        record_blobs(transaction, document.rootfs.diff_ids.iter().zip(blobs), repository)?;
+        let forms = document.rootfs.diff_ids.iter().zip(blobs).enumerate();
+        let forms = forms.map(|(number, (diff_id, blob))| (diff_id, blob, checked.contains(&number)));
+        record_blobs(transaction, forms, repository)?;
     }
     for name in names {
         set_name(transaction, name, &id)?;
@@ -299,18 +305,19 @@ pub(super) fn recorded(connection: &Connection, image: &NewImage) -> Result<Opti
     Ok(known.then(|| Loaded { id, names: image.names.clone() }))
 }
 
-/// Remembers in which form a repository (`host/path`) has layers.
+/// Remembers in which form a repository (`host/path`) has layers, and whether more than a manifest says so: a manifest may lie.
 pub(super) fn record_blobs<'b>(
     transaction: &Connection,
-    blobs: impl Iterator<Item = (&'b Digest, &'b Descriptor)>,
+    blobs: impl Iterator<Item = (&'b Digest, &'b Descriptor, bool)>,
     repository: &str,
 ) -> Result<(), ImageError> {
-    let query =
-        "INSERT OR REPLACE INTO layer_blobs (diff_id, repository, digest, size, media_type) VALUES (?, ?, ?, ?, ?)";
+    let query = "INSERT INTO layer_blobs (diff_id, repository, digest, size, media_type, checked) VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET size = excluded.size, media_type = excluded.media_type, checked = excluded.checked
+                 WHERE excluded.checked >= checked";
     let mut statement = transaction.prepare(query)?;
-    for (diff_id, blob) in blobs {
+    for (diff_id, blob, checked) in blobs {
         let (digest, size) = (blob.digest.to_string(), blob.size as i64);
-        statement.execute((diff_id.to_string(), repository, digest, size, &blob.media_type))?;
+        statement.execute((diff_id.to_string(), repository, digest, size, &blob.media_type, checked))?;
     }
     Ok(())
 }

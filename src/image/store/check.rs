@@ -4,6 +4,7 @@ use super::super::digest::Digest;
 use super::super::error::{ImageError, write_error};
 use super::super::layer::verify;
 use super::ImageStore;
+use crate::store::lock::{self, FileLock};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -58,6 +59,8 @@ impl ImageStore<'_> {
     /// Compares what is recorded with what is there; with `repair`, mends it.
     pub fn check(&mut self, repair: bool, depth: Depth) -> Result<Vec<Problem>, ImageError> {
         let mut problems = Vec::new();
+        // Before the rows: what comes to be while this goes on has no row yet only if it was not there then.
+        let entries = self.entries()?;
         let (recorded, used) = (self.chains("layers")?, self.chains("image_layers")?);
         for chain in recorded.iter().filter(|chain| !self.layout.layer_diff(chain).is_dir()) {
             let images = images_with(self.database.connection(), chain)?;
@@ -66,13 +69,18 @@ impl ImageStore<'_> {
         if depth == Depth::Thorough {
             problems.extend(self.verify_layers()?);
         }
-        for chain in recorded.difference(&used) {
-            problems.push(problem(ProblemKind::UnusedLayer, chain));
+        // Whoever brings images here stores their layers first.
+        if FileLock::try_acquire(&self.layout.intake_lock())?.is_some() {
+            let unused = recorded.difference(&used);
+            problems.extend(unused.map(|chain| problem(ProblemKind::UnusedLayer, chain)));
         }
-        for name in self.entries()? {
+        // What another command works on is as it should be.
+        let stage = self.stage();
+        let is_left = |chain: &str| !lock::is_held(&stage.layer_lock(chain));
+        for name in entries {
             if let Some(chain) = name.strip_prefix(".tmp-") {
-                problems.push(problem(ProblemKind::HalfLayer, chain));
-            } else if !name.starts_with(".lock-") && !recorded.contains(&name) {
+                problems.extend(is_left(chain).then(|| problem(ProblemKind::HalfLayer, chain)));
+            } else if !name.starts_with(".lock-") && !recorded.contains(&name) && is_left(&name) {
                 problems.push(problem(ProblemKind::ExtraLayer, &name));
             }
         }
@@ -130,14 +138,22 @@ impl ImageStore<'_> {
         Ok(problems)
     }
 
-    fn repair(&mut self, problems: &mut [Problem]) -> Result<(), ImageError> {
-        let goes = |problem: &&Problem| match problem.kind {
-            ProblemKind::MissingLayer => true,
-            ProblemKind::ChangedLayer => problem.users.is_empty(),
-            _ => false,
-        };
+    pub(super) fn repair(&mut self, problems: &mut [Problem]) -> Result<(), ImageError> {
+        let layout = self.layout;
         self.database.write(|transaction| {
-            for problem in problems.iter().filter(goes) {
+            for problem in problems.iter_mut() {
+                // Looked at again: other commands went on meanwhile.
+                let goes = match problem.kind {
+                    ProblemKind::MissingLayer => !layout.layer_diff(&problem.subject).is_dir(),
+                    ProblemKind::ChangedLayer => {
+                        problem.users = users_of(transaction, &problem.subject)?;
+                        problem.users.is_empty()
+                    }
+                    _ => false,
+                };
+                if !goes {
+                    continue;
+                }
                 let query = "DELETE FROM images WHERE id IN (SELECT image FROM image_layers WHERE chain = ?)";
                 transaction.execute(query, [&problem.subject])?;
             }

@@ -3,7 +3,7 @@
 //! ```text
 //! image:  resolve (a thread) ──> layers known ──────────────────────────> all layers stored ──> rows
 //! layer:  lock ──> queue ──> open, unpack (a thread) ──> sync (a thread, many at once) ──> rename, row, unlock
-//!           └─ held by another command: wait (a thread), then look again
+//!           └─ held by another command: look again and again (a thread)
 //! ```
 //!
 //! This thread alone decides and touches the database; the others do one thing each and send a message. No thread waits for a lock
@@ -19,19 +19,28 @@ use super::add::{NewImage, record_image, record_layers, recorded};
 use super::stage::{Made, Stage};
 use super::{ImageStore, Loaded};
 use crate::store::lock::{FileLock, LockError};
-use crate::sys::failpoint;
-use std::collections::{BTreeMap, VecDeque};
+use crate::sys::{dir, failpoint};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::Scope;
+use std::time::Duration;
 
 /// Images asked for, and layers read and unpacked, at a time.
 const PARALLEL: usize = 6;
 
 /// Bytes of a layer between two reports.
 const STEP: u64 = 256 * 1024;
+
+/// Longest time in which nobody looks whether the user has had enough.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Between two looks at the lock of a layer that another command makes. It is not waited for by the kernel: a command that fails
+/// for another reason ends at once.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 type Report<'r> = &'r mut dyn FnMut(TransferEvent);
 
@@ -85,6 +94,8 @@ enum State {
 impl ImageStore<'_> {
     /// Brings images here. Results are in the order of `sources`; one that fails does not keep the others from coming.
     ///
+    /// When one fails, all sources are cancelled at the end: threads that still read for it are not waited for.
+    ///
     /// # Errors
     /// What concerns all of them: the state cannot be written.
     pub fn take_in(
@@ -98,16 +109,30 @@ impl ImageStore<'_> {
         let results = std::thread::scope(|scope| {
             let (send, receive) = channel();
             let images = sources.iter().map(|_| Image::Queued).collect();
-            let (layers, queue) = (BTreeMap::new(), VecDeque::new());
-            let (store, syncing, durable) = (&mut *self, false, false);
-            let mut intake =
-                Intake { store, scope, stage, sources, report, send, images, layers, queue, syncing, durable };
-            let outcome = intake.run(&receive);
-            intake.stop();
+            let (layers, queue, ended) = (BTreeMap::new(), VecDeque::new(), Arc::default());
+            let (retried, retries) = channel();
+            let mut intake = Intake {
+                store: self,
+                scope,
+                stage,
+                sources,
+                report,
+                send,
+                retried,
+                images,
+                layers,
+                queue,
+                syncing: false,
+                durable: false,
+                ended,
+            };
+            let outcome = intake.run(&receive, &retries);
+            let failed = |image: &Image<'_>| matches!(image, Image::Done(Err(_)));
+            intake.stop(outcome.is_err() || intake.images.iter().any(failed));
             outcome.map(|()| intake.images.into_iter().map(Image::result).collect::<Vec<_>>())
         });
         if results.as_ref().map_or(true, |results| results.iter().any(Result::is_err)) {
-            // What failed is what there is to tell; the next command clears, too.
+            // A full disk is to be less full. What stays all the same is swept up by the next command.
             let _ = self.clear();
         }
         results
@@ -136,6 +161,8 @@ struct Intake<'i, 'a, 'scope, 'env> {
     sources: &'env [&'env dyn ImageSource],
     report: Report<'i>,
     send: Sender<Message<'env>>,
+    /// Chain ids, and why something of that layer is asked for again. Apart from `send`, as the readers of blobs borrow nothing.
+    retried: Sender<(String, String)>,
     images: Vec<Image<'env>>,
     layers: BTreeMap<String, Layer>,
     /// Layers whose lock is held, in the order in which they are to be made.
@@ -143,11 +170,20 @@ struct Intake<'i, 'a, 'scope, 'env> {
     syncing: bool,
     /// Some image must survive a loss of power, and so must its layers, even when they are all that comes of it.
     durable: bool,
+    /// Nothing is waited for any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
-    fn run(&mut self, receive: &Receiver<Message<'env>>) -> Result<(), ImageError> {
+    fn run(
+        &mut self,
+        receive: &Receiver<Message<'env>>,
+        retries: &Receiver<(String, String)>,
+    ) -> Result<(), ImageError> {
         loop {
+            if (self.store.interrupted)() {
+                return Err(ImageError::Interrupted);
+            }
             self.start_images();
             self.start_layers();
             self.store_ready()?;
@@ -155,11 +191,16 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             if !self.syncing && self.images.iter().all(|image| matches!(image, Image::Done(_))) {
                 return Ok(());
             }
-            // This thread holds a sender itself: the channel does not end.
-            let Ok(first) = receive.recv() else { return Ok(()) };
-            self.handle(first)?;
+            match receive.recv_timeout(TICK) {
+                Ok(first) => self.handle(first)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => unreachable!("this thread holds a sender itself"),
+            }
             while let Ok(next) = receive.try_recv() {
                 self.handle(next)?;
+            }
+            while let Ok((chain, why)) = retries.try_recv() {
+                self.tell_layer(&chain, LayerState::Retrying { why });
             }
         }
     }
@@ -214,7 +255,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             let name = digest.hex()[..12].to_owned();
             self.want(number, at, chain, name)?;
         }
-        let image = NewImage { names, config, manifests, blobs, repository };
+        let image = NewImage { names, config, manifests, blobs, checked: BTreeSet::new(), repository };
         let source = Arc::from(layers);
         self.images[number] = Image::Layers(Box::new(Parts { image, document, chains, sizes, source }));
         Ok(())
@@ -231,7 +272,11 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 Some(lock) => self.begin(chain, lock)?,
                 None => {
                     let (path, send, chain) = (self.stage.layer_lock(chain), self.send.clone(), chain.to_owned());
-                    self.scope.spawn(move || drop(send.send(Message::Locked(chain, FileLock::acquire(&path)))));
+                    let ended = self.ended.clone();
+                    self.scope.spawn(move || {
+                        let locked = wait_for_lock(&path, &ended);
+                        locked.into_iter().for_each(|lock| drop(send.send(Message::Locked(chain.clone(), lock))));
+                    });
                     State::Locking
                 }
             },
@@ -303,8 +348,11 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         self.tell_layer(chain, LayerState::Started { total });
         let (stage, send, label, chain) =
             (self.stage, self.send.clone(), self.sources[number].label(), chain.to_owned());
+        let (retried, name) = (self.retried.clone(), chain.clone());
+        // Whoever decided may have ended because of an error, and wants to hear nothing.
+        let again = Box::new(move |why: &str| drop(retried.send((name.clone(), why.to_owned()))));
         self.scope.spawn(move || {
-            let unpacked = source.open(at).and_then(|OpenLayer { blob, expected }| {
+            let unpacked = source.open(at, again).and_then(|OpenLayer { blob, expected }| {
                 let watched = Watched { blob, chain: &chain, send: &send, cancel: &cancel, done: 0, told: 0 };
                 stage.unpack(&chain, watched, &expected, (label, at))
             });
@@ -318,6 +366,13 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         match result {
             Ok(unpacked) => {
                 layer.state = State::Unpacked(Box::new(Made { chain: chain.to_owned(), unpacked, _lock: lock }));
+                // The first one gave the blob: none is taken from the list while a thread works.
+                if let Some((image, at)) = layer.wanted.first().copied()
+                    && let Image::Layers(parts) = &mut self.images[image]
+                {
+                    parts.image.checked.insert(at);
+                }
+                self.let_go();
             }
             Err(error) => {
                 // Another image may have a better source for it.
@@ -445,10 +500,29 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 cancel.store(true, Ordering::Relaxed);
             }
         }
+        self.let_go();
     }
 
-    /// Ends what still goes on.
-    fn stop(&self) {
+    /// Gives up layers that no image needs any more, so that other commands need not wait for them.
+    fn let_go(&mut self) {
+        let images = &self.images;
+        let needed = |layer: &Layer| layer.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)));
+        let held = |layer: &Layer| matches!(layer.state, State::Queued(_) | State::Unpacked(_));
+        let gone = self.layers.extract_if(.., |_, layer| held(layer) && !needed(layer));
+        for (chain, layer) in gone.collect::<Vec<_>>() {
+            self.queue.retain(|queued| *queued != chain);
+            // What stays is swept up later.
+            let _ = dir::remove_tree(&self.stage.temporary_dir(&chain));
+            drop(layer);
+        }
+    }
+
+    /// Ends what still goes on, as nobody waits for it; with `all`, also what the images' sources wait for themselves.
+    fn stop(&self, all: bool) {
+        self.ended.store(true, Ordering::Relaxed);
+        if all {
+            self.sources.iter().for_each(|source| source.cancel());
+        }
         for layer in self.layers.values() {
             if let State::Working(cancel) = &layer.state {
                 cancel.store(true, Ordering::Relaxed);
@@ -462,10 +536,22 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
 
     fn tell_layer(&mut self, chain: &str, state: LayerState) {
         let Some(layer) = self.layers.get(chain) else { return };
-        let Some((image, _)) = layer.wanted.first() else { return };
+        let lives = |(image, _): &&(usize, usize)| !matches!(self.images[*image], Image::Done(Err(_)));
+        let Some((image, _)) = layer.wanted.iter().find(lives) else { return };
         let change = Change::Layer { layer: layer.name.clone(), state };
         (self.report)(TransferEvent { image: self.sources[*image].label().to_owned(), change });
     }
+}
+
+/// Waits for the lock of a layer; `None` when nobody wants it any more.
+fn wait_for_lock(path: &Path, ended: &AtomicBool) -> Option<Result<FileLock, LockError>> {
+    while !ended.load(Ordering::Relaxed) {
+        match FileLock::try_acquire(path).transpose() {
+            Some(locked) => return Some(locked),
+            None => std::thread::sleep(LOCK_POLL),
+        }
+    }
+    None
 }
 
 /// Reports what is read of a layer, and ends when nobody needs it any more.

@@ -53,6 +53,7 @@ pub struct ImageStore<'a> {
     layout: &'a Layout,
     database: &'a mut Database,
     limits: Limits,
+    interrupted: &'a dyn Fn() -> bool,
 }
 
 /// An image found by what a user typed.
@@ -66,12 +67,18 @@ pub struct Found {
 
 impl<'a> ImageStore<'a> {
     pub fn new(layout: &'a Layout, database: &'a mut Database) -> Self {
-        Self { layout, database, limits: Limits::default() }
+        Self { layout, database, limits: Limits::default(), interrupted: &|| false }
     }
 
     /// Replaces the limits on what a layer may unpack to.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets what is asked while images come here: true ends that with [`ImageError::Interrupted`].
+    pub fn interrupted_when(mut self, interrupted: &'a dyn Fn() -> bool) -> Self {
+        self.interrupted = interrupted;
         self
     }
 

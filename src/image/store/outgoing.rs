@@ -96,14 +96,14 @@ impl ImageStore<'_> {
         document: &ConfigDocument,
     ) -> Result<Vec<OutgoingLayer>, ImageError> {
         let mut size = connection.prepare("SELECT size FROM layers WHERE chain = ?")?;
-        let mut forms =
-            connection.prepare("SELECT repository, digest, size, media_type FROM layer_blobs WHERE diff_id = ?")?;
+        let mut forms = connection
+            .prepare("SELECT repository, digest, size, media_type FROM layer_blobs WHERE diff_id = ? AND checked")?;
         let mut layers = Vec::new();
         for (chain, diff_id) in document.chains().iter().zip(&document.rootfs.diff_ids) {
             let mut known = Vec::new();
             let mut rows = forms.query([diff_id.to_string()])?;
             while let Some(row) = rows.next()? {
-                // Only digests that were checked are written there.
+                // Only well-formed ones are written there.
                 let Ok(digest) = row.get::<_, String>(1)?.parse::<Digest>() else { continue };
                 let descriptor = Descriptor {
                     media_type: row.get(3)?,
@@ -134,8 +134,13 @@ impl ImageStore<'_> {
         repository: &str,
         blobs: &[Descriptor],
     ) -> Result<(), ImageError> {
-        let diff_ids = image.layers.iter().map(|layer| &layer.diff_id);
-        self.database
-            .write_relaxed(|transaction| super::add::record_blobs(transaction, diff_ids.zip(blobs), repository))
+        let own = &image.manifest.layers;
+        let forms = image.layers.iter().zip(blobs).enumerate().map(|(number, (layer, blob))| {
+            // What the registry had already, and only the image's manifest says is this layer, is not known better now.
+            let is_said = own.get(number).is_some_and(|own| own.digest == blob.digest);
+            let is_known = layer.forms.iter().any(|(_, form)| form.digest == blob.digest);
+            (&layer.diff_id, blob, is_known || !is_said)
+        });
+        self.database.write_relaxed(|transaction| super::add::record_blobs(transaction, forms, repository))
     }
 }

@@ -1,11 +1,11 @@
 use super::super::archive::writer::{ImageToWrite, LayerFile, header, write_docker_archive};
-use super::super::config::{ConfigDocument, RootFs};
+use super::super::config::{ConfigDocument, Descriptor, RootFs};
 use super::super::demo::{DEMO_IMAGE, ID};
 use super::super::digest::Digest;
 use super::super::error::ImageError;
 use super::super::layer::Expected;
 use super::super::platform::host_architecture;
-use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, OpenLayer};
+use super::super::transfer::{Again, Change, ImageSource, Incoming, LayerSource, OpenLayer};
 use super::super::{ImageStore, Input};
 use super::{Depth, ImportOptions, ProblemKind, Removal};
 use crate::store::{Database, layout::Layout};
@@ -257,7 +257,7 @@ impl ImageSource for Made {
 }
 
 impl LayerSource for &Made {
-    fn open(&self, number: usize) -> Result<OpenLayer<'_>, ImageError> {
+    fn open(&self, number: usize, _: Again) -> Result<OpenLayer<'_>, ImageError> {
         let word = self.words[number];
         self.opened.lock().unwrap().push(word.to_owned());
         // Time enough for the others to want it, too.
@@ -313,4 +313,153 @@ fn layers_stored_before_their_image_are_not_swept_away() {
     drop(lease);
     root.images().sweep().unwrap();
     assert!(root.layers().is_empty());
+}
+
+/// An image whose blob comes only when nobody wants it any more.
+#[derive(Default)]
+struct Stalled {
+    cancelled: std::sync::atomic::AtomicBool,
+}
+
+impl ImageSource for Stalled {
+    fn label(&self) -> &str {
+        "stalled"
+    }
+
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError> {
+        for _ in 0..2000 {
+            if self.cancelled.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err(ImageError::Vanished("cancelled".to_owned()));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("it was not cancelled within ten seconds");
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn whoever_has_had_enough_waits_for_nothing() {
+    let mut root = Root::new();
+    let begun = std::time::Instant::now();
+    let enough = || begun.elapsed() > std::time::Duration::from_millis(100);
+    let stalled = Stalled::default();
+    let result = root.images().interrupted_when(&enough).take_in(&[&stalled], &mut |_| {});
+    assert!(matches!(result, Err(ImageError::Interrupted)), "{result:?}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_failed_image_waits_for_no_other_command_and_leaves_no_half_layer() {
+    let mut root = Root::new();
+    // `base` is in the hands of another command that does not end.
+    let chain = Digest::of(&Made::layer("base")).chain(None);
+    let path = root.layout.layers().join(format!(".lock-{}", chain.hex()));
+    let lock = crate::store::lock::FileLock::acquire(&path).unwrap();
+    let failed = Made::new("one", &["base", "x", "y"], Some("y"));
+    let begun = std::time::Instant::now();
+    assert!(root.images().take_in(&[&failed], &mut |_| {}).unwrap()[0].is_err());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Whole ones stay for the next attempt.
+    let half: Vec<String> = root.layers().into_iter().filter(|name| name.starts_with(".tmp-")).collect();
+    assert!(half.is_empty(), "{half:?}");
+    drop(lock);
+}
+
+#[test]
+fn what_another_command_works_on_is_no_problem() {
+    let mut root = Root::new();
+    let failed = Made::new("one", &["base", "x"], Some("x"));
+    assert!(root.images().take_in(&[&failed], &mut |_| {}).unwrap()[0].is_err());
+    let (half, whole) = ("1".repeat(64), "2".repeat(64));
+    std::fs::create_dir_all(root.layout.layers().join(format!(".tmp-{half}"))).unwrap();
+    std::fs::create_dir_all(root.layout.layer_diff(&whole)).unwrap();
+    let kinds = |root: &mut Root, repair| {
+        let problems = root.images().check(repair, Depth::Quick).unwrap();
+        let mut kinds: Vec<String> = problems.into_iter().map(|problem| format!("{:?}", problem.kind)).collect();
+        kinds.sort();
+        kinds
+    };
+    let lease = crate::store::lock::FileLock::acquire_shared(&root.layout.intake_lock()).unwrap();
+    let held = [&half, &whole].map(|chain| {
+        let path = root.layout.layers().join(format!(".lock-{chain}"));
+        crate::store::lock::FileLock::acquire(&path).unwrap().removing()
+    });
+    assert_eq!(
+        kinds(&mut root, true),
+        [""; 0],
+        "a layer stored before its image, one half there, one without its row yet"
+    );
+    drop((held, lease));
+    assert_eq!(kinds(&mut root, false), ["ExtraLayer", "HalfLayer", "UnusedLayer"]);
+}
+
+#[test]
+fn a_layer_that_a_container_came_to_use_is_not_taken_from_it() {
+    let mut root = Root::new();
+    let image = Made::new("one", &["base"], None);
+    let id = root.images().take_in(&[&image], &mut |_| {}).unwrap().remove(0).unwrap().id;
+    let chain = root.layers().remove(0);
+    std::fs::write(root.layout.layer_diff(&chain).join("base"), "changed").unwrap();
+    let mut problems = root.images().check(false, Depth::Thorough).unwrap();
+    assert!(problems.len() == 1 && problems[0].users.is_empty(), "{problems:?}");
+    // Between the look and the repair.
+    root.database
+        .write(|t| {
+            t.execute("INSERT INTO apps (id, name, sources, created) VALUES ('a', 'a', '[]', '')", [])?;
+            t.execute(
+                "INSERT INTO pods (id, name, app, created, spec_hash, record) VALUES ('p', 'p', 'a', '', '', '{}')",
+                [],
+            )?;
+            t.execute("INSERT INTO containers (id, name, pod, image) VALUES ('c', 'web', 'p', ?)", [&id])?;
+            Ok::<_, crate::store::StoreError>(())
+        })
+        .unwrap();
+    root.images().repair(&mut problems).unwrap();
+    assert!(!problems[0].repaired && problems[0].users == ["web"], "{problems:?}");
+    assert!(root.images().resolve(&id).unwrap().is_some());
+}
+
+/// An image of `made` at a registry, where its one layer is said to be this blob.
+struct Said {
+    made: Made,
+    repository: &'static str,
+    blob: &'static [u8],
+}
+
+impl ImageSource for Said {
+    fn label(&self) -> &str {
+        self.repository
+    }
+
+    fn resolve(&self) -> Result<Incoming<'_>, ImageError> {
+        let blob = Descriptor {
+            media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+            digest: Digest::of(self.blob),
+            size: self.blob.len() as u64,
+            annotations: Default::default(),
+            platform: None,
+        };
+        let names = vec![format!("{}:1", self.repository)];
+        let repository = Some(self.repository.to_owned());
+        Ok(Incoming { names, blobs: vec![blob], repository, ..self.made.resolve()? })
+    }
+}
+
+#[test]
+fn what_only_a_manifest_says_of_a_layer_is_not_passed_on() {
+    let mut root = Root::new();
+    let honest = Said { made: Made::new("one", &["base"], None), repository: "good.test/app", blob: b"gzip" };
+    // The same configuration, so that nothing has to be read, and other blobs.
+    let lying = Said { made: Made::new("one", &["base"], None), repository: "evil.test/app", blob: b"trap" };
+    for source in [&honest, &lying] {
+        root.images().take_in(&[source], &mut |_| {}).unwrap().remove(0).unwrap();
+    }
+    assert!(lying.made.opened.lock().unwrap().is_empty());
+    let forms = &root.images().outgoing("evil.test/app:1").unwrap().layers[0].forms;
+    let forms: Vec<(&str, &Digest)> = forms.iter().map(|(at, form)| (at.as_str(), &form.digest)).collect();
+    assert_eq!(forms, [("good.test/app", &Digest::of(b"gzip"))]);
 }

@@ -21,6 +21,8 @@ CREATE TABLE layer_blobs (
     digest     TEXT NOT NULL,
     size       INTEGER NOT NULL,
     media_type TEXT NOT NULL,
+    -- 1 when the layer was unpacked from this very blob, or made into it; 0 when only a manifest says that they belong together
+    checked    INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (diff_id, repository, digest)
 ) STRICT, WITHOUT ROWID;
 
