@@ -9,6 +9,7 @@ mod pull;
 mod push;
 mod signatures;
 
+pub use super::media::ManifestFormat;
 pub use access::{AccessError, RegistryAccess, RegistrySettings};
 pub use pull::{Attempt, Known, PullError, RemoteImage};
-pub use push::{LayerCompression, ManifestFormat, PushError, PushOptions, Pushed, push};
+pub use push::{LayerCompression, PushError, PushOptions, Pushed, push};
