@@ -13,6 +13,7 @@
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! pull, play_images, push        images from registries, on request and for a play, and to them
+//! save                           images to archives
 //! info, check, reset             the machine, the state directories
 //! ```
 
@@ -44,6 +45,7 @@ mod push;
 mod records;
 mod removal;
 mod reset;
+mod save;
 mod status;
 mod supervisor;
 mod undo;
@@ -61,6 +63,7 @@ pub use pull::{PullRequest, PullWhen, Pulled};
 pub use request::{
     DownReport, DownRequest, NetworkRequest, Outcome, PlayReport, PlayRequest, PlayedPod, PodOutcome, Removed,
 };
+pub use save::SaveTo;
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
 use crate::image::remote::{RegistryAccess, RegistrySettings};

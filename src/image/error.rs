@@ -1,6 +1,7 @@
 //! What can go wrong with images.
 
 use super::archive::ArchiveError;
+use super::archive::save::SaveError;
 use super::changes::ChangeError;
 use super::config::DocumentError;
 use super::layer::LayerError;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 pub enum ImageError {
     #[error("cannot read `{what}`")]
     Archive { what: String, source: ArchiveError },
+    #[error("cannot save to `{to}`")]
+    Save { to: String, source: SaveError },
     #[error("cannot unpack layer {number} of `{image}`")]
     Layer { image: String, number: usize, source: LayerError },
     #[error("no space left on the file system of `{}`; `podkin image prune` frees what no image needs", path.display())]

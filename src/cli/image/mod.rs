@@ -12,6 +12,7 @@ pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod rm;
+pub mod save;
 pub mod tag;
 pub mod tree;
 pub mod untag;
@@ -45,6 +46,7 @@ pub enum ImageCommand {
     Unmount(mount::UnmountArgs),
     Pull(pull::PullArgs),
     Push(push::PushArgs),
+    Save(save::SaveArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -65,6 +67,7 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
         ImageCommand::Pull(args) => pull::run(globals, &args),
         ImageCommand::Push(args) => push::run(globals, &args),
+        ImageCommand::Save(args) => save::run(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
         ImageCommand::Tag(args) => tag::run(globals, &args),

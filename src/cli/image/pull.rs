@@ -13,8 +13,8 @@ use std::path::Path;
 
 /// Pull images from registries
 ///
-/// Names without a registry are looked up as registries.conf says, else at docker.io. `docker-archive:FILE`, `oci-archive:FILE`
-/// and `oci:DIR` load archives.
+/// Names without a registry are looked up as registries.conf says, else at docker.io. `docker-archive:FILE`, `oci-archive:FILE`,
+/// `oci:DIR` and `dir:DIR` load archives.
 #[derive(Debug, Args)]
 pub struct PullArgs {
     #[arg(required = true, value_name = "IMAGE")]
@@ -180,7 +180,8 @@ impl<'a> Origin<'a> {
                 let path = rest.split_once(':').map_or(rest, |(path, _)| path);
                 Ok(Self::Archive(Path::new(path)))
             }
-            "dir" | "docker-daemon" | "containers-storage" | "ostree" | "sif" | "tarball" => {
+            "dir" => Ok(Self::Archive(Path::new(rest))),
+            "docker-daemon" | "containers-storage" | "ostree" | "sif" | "tarball" => {
                 let hint = "pull from a registry, or load a docker-archive, an OCI archive or an OCI layout";
                 Err(CommandError::invalid(TransportError(transport.to_owned())).maybe_hint(Some(hint.to_owned())))
             }
