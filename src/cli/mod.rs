@@ -21,6 +21,7 @@ pub mod listing;
 pub mod login;
 pub mod man;
 pub mod output;
+pub mod place;
 pub mod pod;
 pub mod progress;
 pub mod registry;

@@ -39,8 +39,30 @@ impl Engine {
         self.save_as(&found, format, layers, to, report)
     }
 
+    /// Writes one image to an archive (its form, path and perhaps the name it gets there) as [`Engine::save`] does.
+    pub fn push_archive(
+        &mut self,
+        image: &str,
+        (format, path, name): (SaveFormat, &Path, Option<&str>),
+        report: &mut dyn FnMut(TransferEvent),
+    ) -> Result<(), EngineError> {
+        let found = self.find_image(image)?.ok_or_else(|| ImageError::NotFound(image.to_owned()))?;
+        let name = match (name, format) {
+            (Some(name), SaveFormat::DockerArchive) => Reference::parse(name).map_err(ImageError::from)?.tagged(),
+            // What stands in an OCI layout need not be the name of an image.
+            (Some(name), _) => Some(name.to_owned()),
+            (None, _) => found.name.as_deref().and_then(tag_of),
+        };
+        let layers = match format {
+            SaveFormat::OciArchive | SaveFormat::OciDirectory => SavedLayers::Gzip,
+            SaveFormat::DockerArchive | SaveFormat::DockerDirectory => SavedLayers::Plain,
+        };
+        let outgoing = (self.images().outgoing(&found.id)?, name.into_iter().collect());
+        self.save_as(&[outgoing], format, layers, SaveTo::Path(path), report)
+    }
+
     /// Writes images under the names given.
-    pub(super) fn save_as(
+    fn save_as(
         &self,
         images: &[(Outgoing, Vec<String>)],
         format: SaveFormat,

@@ -3,6 +3,7 @@
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::output::Output;
+use super::super::transfer::{ProgressFormat, TransferView};
 use crate::image::Input;
 use clap::Args;
 use std::io::IsTerminal;
@@ -17,6 +18,9 @@ pub struct LoadArgs {
     /// Print nothing
     #[arg(short, long)]
     pub quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
+    pub progress: ProgressFormat,
 }
 
 /// `load` without an archive to read.
@@ -26,13 +30,16 @@ struct NoArchive;
 
 pub fn run(globals: &Globals, args: &LoadArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
+    let mut view = TransferView::new("loading", args.progress, args.quiet);
+    let mut show = |event| view.show(event);
     let loaded = match &args.input {
-        Some(path) => engine.images().load(Input::Path(path), &path.display().to_string())?,
+        Some(path) => engine.images().load_watched(Input::Path(path), &path.display().to_string(), &mut show)?,
         None if std::io::stdin().is_terminal() => {
             return Err(CommandError::invalid(NoArchive).hint("name one with `--input FILE`, or use a pipe"));
         }
-        None => engine.images().load(Input::Stream(Box::new(std::io::stdin())), "standard input")?,
+        None => engine.images().load_watched(Input::Stream(Box::new(std::io::stdin())), "standard input", &mut show)?,
     };
+    drop(view);
     let mut out = Output::new();
     if !args.quiet {
         for image in &loaded {

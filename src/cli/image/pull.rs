@@ -3,13 +3,13 @@
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::output::Output;
+use super::super::place::{Place, TransportError};
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
 use crate::engine::{Engine, EngineError, PullRequest, PullWhen};
 use crate::image::Input;
 use crate::image::platform::{PlatformError, WantedPlatform};
 use clap::{Args, ValueEnum};
-use std::path::Path;
 
 /// Pull images from registries
 ///
@@ -78,10 +78,6 @@ impl From<Policy> for PullWhen {
 #[error("`{0}`: with --all-tags a name has no tag and no digest")]
 struct TagError(String);
 
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}:` is no source of images")]
-struct TransportError(String);
-
 impl PullArgs {
     fn platform(&self) -> Result<Option<WantedPlatform>, CommandError> {
         let invalid = |error: PlatformError| CommandError::invalid(error);
@@ -112,15 +108,16 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     let mut failures: Vec<CommandError> = Vec::new();
     let mut requests = Vec::new();
     for image in &args.images {
-        match Origin::of(image)? {
-            Origin::Archive(path) => {
+        match Place::parse(image).map_err(no_source)? {
+            // A reference behind the path chooses among images; archives are loaded whole.
+            Place::Archive { path, .. } => {
                 let loaded = engine.images().load_watched(Input::Path(path), image, &mut |event| view.show(event));
                 match loaded {
                     Ok(loaded) => ids.extend(loaded.into_iter().map(|image| image.id)),
                     Err(error) => failures.push(error.into()),
                 }
             }
-            Origin::Registry(name) => {
+            Place::Registry(name) => {
                 let names = if args.all_tags { tags(&engine, name)? } else { vec![name.to_owned()] };
                 let (platform, when) = (&platform, args.policy.into());
                 requests.extend(names.into_iter().map(|name| PullRequest { name, platform: platform.clone(), when }));
@@ -145,6 +142,10 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     }
 }
 
+fn no_source(error: TransportError) -> CommandError {
+    CommandError::invalid(error).hint("pull from a registry, or load a docker-archive, an OCI archive or an OCI layout")
+}
+
 pub(super) fn explained(error: EngineError) -> CommandError {
     match error {
         EngineError::Image(error) => error.into(),
@@ -160,32 +161,4 @@ fn tags(engine: &Engine, name: &str) -> Result<Vec<String>, CommandError> {
     }
     let tags = engine.remote_tags(name).map_err(explained)?;
     Ok(tags.into_iter().map(|tag| format!("{name}:{tag}")).collect())
-}
-
-/// Where an image comes from (containers-transports(5)).
-enum Origin<'a> {
-    Registry(&'a str),
-    Archive(&'a Path),
-}
-
-impl<'a> Origin<'a> {
-    fn of(text: &'a str) -> Result<Self, CommandError> {
-        if let Some(name) = text.strip_prefix("docker://") {
-            return Ok(Self::Registry(name));
-        }
-        let Some((transport, rest)) = text.split_once(':') else { return Ok(Self::Registry(text)) };
-        match transport {
-            "docker-archive" | "oci-archive" | "oci" => {
-                // A reference behind the path chooses among images; archives are loaded whole.
-                let path = rest.split_once(':').map_or(rest, |(path, _)| path);
-                Ok(Self::Archive(Path::new(path)))
-            }
-            "dir" => Ok(Self::Archive(Path::new(rest))),
-            "docker-daemon" | "containers-storage" | "ostree" | "sif" | "tarball" => {
-                let hint = "pull from a registry, or load a docker-archive, an OCI archive or an OCI layout";
-                Err(CommandError::invalid(TransportError(transport.to_owned())).maybe_hint(Some(hint.to_owned())))
-            }
-            _ => Ok(Self::Registry(text)),
-        }
-    }
 }

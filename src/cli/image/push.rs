@@ -2,6 +2,7 @@
 
 use super::super::context::Globals;
 use super::super::error::CommandError;
+use super::super::place::{Place, TransportError};
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
 use super::pull::explained;
@@ -12,7 +13,8 @@ use std::path::PathBuf;
 
 /// Push an image to a registry
 ///
-/// Layers that the registry has, or can take over from another of its repositories, are not sent.
+/// Layers that the registry has, or can take over from another of its repositories, are not sent. To `docker-archive:FILE[:NAME]`,
+/// `oci-archive:FILE[:NAME]`, `oci:DIR[:NAME]` and `dir:DIR` images are written as `save` does.
 #[derive(Debug, Args)]
 pub struct PushArgs {
     #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(super::super::complete::images))]
@@ -89,9 +91,16 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
         level: args.compression_level,
         force: args.force_compression,
     };
-    let to = args.destination.as_deref().map(|to| to.strip_prefix("docker://").unwrap_or(to));
+    let to = args.destination.as_deref().map(Place::parse).transpose().map_err(no_destination)?;
     let image = args.image.strip_prefix("containers-storage:").unwrap_or(&args.image);
     let mut view = TransferView::new("pushing", args.progress, args.quiet);
+    let to = match to {
+        Some(Place::Archive { format, path, name }) => {
+            return engine.push_archive(image, (format, path, name), &mut |event| view.show(event)).map_err(explained);
+        }
+        Some(Place::Registry(name)) => Some(name),
+        None => None,
+    };
     let pushed = engine.push(image, to, &options, &mut |event| view.show(event)).map_err(explained)?;
     drop(view);
     if let Some(path) = &args.digestfile {
@@ -99,4 +108,8 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
         std::fs::write(path, pushed.digest.to_string()).map_err(failed)?;
     }
     Ok(())
+}
+
+fn no_destination(error: TransportError) -> CommandError {
+    CommandError::invalid(error).hint("push to a registry, or to `docker-archive:`, `oci-archive:`, `oci:` or `dir:`")
 }
