@@ -20,6 +20,7 @@ pub mod kube;
 pub mod listing;
 pub mod login;
 pub mod man;
+pub mod manifest;
 pub mod output;
 pub mod place;
 pub mod pod;
@@ -81,6 +82,7 @@ pub enum Command {
     Tag(image::tag::TagArgs),
     Untag(image::untag::UntagArgs),
     Rmi(image::rm::RmArgs),
+    Manifest(manifest::ManifestArgs),
     Volume(volume::VolumeArgs),
     Events(events::EventsArgs),
     Info(info::InfoArgs),
@@ -158,6 +160,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Tag(args) => image::tag::run(globals, &args),
         Command::Untag(args) => image::untag::run(globals, &args),
         Command::Rmi(args) => image::rm::run(globals, &args),
+        Command::Manifest(args) => manifest::run(globals, args.command),
         Command::Volume(args) => volume::run(globals, args.command),
         Command::Events(args) => events::run(globals, &args),
         Command::Info(args) => info::run(globals, &args),

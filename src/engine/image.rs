@@ -17,9 +17,14 @@ impl Engine {
         ImageStore::new(&self.config.layout, &mut self.database)
     }
 
-    /// Removes an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With
+    /// Removes a manifest list, or an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With
     /// [`Removal::Force`] the pods that use it go first.
     pub fn remove_image(&mut self, name: &str, how: Removal, keep_parents: bool) -> Result<ImageRemoval, ImageError> {
+        if self.images().resolve(name)?.is_none()
+            && let Some(removed) = self.remove_list_if_any(name)?
+        {
+            return Ok(ImageRemoval { removed, pods: Vec::new() });
+        }
         let image = self.images().inspect(name)?;
         let pods = if how == Removal::Force { self.remove_users(&image.id) } else { Vec::new() };
         let mut removed = self.images().remove(name, how)?;

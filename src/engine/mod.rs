@@ -13,7 +13,7 @@
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! pull, play_images, push        images from registries, on request and for a play, and to them
-//! save                           images to archives
+//! save, manifest                 images to archives, manifest lists
 //! info, check, reset             the machine, the state directories
 //! ```
 
@@ -36,6 +36,7 @@ mod lifecycle;
 mod listing;
 mod login;
 mod machine;
+mod manifest;
 mod network;
 mod play;
 mod play_images;
@@ -58,6 +59,7 @@ pub use image::ImageRemoval;
 pub use info::Info;
 pub use input::{Input, LoadRequest, Loaded, Validation, names};
 pub use login::LoginError;
+pub use manifest::{InstanceChange, ListPush};
 pub use progress::{Progress, StepState};
 pub use pull::{PullRequest, PullWhen, Pulled};
 pub use request::{

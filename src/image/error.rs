@@ -4,8 +4,10 @@ use super::archive::ArchiveError;
 use super::archive::save::SaveError;
 use super::changes::ChangeError;
 use super::config::DocumentError;
+use super::digest::Digest;
 use super::layer::LayerError;
 use super::reference::ReferenceError;
+use super::remote::instances::CopyError;
 use super::remote::{PullError, PushError};
 use crate::store::StoreError;
 use crate::store::lock::LockError;
@@ -29,6 +31,14 @@ pub enum ImageError {
     Pull(#[from] PullError),
     #[error(transparent)]
     Push(#[from] PushError),
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    #[error("no manifest list `{0}` on this machine")]
+    ListNotFound(String),
+    #[error("`{0}` is the name of a list or an image already")]
+    NameTaken(String),
+    #[error("manifest list `{list}` has no image {digest}")]
+    NoInstance { list: String, digest: Digest },
     #[error("`{0}` is no name, so that there must be one to push to")]
     NoDestination(String),
     #[error("cannot change the image")]

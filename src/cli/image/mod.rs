@@ -21,7 +21,7 @@ use super::context::Globals;
 use super::error::{CommandError, Exit};
 use super::listing::shown_id;
 use super::suggest;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::image::ImageError;
 use clap::{Args, Subcommand};
 
@@ -91,9 +91,18 @@ impl From<ImageError> for CommandError {
             }
             ImageError::Pull(error) => error.hint(),
             ImageError::Push(error) => error.hint(),
+            ImageError::Copy(error) => error.hint(),
             _ => None,
         };
         CommandError::new(exit, error).maybe_hint(hint)
+    }
+}
+
+/// A failure with an image as such.
+pub fn explained(error: EngineError) -> CommandError {
+    match error {
+        EngineError::Image(error) => error.into(),
+        other => other.into(),
     }
 }
 

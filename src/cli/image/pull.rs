@@ -6,7 +6,8 @@ use super::super::output::Output;
 use super::super::place::{Place, TransportError};
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
-use crate::engine::{Engine, EngineError, PullRequest, PullWhen};
+use super::explained;
+use crate::engine::{Engine, PullRequest, PullWhen};
 use crate::image::Input;
 use crate::image::platform::{PlatformError, WantedPlatform};
 use clap::{Args, ValueEnum};
@@ -144,13 +145,6 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
 
 fn no_source(error: TransportError) -> CommandError {
     CommandError::invalid(error).hint("pull from a registry, or load a docker-archive, an OCI archive or an OCI layout")
-}
-
-pub(super) fn explained(error: EngineError) -> CommandError {
-    match error {
-        EngineError::Image(error) => error.into(),
-        other => other.into(),
-    }
 }
 
 /// Full names of all images of a repository.

@@ -5,11 +5,11 @@ use super::super::error::CommandError;
 use super::super::place::{Place, TransportError};
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
-use super::pull::explained;
-use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions};
+use super::explained;
+use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions, Pushed};
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Push an image to a registry
 ///
@@ -68,6 +68,46 @@ pub enum Compression {
     Zstd,
 }
 
+/// An option that means nothing for an archive.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is for registries only")]
+struct ArchiveOption(&'static str);
+
+impl PushArgs {
+    /// Refuses what would be ignored.
+    fn check_archive(&self) -> Result<(), CommandError> {
+        let given = [
+            ("--format", self.format.is_some()),
+            ("--compression-format", self.compression_format != Compression::Gzip),
+            ("--compression-level", self.compression_level.is_some()),
+            ("--force-compression", self.force_compression),
+            ("--digestfile", self.digestfile.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(CommandError::invalid(ArchiveOption(option))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Format> for ManifestFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Oci => Self::Oci,
+            Format::V2s2 => Self::Docker,
+        }
+    }
+}
+
+impl From<Compression> for LayerCompression {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::Gzip => Self::Gzip,
+            Compression::Zstd => Self::Zstd,
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`", path.display())]
 struct DigestFileError {
@@ -80,14 +120,8 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
     args.retry.apply(&mut settings)?;
     let mut engine = globals.engine_with(settings)?;
     let options = PushOptions {
-        format: args.format.map(|format| match format {
-            Format::Oci => ManifestFormat::Oci,
-            Format::V2s2 => ManifestFormat::Docker,
-        }),
-        compression: match args.compression_format {
-            Compression::Gzip => LayerCompression::Gzip,
-            Compression::Zstd => LayerCompression::Zstd,
-        },
+        format: args.format.map(Into::into),
+        compression: args.compression_format.into(),
         level: args.compression_level,
         force: args.force_compression,
     };
@@ -96,6 +130,7 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
     let mut view = TransferView::new("pushing", args.progress, args.quiet);
     let to = match to {
         Some(Place::Archive { format, path, name }) => {
+            args.check_archive()?;
             return engine.push_archive(image, (format, path, name), &mut |event| view.show(event)).map_err(explained);
         }
         Some(Place::Registry(name)) => Some(name),
@@ -103,13 +138,16 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
     };
     let pushed = engine.push(image, to, &options, &mut |event| view.show(event)).map_err(explained)?;
     drop(view);
-    if let Some(path) = &args.digestfile {
-        let failed = |source| CommandError::engine(DigestFileError { path: path.clone(), source });
-        std::fs::write(path, pushed.digest.to_string()).map_err(failed)?;
-    }
-    Ok(())
+    write_digest(args.digestfile.as_deref(), &pushed)
 }
 
-fn no_destination(error: TransportError) -> CommandError {
+/// `--digestfile`.
+pub fn write_digest(file: Option<&Path>, pushed: &Pushed) -> Result<(), CommandError> {
+    let Some(path) = file else { return Ok(()) };
+    let failed = |source| CommandError::engine(DigestFileError { path: path.to_owned(), source });
+    std::fs::write(path, pushed.digest.to_string()).map_err(failed)
+}
+
+pub fn no_destination(error: TransportError) -> CommandError {
     CommandError::invalid(error).hint("push to a registry, or to `docker-archive:`, `oci-archive:`, `oci:` or `dir:`")
 }

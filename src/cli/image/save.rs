@@ -4,7 +4,7 @@ use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::transfer::{ProgressFormat, TransferView};
-use super::pull::explained;
+use super::explained;
 use crate::engine::SaveTo;
 use crate::image::archive::save::{SaveFormat, SavedLayers};
 use clap::{Args, ValueEnum};

@@ -5,6 +5,7 @@
 //! ```
 
 mod access;
+pub mod instances;
 mod pull;
 mod push;
 mod signatures;

@@ -30,6 +30,8 @@ pub struct ImageSummary {
     pub parent: Option<String>,
     /// Other images were made from it.
     pub has_children: bool,
+    /// It is a manifest list, and no image.
+    pub is_list: bool,
 }
 
 impl ImageSummary {
@@ -117,6 +119,7 @@ impl ImageStore<'_> {
                 os: config.os.clone(),
                 parent: family.parent(&id).map(str::to_owned),
                 has_children: parents.contains(id.as_str()),
+                is_list: false,
                 id,
             });
         }
