@@ -185,7 +185,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let access = self.registries()?;
         let outgoing = self.images().outgoing(id)?;
-        let pushed = push(&access, &outgoing, place, &how.options, report).map_err(ImageError::from)?;
+        let options = PushOptions { by_digest: true, ..how.options.clone() };
+        let pushed = push(&access, &outgoing, place, &options, report).map_err(ImageError::from)?;
         self.images().remember_forms(&outgoing, &pushed.repository, &pushed.layers)?;
         let Descriptor { annotations, platform, .. } = instance.descriptor.clone();
         let new = descriptor(&pushed.media_type, pushed.digest, pushed.manifest.len() as u64);

@@ -124,6 +124,7 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
         compression: args.compression_format.into(),
         level: args.compression_level,
         force: args.force_compression,
+        by_digest: false,
     };
     let to = args.destination.as_deref().map(Place::parse).transpose().map_err(no_destination)?;
     let image = args.image.strip_prefix("containers-storage:").unwrap_or(&args.image);

@@ -1,9 +1,11 @@
 //! `manifest rm`.
 
 use super::super::context::Globals;
-use super::super::error::CommandError;
+use super::super::error::{CommandError, Exit};
 use super::super::image::explained;
 use super::super::output::Output;
+use crate::engine::EngineError;
+use crate::image::ImageError;
 use clap::Args;
 
 /// Remove manifest lists; their images stay
@@ -22,6 +24,10 @@ pub fn run(globals: &Globals, args: &RmArgs) -> Result<(), CommandError> {
             Ok(removed) => {
                 removed.untagged.iter().try_for_each(|name| out.line(format!("Untagged: {name}")))?;
                 removed.deleted.iter().try_for_each(|id| out.line(format!("Deleted: {id}")))?;
+            }
+            // podman's code for what is not there.
+            Err(error @ EngineError::Image(ImageError::ListNotFound(_))) => {
+                failures.push(explained(error).with_exit(Exit::Negative));
             }
             Err(error) => failures.push(explained(error)),
         }

@@ -35,6 +35,8 @@ pub struct PushOptions {
     pub level: Option<i32>,
     /// Compresses also layers that the registry has in another form.
     pub force: bool,
+    /// Under its digest alone: it is one of a list.
+    pub by_digest: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -292,8 +294,11 @@ impl Sending<'_> {
             upload.send(&self.image.config).and_then(|()| upload.finish(&config)).map_err(|e| self.failed(e))?;
         }
         let (manifest, media_type) = self.manifest(&layers)?;
-        let digest =
-            self.repository.put_manifest(&Which::of(self.place), &media_type, &manifest).map_err(|e| self.failed(e))?;
+        let which = match self.options.by_digest {
+            true => Which::Digest(Digest::of(&manifest)),
+            false => Which::of(self.place),
+        };
+        let digest = self.repository.put_manifest(&which, &media_type, &manifest).map_err(|e| self.failed(e))?;
         Ok(Pushed { digest, manifest, media_type, repository: self.place.name(), layers })
     }
 
