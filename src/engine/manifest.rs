@@ -7,7 +7,7 @@ use crate::image::platform::WantedPlatform;
 use crate::image::remote::instances::{RemoteInstances, copy, manifest, put_index};
 use crate::image::remote::{PushOptions, Pushed, push};
 use crate::image::store::{Instance, InstanceOrigin, ListDocument, ManifestList};
-use crate::image::transfer::TransferEvent;
+use crate::image::transfer::{Change, TransferEvent};
 use crate::image::{Digest, ImageError, Reference, Removed};
 
 /// What is said about an image of a list instead of what the image says itself.
@@ -164,7 +164,10 @@ impl Engine {
                 InstanceOrigin::Registry(from) => {
                     let from = format!("{from}@{}", instance.descriptor.digest);
                     let from = Reference::parse(&from).map_err(ImageError::from)?;
+                    let mut tell = |change| report(TransferEvent { image: from.to_string(), change });
+                    tell(Change::Resolving);
                     copy(&access, &from, &place).map_err(ImageError::from)?;
+                    tell(Change::Done { id: instance.descriptor.digest.to_string() });
                 }
             }
         }
@@ -202,7 +205,10 @@ impl Engine {
     fn instances(&mut self, text: &str, all: bool) -> Result<Vec<Instance>, EngineError> {
         let (name, remote) = registry_name(text);
         if !remote {
-            if let Some(found) = self.find_image(name)? {
+            // Of an image that came from a list, `all` means the list.
+            if let Some(found) = self.find_image(name)?
+                && !(all && self.images().was_pulled(&found.id)?)
+            {
                 return Ok(vec![self.images().instance(&found.id)?]);
             }
             if let Some(ManifestList { document, .. }) = self.images().find_list(name)? {

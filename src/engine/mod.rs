@@ -13,7 +13,7 @@
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! pull, play_images, push        images from registries, on request and for a play, and to them
-//! save, manifest                 images to archives, manifest lists
+//! save, manifest, search         images to archives, manifest lists, what registries have
 //! info, check, reset             the machine, the state directories
 //! ```
 
@@ -47,6 +47,7 @@ mod records;
 mod removal;
 mod reset;
 mod save;
+mod search;
 mod status;
 mod supervisor;
 mod undo;
@@ -66,6 +67,7 @@ pub use request::{
     DownReport, DownRequest, NetworkRequest, Outcome, PlayReport, PlayRequest, PlayedPod, PodOutcome, Removed,
 };
 pub use save::SaveTo;
+pub use search::SearchAnswer;
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
 use crate::image::remote::{RegistryAccess, RegistrySettings};

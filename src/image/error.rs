@@ -7,6 +7,7 @@ use super::config::DocumentError;
 use super::digest::Digest;
 use super::layer::LayerError;
 use super::reference::ReferenceError;
+use super::registry::RegistryError;
 use super::remote::instances::CopyError;
 use super::remote::{PullError, PushError};
 use crate::store::StoreError;
@@ -33,6 +34,8 @@ pub enum ImageError {
     Push(#[from] PushError),
     #[error(transparent)]
     Copy(#[from] CopyError),
+    #[error("cannot search `{registry}`")]
+    Search { registry: String, source: RegistryError },
     #[error("no manifest list `{0}` on this machine")]
     ListNotFound(String),
     #[error("`{0}` is the name of a list or an image already")]

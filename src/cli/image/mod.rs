@@ -13,6 +13,7 @@ pub mod pull;
 pub mod push;
 pub mod rm;
 pub mod save;
+pub mod search;
 pub mod tag;
 pub mod tree;
 pub mod untag;
@@ -47,6 +48,7 @@ pub enum ImageCommand {
     Pull(pull::PullArgs),
     Push(push::PushArgs),
     Save(save::SaveArgs),
+    Search(search::SearchArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -67,6 +69,7 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
         ImageCommand::Pull(args) => pull::run(globals, &args),
         ImageCommand::Push(args) => push::run(globals, &args),
+        ImageCommand::Search(args) => search::run(globals, &args),
         ImageCommand::Save(args) => save::run(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
@@ -92,6 +95,7 @@ impl From<ImageError> for CommandError {
             ImageError::Pull(error) => error.hint(),
             ImageError::Push(error) => error.hint(),
             ImageError::Copy(error) => error.hint(),
+            ImageError::Search { source, .. } => source.hint(),
             _ => None,
         };
         CommandError::new(exit, error).maybe_hint(hint)
