@@ -1,7 +1,8 @@
 //! The images of this machine.
 
-use super::Engine;
+use super::{Engine, EngineError};
 use crate::image::{ImageError, ImageStore, Removal, Removed};
+use std::io::Read;
 
 /// What the removal of an image took away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +16,18 @@ impl Engine {
     /// The images below this root.
     pub fn images(&mut self) -> ImageStore<'_> {
         ImageStore::new(&self.config.layout, &mut self.database)
+    }
+
+    /// Begins to download an archive.
+    pub fn download(&self, url: &str) -> Result<Box<dyn Read + Send>, EngineError> {
+        // What stands behind may be a secret.
+        let shown = url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        match self.registries()?.client.download(url) {
+            Ok(Some(stream)) => Ok(stream),
+            // A user and a password may be in it.
+            Ok(None) => Err(ImageError::Url(shown.rsplit('@').next().unwrap_or_default().to_owned()).into()),
+            Err(source) => Err(ImageError::Download { url: shown, source }.into()),
+        }
     }
 
     /// Removes a manifest list, or an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With

@@ -34,6 +34,10 @@ pub enum ImageError {
     Push(#[from] PushError),
     #[error(transparent)]
     Copy(#[from] CopyError),
+    #[error("cannot download `{url}`")]
+    Download { url: String, source: RegistryError },
+    #[error("`{0}` is no URL that can be downloaded")]
+    Url(String),
     #[error("cannot search `{registry}`")]
     Search { registry: String, source: RegistryError },
     #[error("no manifest list `{0}` on this machine")]

@@ -25,6 +25,7 @@ use super::suggest;
 use crate::engine::{Engine, EngineError};
 use crate::image::ImageError;
 use clap::{Args, Subcommand};
+use std::path::Path;
 
 /// Manage images
 #[derive(Debug, Args)]
@@ -83,7 +84,9 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
 impl From<ImageError> for CommandError {
     fn from(error: ImageError) -> Self {
         let exit = match &error {
-            ImageError::Reference(_) | ImageError::Change(_) | ImageError::DigestName(_) => Exit::InvalidInput,
+            ImageError::Reference(_) | ImageError::Change(_) | ImageError::DigestName(_) | ImageError::Url(_) => {
+                Exit::InvalidInput
+            }
             _ => Exit::Engine,
         };
         let hint = match &error {
@@ -95,11 +98,17 @@ impl From<ImageError> for CommandError {
             ImageError::Pull(error) => error.hint(),
             ImageError::Push(error) => error.hint(),
             ImageError::Copy(error) => error.hint(),
-            ImageError::Search { source, .. } => source.hint(),
+            ImageError::Search { source, .. } | ImageError::Download { source, .. } => source.hint(),
             _ => None,
         };
         CommandError::new(exit, error).maybe_hint(hint)
     }
+}
+
+/// Whether an archive is to be downloaded.
+fn is_url(path: impl AsRef<Path>) -> bool {
+    let path = path.as_ref().as_os_str().as_encoded_bytes();
+    path.starts_with(b"http://") || path.starts_with(b"https://")
 }
 
 /// A failure with an image as such.
