@@ -7,6 +7,7 @@ use crate::image::transfer::TransferEvent;
 use crate::image::{ImageError, Reference};
 use crate::store::atomic::{Replacement, beside};
 use crate::sys::dir;
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -81,9 +82,10 @@ impl Engine {
         match to {
             SaveTo::Stream(out) => write(Destination::Stream { out, scratch }).map_err(failed),
             SaveTo::Path(path) if format.is_directory() => into_directory(path, &mut write).map_err(failed),
-            // A pipe or a device stays what it is.
-            SaveTo::Path(path) if path.exists() && !path.is_file() => {
-                let mut out = std::fs::OpenOptions::new().write(true).open(path).map_err(|e| failed(e.into()))?;
+            // A pipe or a device stays what it is, and so does a link: `/dev/stdout` is one.
+            SaveTo::Path(path) if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) => {
+                let options = File::options().write(true).create(true).truncate(true).open(path);
+                let mut out = options.map_err(|e| failed(e.into()))?;
                 write(Destination::Stream { out: &mut out, scratch }).map_err(failed)
             }
             SaveTo::Path(path) => {

@@ -31,6 +31,8 @@ fn a_list_is_put_together_and_taken_apart() {
     env.ok(["image", "exists", "all"]);
     let again = env.run(["manifest", "create", "all"]);
     assert!(again.code() == 125 && again.stderr.contains("`localhost/all:latest`"), "{}", again.stderr);
+    let taken = env.run(["tag", "one:1", "all"]);
+    assert!(taken.code() == 125 && taken.stderr.contains("`localhost/all:latest`"), "{}", taken.stderr);
     assert_eq!(env.ok(["manifest", "create", "--amend", "all", "two:1"]).trim(), list);
     let two = index(&env, "all")["manifests"][1].clone();
     let annotate = ["manifest", "annotate", "--os", "plan9", "--arch", "arm", "--variant", "v7", "--os-version", "4"];

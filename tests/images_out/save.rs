@@ -136,6 +136,12 @@ fn a_pipe_is_written_to_and_a_terminal_is_not() {
     let direct = env.base.join("direct");
     env.ok(["save", "-q", "-o", direct.to_str().unwrap(), "one:1"]);
     assert!(bytes == fs::read(&direct).unwrap());
+    // A link is followed, and stays: `/dev/stdout` is one.
+    let (target, link) = (env.base.join("target"), env.base.join("link"));
+    fs::write(&target, "longer than nothing").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    env.ok(["save", "-q", "-o", link.to_str().unwrap(), "one:1"]);
+    assert!(link.is_symlink() && bytes == fs::read(&target).unwrap());
 }
 
 #[test]

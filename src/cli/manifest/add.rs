@@ -1,11 +1,13 @@
 //! `manifest add`.
 
+use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::image::explained;
 use super::super::registry::RegistryArgs;
 use super::InstanceArgs;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 /// Add an image to a manifest list
 ///
@@ -13,9 +15,9 @@ use clap::Args;
 /// configuration says, unless something else is given.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    #[arg(value_name = "LIST")]
+    #[arg(value_name = "LIST", add = ArgValueCompleter::new(complete::lists))]
     pub list: String,
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
     pub image: String,
     /// Add all images when it is a list itself, not only that for this machine
     #[arg(long)]

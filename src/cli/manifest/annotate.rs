@@ -1,16 +1,18 @@
 //! `manifest annotate`.
 
+use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::image::explained;
 use super::InstanceArgs;
 use crate::image::Digest;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 /// Say something else about an image of a manifest list
 #[derive(Debug, Args)]
 pub struct AnnotateArgs {
-    #[arg(value_name = "LIST")]
+    #[arg(value_name = "LIST", add = ArgValueCompleter::new(complete::lists))]
     pub list: String,
     /// Digest of the image, as `manifest inspect` shows it
     #[arg(value_name = "DIGEST")]

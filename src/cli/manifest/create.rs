@@ -1,10 +1,12 @@
 //! `manifest create`.
 
+use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::image::explained;
 use super::super::registry::RegistryArgs;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 /// Make a manifest list, empty or of images
 ///
@@ -13,7 +15,7 @@ use clap::Args;
 pub struct CreateArgs {
     #[arg(value_name = "LIST")]
     pub list: String,
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
     pub images: Vec<String>,
     /// Add all images of those that are lists, not only that for this machine
     #[arg(long)]

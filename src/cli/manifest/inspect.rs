@@ -1,15 +1,17 @@
 //! `manifest inspect`.
 
+use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::{CommandError, Exit};
 use super::super::image::explained;
 use super::super::registry::RegistryArgs;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 /// Show the JSON of a manifest list of this machine, else of what a registry has under that name
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    #[arg(value_name = "LIST")]
+    #[arg(value_name = "LIST", add = ArgValueCompleter::new(complete::lists))]
     pub list: String,
     #[command(flatten)]
     pub registry: RegistryArgs,

@@ -1,5 +1,6 @@
 //! `manifest push`.
 
+use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::image::explained;
@@ -10,12 +11,13 @@ use super::super::transfer::{ProgressFormat, TransferView};
 use crate::engine::ListPush;
 use crate::image::remote::PushOptions;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use std::path::PathBuf;
 
 /// Push a manifest list to a registry, with its images
 #[derive(Debug, Args)]
 pub struct PushArgs {
-    #[arg(value_name = "LIST")]
+    #[arg(value_name = "LIST", add = ArgValueCompleter::new(complete::lists))]
     pub list: String,
     /// Where to, when it is not the list's own name
     #[arg(value_name = "DESTINATION")]

@@ -1,5 +1,6 @@
 //! `manifest rm`.
 
+use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::{CommandError, Exit};
 use super::super::image::explained;
@@ -7,11 +8,12 @@ use super::super::output::Output;
 use crate::engine::EngineError;
 use crate::image::ImageError;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 /// Remove manifest lists; their images stay
 #[derive(Debug, Args)]
 pub struct RmArgs {
-    #[arg(required = true, value_name = "LIST")]
+    #[arg(required = true, value_name = "LIST", add = ArgValueCompleter::new(complete::lists))]
     pub lists: Vec<String>,
 }
 

@@ -214,7 +214,7 @@ impl ImageStore<'_> {
     }
 }
 
-fn find_by_name(connection: &Connection, name: &str) -> Result<Option<ManifestList>, ImageError> {
+pub(super) fn find_by_name(connection: &Connection, name: &str) -> Result<Option<ManifestList>, ImageError> {
     let query = "SELECT id, name, created, content FROM manifest_lists WHERE name = ?";
     connection.query_row(query, [name], |row| Ok(read(row))).optional()?.transpose()
 }
