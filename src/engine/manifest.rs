@@ -166,8 +166,9 @@ impl Engine {
                     let from = Reference::parse(&from).map_err(ImageError::from)?;
                     let mut tell = |change| report(TransferEvent { image: from.to_string(), change });
                     tell(Change::Resolving);
-                    copy(&access, &from, &place).map_err(ImageError::from)?;
-                    tell(Change::Done { id: instance.descriptor.digest.to_string() });
+                    let copied = copy(&access, &from, &place, how.options.format).map_err(ImageError::from)?;
+                    tell(Change::Done { id: copied.digest.to_string() });
+                    instance.found_as(copied);
                 }
             }
         }
@@ -191,9 +192,7 @@ impl Engine {
         let options = PushOptions { by_digest: true, ..how.options.clone() };
         let pushed = push(&access, &outgoing, place, &options, report).map_err(ImageError::from)?;
         self.images().remember_forms(&outgoing, &pushed.repository, &pushed.layers)?;
-        let Descriptor { annotations, platform, .. } = instance.descriptor.clone();
-        let new = descriptor(&pushed.media_type, pushed.digest, pushed.manifest.len() as u64);
-        instance.descriptor = Descriptor { annotations, platform, ..new };
+        instance.found_as(descriptor(&pushed.media_type, pushed.digest, pushed.manifest.len() as u64));
         Ok(())
     }
 

@@ -51,12 +51,21 @@ impl ManifestFormat {
 
     /// The manifest of an image with that configuration and those layers.
     pub fn manifest(self, config: &[u8], layers: &[Descriptor]) -> Result<Manifest, NotDocker> {
+        self.described(Digest::of(config), config.len() as u64, layers)
+    }
+
+    /// The same image by a manifest of this form.
+    pub fn convert(self, manifest: &Manifest) -> Result<Manifest, NotDocker> {
+        self.described(manifest.config.digest.clone(), manifest.config.size, &manifest.layers)
+    }
+
+    fn described(self, config: Digest, size: u64, layers: &[Descriptor]) -> Result<Manifest, NotDocker> {
         let config_type = match self {
             Self::Oci => OCI_CONFIG,
             Self::Docker => DOCKER_CONFIG,
         };
         let layers = layers.iter().map(|layer| self.layer(layer)).collect::<Result<_, _>>()?;
-        let config = descriptor(config_type, Digest::of(config), config.len() as u64);
+        let config = descriptor(config_type, config, size);
         Ok(Manifest { schema_version: 2, media_type: self.manifest_type().to_owned(), config, layers })
     }
 

@@ -6,6 +6,7 @@ use super::push::{PushError, push_place};
 use super::signatures::BesideImage;
 use crate::image::config::{ConfigDocument, Descriptor, Manifest, ManifestDocument, Platform};
 use crate::image::digest::Digest;
+use crate::image::media::{ManifestFormat, NotDocker, descriptor};
 use crate::image::platform::WantedPlatform;
 use crate::image::policy::{Origin, RegistrySignatures};
 use crate::image::reference::Reference;
@@ -55,9 +56,14 @@ pub fn manifest(access: &RegistryAccess, name: &str) -> Result<Vec<u8>, PullErro
     first(access, name, |place| Ok(place.repository.manifest(&Which::of(&place.at))?.bytes))
 }
 
-/// Copies an image, named by its digest, to another repository. What is there already is not sent, what the registry has elsewhere
-/// is taken over.
-pub fn copy(access: &RegistryAccess, from: &Reference, to: &Reference) -> Result<(), CopyError> {
+/// Copies an image, named by its digest, to another repository, and describes it there by a manifest of that form. What is there
+/// already is not sent, what the registry has elsewhere is taken over.
+pub fn copy(
+    access: &RegistryAccess,
+    from: &Reference,
+    to: &Reference,
+    format: Option<ManifestFormat>,
+) -> Result<Descriptor, CopyError> {
     let destination = push_place(access, to).map_err(PushError::from)?;
     let target = access.repository(&destination, &[]).map_err(PushError::from)?;
     let (fetched, source, at) = first(access, &from.to_string(), |place| {
@@ -101,8 +107,14 @@ pub fn copy(access: &RegistryAccess, from: &Reference, to: &Reference) -> Result
         }
         upload.finish(&blob.digest).map_err(refused)?;
     }
-    let which = Which::Digest(fetched.digest.clone());
-    target.put_manifest(&which, &fetched.media_type, &fetched.bytes).map(drop).map_err(|e| refused(e).into())
+    let was = ManifestFormat::of(&manifest);
+    let (media_type, bytes) = match format.filter(|format| *format != was) {
+        Some(format) => (format.manifest_type(), format.convert(&manifest)?.to_json().into_bytes()),
+        None => (was.manifest_type(), fetched.bytes),
+    };
+    let which = Which::Digest(Digest::of(&bytes));
+    let digest = target.put_manifest(&which, media_type, &bytes).map_err(refused)?;
+    Ok(descriptor(media_type, digest, bytes.len() as u64))
 }
 
 /// Uploads an index; its images are there.
@@ -121,6 +133,8 @@ pub enum CopyError {
     Push(#[from] PushError),
     #[error("cannot read `{from}`")]
     Read { from: String, source: RegistryError },
+    #[error(transparent)]
+    NotDocker(#[from] NotDocker),
     #[error("`{0}` is an index within a list, which cannot be copied")]
     Nested(Reference),
 }
@@ -132,6 +146,7 @@ impl CopyError {
             Self::Pull(error) => error.hint(),
             Self::Push(error) => error.hint(),
             Self::Read { source, .. } => source.hint(),
+            Self::NotDocker(_) => Some("push with the format oci".to_owned()),
             Self::Nested(_) => None,
         }
     }

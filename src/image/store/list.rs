@@ -1,6 +1,6 @@
 //! Manifest lists that are put together here: which images, for which platforms, and where each is.
 
-use super::super::config::{Descriptor, Platform};
+use super::super::config::{Descriptor, DocumentError, Platform};
 use super::super::digest::Digest;
 use super::super::error::ImageError;
 use super::super::media::{DOCKER_MANIFEST, ManifestFormat};
@@ -85,6 +85,16 @@ impl ListDocument {
 
     pub fn get_mut(&mut self, digest: &Digest) -> Option<&mut Instance> {
         self.instances.iter_mut().find(|instance| instance.descriptor.digest == *digest)
+    }
+}
+
+impl Instance {
+    /// Takes down what it became at a registry; what a list says about it stays.
+    pub fn found_as(&mut self, descriptor: Descriptor) {
+        let Descriptor { media_type, digest, size, annotations: _, platform: _ } = descriptor;
+        self.descriptor.media_type = media_type;
+        self.descriptor.digest = digest;
+        self.descriptor.size = size;
     }
 }
 
@@ -199,10 +209,7 @@ impl ImageStore<'_> {
             variant: config.variant.clone(),
             ..Platform::default()
         };
-        let digest = stored(self.database.connection(), &image.id)?
-            .digest
-            .parse()
-            .map_err(|source| super::super::config::DocumentError::Digest(source))?;
+        let digest = stored(self.database.connection(), &image.id)?.digest.parse().map_err(DocumentError::Digest)?;
         let descriptor = Descriptor {
             media_type: ManifestFormat::of(&image.manifest).manifest_type().to_owned(),
             digest,
