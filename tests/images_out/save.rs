@@ -106,6 +106,9 @@ fn nothing_is_left_of_what_was_not_finished() {
         assert_eq!(fs::read(&file).unwrap(), b"what was there", "{format}");
     }
     fs::write(&lost, content).unwrap();
+    let full = env.run(["save", "-q", "-o", "/dev/full", "one:1"]);
+    assert!(full.code() == 125 && full.stderr.contains("No space left on device"), "{}", full.stderr);
+    assert!(!full.stderr.contains("cannot make the archive"), "{}", full.stderr);
     env.ok(["save", "-q", "-o", file.to_str().unwrap(), "one:1"]);
     assert!(members(&file).contains(&"manifest.json".to_owned()));
     // A directory that holds something is left alone, an empty one is filled.

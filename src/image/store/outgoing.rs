@@ -54,6 +54,16 @@ impl RestoreError {
     }
 }
 
+impl RestoreError {
+    /// What the reader of the archive said, when it was that which failed.
+    pub fn into_write(self) -> Result<std::io::Error, Self> {
+        match self.source {
+            super::super::layer::RecipeError::Write(error) => Ok(error),
+            source => Err(Self { source, ..self }),
+        }
+    }
+}
+
 impl OutgoingLayer {
     /// Writes the uncompressed archive, byte for byte as it was when it was unpacked.
     pub fn write_to(&self, out: impl Write) -> Result<Restored, RestoreError> {
@@ -72,7 +82,10 @@ impl SavedLayer for OutgoingLayer {
     }
 
     fn write_to(&self, out: &mut dyn Write) -> Result<(), SaveError> {
-        OutgoingLayer::write_to(self, out).map(drop).map_err(SaveError::from)
+        OutgoingLayer::write_to(self, out).map(drop).map_err(|error| match error.into_write() {
+            Ok(write) => SaveError::Io(write),
+            Err(error) => SaveError::Layer(error),
+        })
     }
 }
 
