@@ -30,6 +30,14 @@ pub fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
     })
 }
 
+/// Manifest lists.
+pub fn lists(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offer(typed, |engine| {
+        let lists = engine.images().lists().ok()?;
+        Some(lists.into_iter().map(|list| (list.name, "manifest list".to_owned())).collect())
+    })
+}
+
 pub fn volumes(typed: &OsStr) -> Vec<CompletionCandidate> {
     offer(typed, |engine| {
         let volumes = engine.volumes().ok()?;

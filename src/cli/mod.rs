@@ -22,7 +22,9 @@ pub mod kube;
 pub mod listing;
 pub mod login;
 pub mod man;
+pub mod manifest;
 pub mod output;
+pub mod place;
 pub mod pod;
 pub mod progress;
 pub mod registry;
@@ -80,11 +82,14 @@ pub enum Command {
     Push(image::push::PushArgs),
     Login(login::LoginArgs),
     Logout(login::LogoutArgs),
+    Search(image::search::SearchArgs),
+    Save(image::save::SaveArgs),
     Load(image::load::LoadArgs),
     Import(image::import::ImportArgs),
     Tag(image::tag::TagArgs),
     Untag(image::untag::UntagArgs),
     Rmi(image::rm::RmArgs),
+    Manifest(manifest::ManifestArgs),
     Volume(volume::VolumeArgs),
     Events(events::EventsArgs),
     Info(info::InfoArgs),
@@ -177,11 +182,14 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Push(args) => image::push::run(globals, &args),
         Command::Login(args) => login::run(globals, &args),
         Command::Logout(args) => login::run_logout(globals, &args),
+        Command::Search(args) => image::search::run(globals, &args),
+        Command::Save(args) => image::save::run(globals, &args),
         Command::Load(args) => image::load::run(globals, &args),
         Command::Import(args) => image::import::run(globals, &args),
         Command::Tag(args) => image::tag::run(globals, &args),
         Command::Untag(args) => image::untag::run(globals, &args),
         Command::Rmi(args) => image::rm::run(globals, &args),
+        Command::Manifest(args) => manifest::run(globals, args.command),
         Command::Volume(args) => volume::run(globals, args.command),
         Command::Events(args) => events::run(globals, &args),
         Command::Info(args) => info::run(globals, &args),

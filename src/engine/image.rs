@@ -1,7 +1,8 @@
 //! The images of this machine.
 
-use super::Engine;
+use super::{Engine, EngineError};
 use crate::image::{ImageError, ImageStore, Removal, Removed};
+use std::io::Read;
 
 /// What the removal of an image took away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,9 +18,26 @@ impl Engine {
         ImageStore::new(&self.config.layout, &mut self.database).interrupted_when(&*self.interrupt.0)
     }
 
-    /// Removes an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With
+    /// Begins to download an archive.
+    pub fn download(&self, url: &str) -> Result<Box<dyn Read + Send>, EngineError> {
+        // What stands behind may be a secret.
+        let shown = url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        match self.registries()?.client.download(url) {
+            Ok(Some(stream)) => Ok(stream),
+            // A user and a password may be in it.
+            Ok(None) => Err(ImageError::Url(shown.rsplit('@').next().unwrap_or_default().to_owned()).into()),
+            Err(source) => Err(ImageError::Download { url: shown, source: Box::new(source) }.into()),
+        }
+    }
+
+    /// Removes a manifest list, or an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With
     /// [`Removal::Force`] the pods that use it go first.
     pub fn remove_image(&mut self, name: &str, how: Removal, keep_parents: bool) -> Result<ImageRemoval, ImageError> {
+        if self.images().resolve(name)?.is_none()
+            && let Some(removed) = self.remove_list_if_any(name)?
+        {
+            return Ok(ImageRemoval { removed, pods: Vec::new() });
+        }
         let image = self.images().inspect(name).map_err(|error| match error {
             ImageError::Vanished(_) => ImageError::NotFound(name.to_owned()),
             error => error,

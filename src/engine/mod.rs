@@ -13,6 +13,7 @@
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! pull, play_images, push        images from registries, on request and for a play, and to them
+//! save, manifest, search         images to archives, manifest lists, what registries have
 //! diff, export                   files of images and containers
 //! info, usage, check, reset      the machine, the state directories
 //! ```
@@ -38,6 +39,7 @@ mod lifecycle;
 mod listing;
 mod login;
 mod machine;
+mod manifest;
 mod network;
 mod play;
 mod play_images;
@@ -47,6 +49,8 @@ mod push;
 mod records;
 mod removal;
 mod reset;
+mod save;
+mod search;
 mod status;
 mod supervisor;
 mod undo;
@@ -61,11 +65,14 @@ pub use image::ImageRemoval;
 pub use info::Info;
 pub use input::{Input, LoadRequest, Loaded, Validation, names};
 pub use login::LoginError;
+pub use manifest::{InstanceChange, ListPush};
 pub use progress::{Progress, StepState};
 pub use pull::{PullRequest, PullWhen, Pulled};
 pub use request::{
     DownReport, DownRequest, NetworkRequest, Outcome, PlayReport, PlayRequest, PlayedPod, PodOutcome, Removed,
 };
+pub use save::SaveTo;
+pub use search::SearchAnswer;
 pub use usage::{ContainerUsage, DiskUsage, ImageUsage, Total, VolumeUsage};
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 

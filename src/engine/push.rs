@@ -1,12 +1,12 @@
 //! Images to registries.
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, ListPush};
 use crate::image::remote::{PushOptions, Pushed, push};
 use crate::image::transfer::TransferEvent;
 use crate::image::{ImageError, Reference};
 
 impl Engine {
-    /// Sends an image to a registry: under the name it has here, or another one.
+    /// Sends an image, or a manifest list with its images, to a registry: under the name it has here, or another one.
     pub fn push(
         &mut self,
         image: &str,
@@ -17,6 +17,10 @@ impl Engine {
         let access = self.registries()?;
         let outgoing = match self.find_image(image)? {
             Some(found) => self.images().outgoing(found.name.as_deref().unwrap_or(&found.id))?,
+            None if self.list_exists(image)? => {
+                let how = ListPush { all: true, options: options.clone() };
+                return self.push_list(image, to, &how, report);
+            }
             None => return Err(ImageError::NotFound(image.to_owned()).into()),
         };
         let to = match (to, &outgoing.name) {

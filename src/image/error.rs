@@ -1,10 +1,14 @@
 //! What can go wrong with images.
 
 use super::archive::ArchiveError;
+use super::archive::save::SaveError;
 use super::changes::ChangeError;
 use super::config::DocumentError;
+use super::digest::Digest;
 use super::layer::LayerError;
 use super::reference::ReferenceError;
+use super::registry::RegistryError;
+use super::remote::instances::CopyError;
 use super::remote::{PullError, PushError};
 use crate::store::StoreError;
 use crate::store::lock::LockError;
@@ -16,6 +20,8 @@ use std::path::PathBuf;
 pub enum ImageError {
     #[error("cannot read `{what}`")]
     Archive { what: String, source: ArchiveError },
+    #[error("cannot save to `{to}`")]
+    Save { to: String, source: SaveError },
     #[error("cannot unpack layer {number} of `{image}`")]
     Layer { image: String, number: usize, source: LayerError },
     #[error("no space left on the file system of `{}`; `podkin image prune` frees what no image needs", path.display())]
@@ -26,6 +32,20 @@ pub enum ImageError {
     Pull(Box<PullError>),
     #[error(transparent)]
     Push(Box<PushError>),
+    #[error(transparent)]
+    Copy(Box<CopyError>),
+    #[error("cannot download `{url}`")]
+    Download { url: String, source: Box<RegistryError> },
+    #[error("`{0}` is no URL that can be downloaded")]
+    Url(String),
+    #[error("cannot search `{registry}`")]
+    Search { registry: String, source: Box<RegistryError> },
+    #[error("no manifest list `{0}` on this machine")]
+    ListNotFound(String),
+    #[error("`{0}` is the name of a list or an image already")]
+    NameTaken(String),
+    #[error("manifest list `{list}` has no image {digest}")]
+    NoInstance { list: String, digest: Digest },
     #[error("`{0}` is no name, so that there must be one to push to")]
     NoDestination(String),
     #[error("cannot change the image")]
@@ -72,6 +92,12 @@ impl From<PullError> for ImageError {
 impl From<PushError> for ImageError {
     fn from(error: PushError) -> Self {
         Self::Push(Box::new(error))
+    }
+}
+
+impl From<CopyError> for ImageError {
+    fn from(error: CopyError) -> Self {
+        Self::Copy(Box::new(error))
     }
 }
 

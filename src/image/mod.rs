@@ -12,6 +12,7 @@ pub mod demo;
 mod digest;
 mod error;
 pub mod layer;
+pub mod media;
 pub mod platform;
 pub mod policy;
 pub mod reference;

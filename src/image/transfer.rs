@@ -3,7 +3,10 @@
 use super::config::Descriptor;
 use super::error::ImageError;
 use super::layer::Expected;
-use std::io::Read;
+use std::io::{self, Read, Write};
+
+/// Bytes of a layer between two reports.
+const STEP: u64 = 256 * 1024;
 
 /// An image that is to be brought here.
 pub trait ImageSource: Sync {
@@ -92,4 +95,34 @@ pub enum LayerState {
     Retrying { why: String },
     /// All came, and is where it belongs.
     Done,
+}
+
+/// Reports what is written.
+pub(super) struct Told<'t, W> {
+    pub inner: W,
+    tell: &'t dyn Fn(LayerState),
+    done: u64,
+    told: u64,
+}
+
+impl<'t, W> Told<'t, W> {
+    pub fn new(inner: W, tell: &'t dyn Fn(LayerState)) -> Self {
+        Self { inner, tell, done: 0, told: 0 }
+    }
+}
+
+impl<W: Write> Write for Told<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.done += written as u64;
+        if self.done - self.told >= STEP {
+            self.told = self.done;
+            (self.tell)(LayerState::Progress { done: self.done });
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }

@@ -3,7 +3,7 @@
 use super::super::error::CommandError;
 use super::super::output::{notice, warn};
 use super::super::registry::short_names;
-use super::pull::explained;
+use super::explained;
 use crate::engine::{Engine, PullWhen};
 use crate::image::registry::short_names::remember;
 use std::io::{self, IsTerminal};

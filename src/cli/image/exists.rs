@@ -17,6 +17,7 @@ pub fn run(globals: &Globals, args: &ExistsArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     match engine.images().resolve(&args.name)? {
         Some(_) => Ok(()),
+        None if engine.images().find_list(&args.name)?.is_some() => Ok(()),
         None => Err(CommandError::silent(Exit::Negative)),
     }
 }

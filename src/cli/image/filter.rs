@@ -79,7 +79,7 @@ impl ImageFilters {
             // No images but podkin's own, which can all be written, and no container but podkin's own uses one.
             && filters.any("readonly", |wanted| is(wanted, false))
             && filters.any("containers", |wanted| wanted != "external" && is(wanted, image.containers > 0))
-            && filters.any("manifest", |wanted| is(wanted, false))
+            && filters.any("manifest", |wanted| is(wanted, image.is_list))
             && filters.any("before", |value| by_time(value, Timestamp::lt))
             && filters.any("until", |value| by_time(value, Timestamp::lt))
             && filters.any("since", |value| by_time(value, Timestamp::gt))

@@ -3,6 +3,8 @@
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::output::Output;
+use super::super::transfer::{ProgressFormat, TransferView};
+use super::{explained, is_url};
 use crate::image::Input;
 use clap::Args;
 use std::io::IsTerminal;
@@ -11,12 +13,15 @@ use std::path::PathBuf;
 /// Read images from an archive: docker-archive or OCI archive, plain, gzip or zstd, or an OCI layout directory
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// Archive or directory; standard input when left out
+    /// Archive, directory or URL; standard input when left out
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     pub input: Option<PathBuf>,
     /// Print nothing
     #[arg(short, long)]
     pub quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
+    pub progress: ProgressFormat,
 }
 
 /// `load` without an archive to read.
@@ -26,13 +31,21 @@ struct NoArchive;
 
 pub fn run(globals: &Globals, args: &LoadArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
+    let mut view = TransferView::new("loading", args.progress, args.quiet);
+    let mut show = |event| view.show(event);
     let loaded = match &args.input {
-        Some(path) => engine.images().load(Input::Path(path), &path.display().to_string())?,
+        Some(path) if is_url(path) => {
+            let url = path.display().to_string();
+            let stream = engine.download(&url).map_err(explained)?;
+            engine.images().load_watched(Input::Stream(stream), &url, &mut show)?
+        }
+        Some(path) => engine.images().load_watched(Input::Path(path), &path.display().to_string(), &mut show)?,
         None if std::io::stdin().is_terminal() => {
             return Err(CommandError::invalid(NoArchive).hint("name one with `--input FILE`, or use a pipe"));
         }
-        None => engine.images().load(Input::Stream(Box::new(std::io::stdin())), "standard input")?,
+        None => engine.images().load_watched(Input::Stream(Box::new(std::io::stdin())), "standard input", &mut show)?,
     };
+    drop(view);
     let mut out = Output::new();
     if !args.quiet {
         for image in &loaded {

@@ -79,9 +79,13 @@ pub fn run(globals: &Globals, args: &LsArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     let filters = ImageFilters::parse(&args.list.filter, &KEYS, &mut engine)?;
     let shows_all = args.all || args.list.filter.iter().any(|filter| filter.starts_with("intermediate"));
-    let all = engine.images().list()?;
+    let mut all = engine.images().list()?;
+    all.extend(engine.images().list_summaries()?);
     let wanted = match &args.name {
-        Some(name) => Some(engine.images().resolve(name)?.map(|found| found.id)),
+        Some(name) => match engine.images().resolve(name)? {
+            Some(found) => Some(Some(found.id)),
+            None => Some(engine.images().find_list(name)?.map(|list| list.id)),
+        },
         None => None,
     };
     let shown = |image: &&ImageSummary| (shows_all || !image.is_intermediate()) && filters.hold(image);
@@ -179,6 +183,7 @@ fn describe(image: &ImageSummary) -> serde_json::Value {
         parent,
         has_children: _,
         repo_digests,
+        is_list,
     } = image;
     let tags: Vec<&String> = names.iter().filter(|name| split_name(name).1.is_some()).collect();
     serde_json::json!({
@@ -199,5 +204,6 @@ fn describe(image: &ImageSummary) -> serde_json::Value {
         "Dangling": image.is_dangling(),
         "Arch": architecture,
         "Os": os,
+        "IsManifestList": is_list,
     })
 }

@@ -13,6 +13,8 @@ pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod rm;
+pub mod save;
+pub mod search;
 pub mod sign;
 pub mod tag;
 pub mod tree;
@@ -24,9 +26,10 @@ use super::diff;
 use super::error::{CommandError, Exit};
 use super::listing::shown_id;
 use super::suggest;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::image::ImageError;
 use clap::{Args, Subcommand};
+use std::path::Path;
 
 /// Manage images
 #[derive(Debug, Args)]
@@ -51,6 +54,8 @@ pub enum ImageCommand {
     Unmount(mount::UnmountArgs),
     Pull(pull::PullArgs),
     Push(push::PushArgs),
+    Save(save::SaveArgs),
+    Search(search::SearchArgs),
     Load(load::LoadArgs),
     Import(import::ImportArgs),
     Tag(tag::TagArgs),
@@ -74,6 +79,8 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
         ImageCommand::Unmount(args) => mount::run_unmount(globals, &args),
         ImageCommand::Pull(args) => pull::run(globals, &args),
         ImageCommand::Push(args) => push::run(globals, &args),
+        ImageCommand::Search(args) => search::run(globals, &args),
+        ImageCommand::Save(args) => save::run(globals, &args),
         ImageCommand::Load(args) => load::run(globals, &args),
         ImageCommand::Import(args) => import::run(globals, &args),
         ImageCommand::Tag(args) => tag::run(globals, &args),
@@ -88,7 +95,9 @@ pub fn run(globals: &Globals, command: ImageCommand) -> Result<(), CommandError>
 impl From<ImageError> for CommandError {
     fn from(error: ImageError) -> Self {
         let exit = match &error {
-            ImageError::Reference(_) | ImageError::Change(_) | ImageError::DigestName(_) => Exit::InvalidInput,
+            ImageError::Reference(_) | ImageError::Change(_) | ImageError::DigestName(_) | ImageError::Url(_) => {
+                Exit::InvalidInput
+            }
             _ => Exit::Engine,
         };
         let hint = match &error {
@@ -99,9 +108,25 @@ impl From<ImageError> for CommandError {
             }
             ImageError::Pull(error) => error.hint(),
             ImageError::Push(error) => error.hint(),
+            ImageError::Copy(error) => error.hint(),
+            ImageError::Search { source, .. } | ImageError::Download { source, .. } => source.hint(),
             _ => None,
         };
         CommandError::new(exit, error).maybe_hint(hint)
+    }
+}
+
+/// Whether an archive is to be downloaded.
+fn is_url(path: impl AsRef<Path>) -> bool {
+    let path = path.as_ref().as_os_str().as_encoded_bytes();
+    path.starts_with(b"http://") || path.starts_with(b"https://")
+}
+
+/// A failure with an image as such.
+pub fn explained(error: EngineError) -> CommandError {
+    match error {
+        EngineError::Image(error) => error.into(),
+        other => other.into(),
     }
 }
 

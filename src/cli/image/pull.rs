@@ -3,19 +3,19 @@
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::output::Output;
+use super::super::place::{Place, TransportError};
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
-use super::choice;
-use crate::engine::{Engine, EngineError, PullRequest, PullWhen};
+use super::{choice, explained};
+use crate::engine::{Engine, PullRequest, PullWhen};
 use crate::image::Input;
 use crate::image::platform::{PlatformError, WantedPlatform};
 use clap::{Args, ValueEnum};
-use std::path::Path;
 
 /// Pull images from registries
 ///
-/// Names without a registry are looked up as registries.conf says, else at docker.io. `docker-archive:FILE`, `oci-archive:FILE`
-/// and `oci:DIR` load archives.
+/// Names without a registry are looked up as registries.conf says, else at docker.io. `docker-archive:FILE`, `oci-archive:FILE`,
+/// `oci:DIR` and `dir:DIR` load archives.
 #[derive(Debug, Args)]
 pub struct PullArgs {
     #[arg(required = true, value_name = "IMAGE")]
@@ -79,10 +79,6 @@ impl From<Policy> for PullWhen {
 #[error("`{0}`: with --all-tags a name has no tag and no digest")]
 struct TagError(String);
 
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}:` is no source of images")]
-struct TransportError(String);
-
 impl PullArgs {
     fn platform(&self) -> Result<Option<WantedPlatform>, CommandError> {
         let invalid = |error: PlatformError| CommandError::invalid(error);
@@ -113,15 +109,16 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     let mut failures: Vec<CommandError> = Vec::new();
     let (mut requests, mut choices) = (Vec::new(), Vec::new());
     for image in &args.images {
-        match Origin::of(image)? {
-            Origin::Archive(path) => {
+        match Place::parse(image).map_err(no_source)? {
+            // A reference behind the path chooses among images; archives are loaded whole.
+            Place::Archive { path, .. } => {
                 let loaded = engine.images().load_watched(Input::Path(path), image, &mut |event| view.show(event));
                 match loaded {
                     Ok(loaded) => ids.extend(loaded.into_iter().map(|image| image.id)),
                     Err(error) => failures.push(error.into()),
                 }
             }
-            Origin::Registry(typed) => {
+            Place::Registry(typed) => {
                 let choice = choice::of(&mut engine, typed, args.policy.into())?;
                 let name = choice.as_ref().map_or(typed, |choice| choice.full.as_str());
                 let names = if args.all_tags { tags(&engine, name)? } else { vec![name.to_owned()] };
@@ -156,11 +153,8 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     }
 }
 
-pub(super) fn explained(error: EngineError) -> CommandError {
-    match error {
-        EngineError::Image(error) => error.into(),
-        other => other.into(),
-    }
+fn no_source(error: TransportError) -> CommandError {
+    CommandError::invalid(error).hint("pull from a registry, or load a docker-archive, an OCI archive or an OCI layout")
 }
 
 /// Full names of all images of a repository.
@@ -171,31 +165,4 @@ fn tags(engine: &Engine, name: &str) -> Result<Vec<String>, CommandError> {
     }
     let tags = engine.remote_tags(name).map_err(explained)?;
     Ok(tags.into_iter().map(|tag| format!("{name}:{tag}")).collect())
-}
-
-/// Where an image comes from (containers-transports(5)).
-enum Origin<'a> {
-    Registry(&'a str),
-    Archive(&'a Path),
-}
-
-impl<'a> Origin<'a> {
-    fn of(text: &'a str) -> Result<Self, CommandError> {
-        if let Some(name) = text.strip_prefix("docker://") {
-            return Ok(Self::Registry(name));
-        }
-        let Some((transport, rest)) = text.split_once(':') else { return Ok(Self::Registry(text)) };
-        match transport {
-            "docker-archive" | "oci-archive" | "oci" => {
-                // A reference behind the path chooses among images; archives are loaded whole.
-                let path = rest.split_once(':').map_or(rest, |(path, _)| path);
-                Ok(Self::Archive(Path::new(path)))
-            }
-            "dir" | "docker-daemon" | "containers-storage" | "ostree" | "sif" | "tarball" => {
-                let hint = "pull from a registry, or load a docker-archive, an OCI archive or an OCI layout";
-                Err(CommandError::invalid(TransportError(transport.to_owned())).maybe_hint(Some(hint.to_owned())))
-            }
-            _ => Ok(Self::Registry(text)),
-        }
-    }
 }

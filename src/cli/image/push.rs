@@ -2,19 +2,21 @@
 
 use super::super::context::Globals;
 use super::super::error::CommandError;
+use super::super::place::{Place, TransportError};
 use super::super::registry::{RegistryArgs, RetryArgs};
 use super::super::transfer::{ProgressFormat, TransferView};
-use super::pull::explained;
+use super::explained;
 use crate::image::policy::{PrivateKey, PrivateKeyError};
-use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions, Signer};
+use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions, Pushed, Signer};
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Push an image to a registry
 ///
-/// Layers that the registry has, or can take over from another of its repositories, are not sent.
+/// Layers that the registry has, or can take over from another of its repositories, are not sent. To `docker-archive:FILE[:NAME]`,
+/// `oci-archive:FILE[:NAME]`, `oci:DIR[:NAME]` and `dir:DIR` images are written as `save` does.
 #[derive(Debug, Args)]
 pub struct PushArgs {
     #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(super::super::complete::images))]
@@ -77,6 +79,46 @@ pub enum Compression {
     Zstd,
 }
 
+/// An option that means nothing for an archive.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is for registries only")]
+struct ArchiveOption(&'static str);
+
+impl PushArgs {
+    /// Refuses what would be ignored.
+    fn check_archive(&self) -> Result<(), CommandError> {
+        let given = [
+            ("--format", self.format.is_some()),
+            ("--compression-format", self.compression_format != Compression::Gzip),
+            ("--compression-level", self.compression_level.is_some()),
+            ("--force-compression", self.force_compression),
+            ("--digestfile", self.digestfile.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(CommandError::invalid(ArchiveOption(option))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Format> for ManifestFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Oci => Self::Oci,
+            Format::V2s2 => Self::Docker,
+        }
+    }
+}
+
+impl From<Compression> for LayerCompression {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::Gzip => Self::Gzip,
+            Compression::Zstd => Self::Zstd,
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`", path.display())]
 struct DigestFileError {
@@ -122,26 +164,36 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
     args.retry.apply(&mut settings)?;
     let mut engine = globals.engine_with(settings)?;
     let options = PushOptions {
-        format: args.format.map(|format| match format {
-            Format::Oci => ManifestFormat::Oci,
-            Format::V2s2 => ManifestFormat::Docker,
-        }),
-        compression: match args.compression_format {
-            Compression::Gzip => LayerCompression::Gzip,
-            Compression::Zstd => LayerCompression::Zstd,
-        },
+        format: args.format.map(Into::into),
+        compression: args.compression_format.into(),
         level: args.compression_level,
         force: args.force_compression,
         signers: signers(args)?,
+        by_digest: false,
     };
-    let to = args.destination.as_deref().map(|to| to.strip_prefix("docker://").unwrap_or(to));
+    let to = args.destination.as_deref().map(Place::parse).transpose().map_err(no_destination)?;
     let image = args.image.strip_prefix("containers-storage:").unwrap_or(&args.image);
     let mut view = TransferView::new("pushing", args.progress, args.quiet);
+    let to = match to {
+        Some(Place::Archive { format, path, name }) => {
+            args.check_archive()?;
+            return engine.push_archive(image, (format, path, name), &mut |event| view.show(event)).map_err(explained);
+        }
+        Some(Place::Registry(name)) => Some(name),
+        None => None,
+    };
     let pushed = engine.push(image, to, &options, &mut |event| view.show(event)).map_err(explained)?;
     drop(view);
-    if let Some(path) = &args.digestfile {
-        let failed = |source| CommandError::engine(DigestFileError { path: path.clone(), source });
-        std::fs::write(path, pushed.digest.to_string()).map_err(failed)?;
-    }
-    Ok(())
+    write_digest(args.digestfile.as_deref(), &pushed)
+}
+
+/// `--digestfile`.
+pub fn write_digest(file: Option<&Path>, pushed: &Pushed) -> Result<(), CommandError> {
+    let Some(path) = file else { return Ok(()) };
+    let failed = |source| CommandError::engine(DigestFileError { path: path.to_owned(), source });
+    std::fs::write(path, pushed.digest.to_string()).map_err(failed)
+}
+
+pub fn no_destination(error: TransportError) -> CommandError {
+    CommandError::invalid(error).hint("push to a registry, or to `docker-archive:`, `oci-archive:`, `oci:` or `dir:`")
 }

@@ -65,6 +65,7 @@ pub fn run(globals: &Globals, args: &RmArgs) -> Result<(), CommandError> {
 fn every_image(engine: &mut Engine) -> Result<Vec<String>, CommandError> {
     let mut images = engine.images().list()?;
     images.sort_by_key(|image| image.has_children);
+    images.extend(engine.images().list_summaries()?);
     Ok(images.into_iter().map(|image| image.id).collect())
 }
 

@@ -1,11 +1,14 @@
-//! Archives of images: `docker save` archives, OCI layouts as a tar or a directory; read in any compression, written as
-//! docker-archive.
+//! Archives of images: `docker save` archives, OCI layouts as a tar or a directory, and directories of one image; read in any
+//! compression (`files`), and written ([`save`], `target`).
 
+mod directory;
 mod docker;
 mod files;
 mod header;
 mod oci;
+pub mod save;
 pub mod tar;
+mod target;
 pub mod writer;
 
 pub use files::Input;
@@ -81,7 +84,9 @@ impl Archive {
     pub fn open(input: Input<'_>, scratch: &Path) -> Result<Self, ArchiveError> {
         let files = Files::open(input, scratch)?;
         // Archives of recent Docker versions are both; only the first has full names.
-        let images = if files.contains("manifest.json") {
+        let images = if files.contains("manifest.json") && files.contains("version") {
+            directory::images(&files)?
+        } else if files.contains("manifest.json") {
             docker::images(&files)?
         } else if files.contains("index.json") {
             oci::images(&files)?

@@ -17,12 +17,15 @@ pub(super) fn images(files: &Files) -> Result<Vec<ArchivedImage>, ArchiveError> 
         return Err(ArchiveError::Unknown);
     };
     // Manifests of one name are one image for several platforms.
-    let mut groups: BTreeMap<Option<String>, Vec<Descriptor>> = BTreeMap::new();
-    for descriptor in descriptors {
-        groups.entry(name(&descriptor)).or_default().push(descriptor);
+    let mut groups: BTreeMap<(Option<String>, usize), Vec<Descriptor>> = BTreeMap::new();
+    for (number, descriptor) in descriptors.into_iter().enumerate() {
+        let name = name(&descriptor);
+        // Those without name and platform have nothing to do with each other.
+        let apart = if name.is_none() && descriptor.platform.is_none() { number } else { 0 };
+        groups.entry((name, apart)).or_default().push(descriptor);
     }
     let mut images: Vec<ArchivedImage> = Vec::new();
-    for (name, group) in groups {
+    for ((name, _), group) in groups {
         let names = name.iter().map(|name| Reference::parse(name).or_else(|_| Reference::parse_local(name)));
         let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
         let image = resolve(files, &group, 0)?;

@@ -1,6 +1,7 @@
-//! Writing images: a layer from a directory, and docker-archives that any engine loads.
+//! Images made here: layers from a directory or from entries, and docker-archives of them.
 
-use crate::image::config::{ConfigDocument, DockerEntry};
+use super::save::{Destination, SaveError, SaveFormat, SavedImage, SavedLayer, SavedLayers, save};
+use crate::image::config::ConfigDocument;
 use crate::image::digest::{Digest, Hashing};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -51,30 +52,44 @@ impl LayerFile {
     }
 }
 
+impl SavedLayer for LayerFile {
+    fn diff_id(&self) -> &Digest {
+        &self.diff_id
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn write_to(&self, out: &mut dyn Write) -> Result<(), SaveError> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(io::copy(&mut file, out).map(drop)?)
+    }
+}
+
 /// Writes images as one docker-archive; each layer once, however many images share it.
-pub fn write_docker_archive(out: impl Write, images: Vec<ImageToWrite>) -> io::Result<()> {
-    let mut builder = Builder::new(out);
-    let mut entries = Vec::new();
-    let mut written = std::collections::HashSet::new();
-    for mut image in images {
+pub fn write_docker_archive(mut out: impl Write, mut images: Vec<ImageToWrite>) -> Result<(), SaveError> {
+    let mut configs = Vec::new();
+    for image in &mut images {
         image.config.rootfs.kind = "layers".into();
         image.config.rootfs.diff_ids = image.layers.iter().map(|layer| layer.diff_id.clone()).collect();
-        let config = serde_json::to_vec(&image.config)?;
-        let config_name = format!("{}.json", Digest::of(&config).hex());
-        append_bytes(&mut builder, &config_name, &config)?;
-        let mut names = Vec::new();
-        for mut layer in image.layers {
-            let name = format!("{}.tar", layer.diff_id.hex());
-            if written.insert(name.clone()) {
-                layer.file.seek(SeekFrom::Start(0))?;
-                builder.append_data(&mut header(EntryType::Regular, layer.size, 0o644), &name, &mut layer.file)?;
-            }
-            names.push(name);
-        }
-        entries.push(DockerEntry { config: config_name, repo_tags: image.names, layers: names });
+        configs.push(serde_json::to_vec(&image.config).map_err(io::Error::from)?);
     }
-    append_bytes(&mut builder, "manifest.json", &serde_json::to_vec(&entries)?)?;
-    builder.into_inner()?.flush()
+    let images: Vec<SavedImage<'_>> = images
+        .iter()
+        .zip(&configs)
+        .map(|(image, config)| SavedImage {
+            label: String::new(),
+            names: image.names.clone(),
+            config,
+            manifest: None,
+            layers: image.layers.iter().map(|layer| layer as &dyn SavedLayer).collect(),
+        })
+        .collect();
+    // Only compressed layers need a place to lie in.
+    let destination = Destination::Stream { out: &mut out, scratch: Path::new("") };
+    save(destination, &images, SaveFormat::DockerArchive, SavedLayers::Plain, &mut |_| {})
 }
 
 fn append_tree<W: Write>(builder: &mut Builder<W>, directory: &Path, below: &Path) -> io::Result<()> {
@@ -136,8 +151,4 @@ pub fn header(kind: EntryType, size: u64, mode: u32) -> Header {
     header.set_gid(0);
     header.set_mtime(0);
     header
-}
-
-fn append_bytes<W: Write>(builder: &mut Builder<W>, name: &str, content: &[u8]) -> io::Result<()> {
-    builder.append_data(&mut header(EntryType::Regular, content.len() as u64, 0o644), name, content)
 }

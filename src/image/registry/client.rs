@@ -8,12 +8,13 @@ use super::credentials::Login;
 use super::error::{RegistryError, Unresolved};
 use super::proxy::ProxyConfig;
 use super::repository::Repository;
-use super::retry::{Cancel, RetryPolicy};
+use super::retry::{Cancel, RetryPolicy, retrying};
 use super::search::{self, SearchHit};
-use super::session::Session;
+use super::session::{Ask, Session, To};
 use super::token::Tokens;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -115,6 +116,15 @@ impl Client {
         limit: usize,
     ) -> Result<Vec<SearchHit>, RegistryError> {
         search::search(&|host| self.session(host, insecure, login.cloned()), registry, term, limit)
+    }
+
+    /// Begins to fetch what lies at a URL, without a login; `None` for what is no URL of http or https, or has a user in it.
+    pub fn download(&self, url: &str) -> Result<Option<Box<dyn Read + Send>>, RegistryError> {
+        let Some(address) = Address::parse(url) else { return Ok(None) };
+        let session = self.session(&address.host_and_port(), address.scheme == Scheme::Http, None);
+        let ask = Ask { to: To::Address(&address), ..Ask::get(String::new(), "file") };
+        let answer = retrying(session.retry_policy(), || session.ask(&ask, &[]))?;
+        Ok(Some(Box::new(answer.body.into_reader())))
     }
 
     fn session(&self, registry: &str, insecure: bool, login: Option<Login>) -> Session {

@@ -5,6 +5,7 @@
 //! ```
 
 mod access;
+pub mod instances;
 mod pull;
 mod push;
 mod signatures;
@@ -12,7 +13,8 @@ mod signing;
 #[cfg(test)]
 mod tests;
 
+pub use super::media::ManifestFormat;
 pub use access::{AccessError, RegistryAccess, RegistrySettings};
 pub use pull::{Attempt, Known, PullError, RemoteImage};
-pub use push::{LayerCompression, ManifestFormat, PushError, PushOptions, Pushed, push};
+pub use push::{LayerCompression, PushError, PushOptions, Pushed, push};
 pub use signing::{Signer, SigningError};

@@ -6,14 +6,14 @@
 
 use super::access::{AccessError, RegistryAccess};
 use super::signing::{Signer, SigningError, sign_pushed};
-use crate::image::config::{Descriptor, Manifest};
+use crate::image::config::Descriptor;
 use crate::image::digest::{Digest, Hashing};
+use crate::image::media::{GZIP_LAYER, ManifestFormat, NotDocker, ZSTD_LAYER, descriptor};
 use crate::image::reference::Reference;
 use crate::image::registry::{RegistriesError, RegistryError, Repository, Upload, Which};
 use crate::image::store::{Outgoing, OutgoingLayer, RestoreError};
-use crate::image::transfer::{Change, LayerState, TransferEvent};
+use crate::image::transfer::{Change, LayerState, Told, TransferEvent};
 use flate2::write::GzEncoder;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,15 +23,8 @@ use std::sync::mpsc::{Sender, channel};
 const PARALLEL: usize = 6;
 /// Attempts with an upload that the registry loses.
 const UPLOADS: usize = 3;
-/// Bytes of a layer between two reports.
-const STEP: u64 = 256 * 1024;
 /// Known forms of a layer that the registry is asked about.
 const FORMS: usize = 4;
-
-const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 /// How an image is to look at the registry.
 #[derive(Debug, Clone, Default)]
@@ -44,13 +37,8 @@ pub struct PushOptions {
     /// Compresses also layers that the registry has in another form.
     pub force: bool,
     pub signers: Vec<Signer>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ManifestFormat {
-    Oci,
-    /// Docker's image manifest, version 2, schema 2.
-    Docker,
+    /// Under its digest alone: it is one of a list.
+    pub by_digest: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,8 +71,8 @@ pub enum PushError {
     Compress { to: String, source: io::Error },
     #[error("Docker's manifests know no zstd: push with the format oci, or compress with gzip")]
     DockerZstd,
-    #[error("a layer is of the type `{0}`, which Docker's manifests do not have: push with the format oci")]
-    DockerLayer(String),
+    #[error("Docker's manifests cannot describe the image: push with the format oci")]
+    DockerLayer(#[source] NotDocker),
     #[error("cannot sign `{to}`, which was pushed")]
     Signing { to: String, source: Box<SigningError> },
     #[error(transparent)]
@@ -305,8 +293,8 @@ impl Sending<'_> {
         let (inner, digest, size) = compressed.into_parts();
         inner.upload.finish(&digest).map_err(|e| self.failed(e))?;
         let media_type = match self.options.compression {
-            LayerCompression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-            LayerCompression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+            LayerCompression::Gzip => GZIP_LAYER,
+            LayerCompression::Zstd => ZSTD_LAYER,
         };
         Ok(descriptor(media_type, digest, size))
     }
@@ -319,17 +307,18 @@ impl Sending<'_> {
             upload.send(&self.image.config).and_then(|()| upload.finish(&config)).map_err(|e| self.failed(e))?;
         }
         let (manifest, media_type) = self.manifest(&layers)?;
-        let digest = self
-            .repository
-            .put_manifest(&Which::from(self.place), &media_type, &manifest)
-            .map_err(|e| self.failed(e))?;
+        let which = match self.options.by_digest {
+            true => Which::Digest(Digest::of(&manifest)),
+            false => Which::from(self.place),
+        };
+        let digest = self.repository.put_manifest(&which, &media_type, &manifest).map_err(|e| self.failed(e))?;
         Ok(Pushed { digest, manifest, media_type, repository: self.place.name(), layers })
     }
 
     /// The manifest and its media type: the one it came with when it fits, else one of these layers.
     fn manifest(&self, layers: &[Descriptor]) -> Result<(Vec<u8>, String), PushError> {
         let own = &self.image.manifest;
-        let was = if own.media_type == DOCKER_MANIFEST { ManifestFormat::Docker } else { ManifestFormat::Oci };
+        let was = ManifestFormat::of(own);
         let zstd = layers.iter().any(|layer| layer.media_type.ends_with("zstd"));
         let format = match self.options.format {
             Some(format) => format,
@@ -338,17 +327,10 @@ impl Sending<'_> {
         };
         let same = own.layers.len() == layers.len() && own.layers.iter().zip(layers).all(|(a, b)| a.digest == b.digest);
         if same && format == was {
-            let media_type = if was == ManifestFormat::Docker { DOCKER_MANIFEST } else { OCI_MANIFEST };
-            return Ok((self.image.manifest_bytes.clone(), media_type.to_owned()));
+            return Ok((self.image.manifest_bytes.clone(), was.manifest_type().to_owned()));
         }
-        let (media_type, config) = match format {
-            ManifestFormat::Oci => (OCI_MANIFEST, OCI_CONFIG),
-            ManifestFormat::Docker => (DOCKER_MANIFEST, DOCKER_CONFIG),
-        };
-        let config = descriptor(config, Digest::of(&self.image.config), self.image.config.len() as u64);
-        let layers = layers.iter().map(|layer| in_format(layer, format)).collect::<Result<_, _>>()?;
-        let manifest = Manifest { schema_version: 2, media_type: media_type.to_owned(), config, layers };
-        Ok((manifest.to_json().into_bytes(), media_type.to_owned()))
+        let manifest = format.manifest(&self.image.config, layers).map_err(PushError::DockerLayer)?;
+        Ok((manifest.to_json().into_bytes(), manifest.media_type))
     }
 
     fn failed(&self, source: RegistryError) -> PushError {
@@ -358,25 +340,6 @@ impl Sending<'_> {
     fn broken(&self, source: io::Error) -> PushError {
         PushError::Compress { to: self.to.to_owned(), source }
     }
-}
-
-fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descriptor {
-    Descriptor { media_type: media_type.to_owned(), digest, size, annotations: BTreeMap::new(), platform: None }
-}
-
-/// The descriptor of a layer with the media type it has in a manifest of that format.
-fn in_format(layer: &Descriptor, format: ManifestFormat) -> Result<Descriptor, PushError> {
-    let zstd = layer.media_type.ends_with("zstd");
-    let gzip = layer.media_type.ends_with("gzip");
-    let media_type = match (format, gzip, zstd) {
-        (ManifestFormat::Oci, true, _) => "application/vnd.oci.image.layer.v1.tar+gzip",
-        (ManifestFormat::Oci, _, true) => "application/vnd.oci.image.layer.v1.tar+zstd",
-        (ManifestFormat::Oci, ..) => "application/vnd.oci.image.layer.v1.tar",
-        (ManifestFormat::Docker, true, _) => "application/vnd.docker.image.rootfs.diff.tar.gzip",
-        (ManifestFormat::Docker, false, false) => "application/vnd.docker.image.rootfs.diff.tar",
-        (ManifestFormat::Docker, false, true) => return Err(PushError::DockerLayer(layer.media_type.clone())),
-    };
-    Ok(descriptor(media_type, layer.digest.clone(), layer.size))
 }
 
 /// Keeps what the registry said, which `io::Error` would only have in words.
@@ -401,35 +364,5 @@ impl Write for Refusing<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Reports what is written.
-struct Told<'t, W> {
-    inner: W,
-    tell: &'t dyn Fn(LayerState),
-    done: u64,
-    told: u64,
-}
-
-impl<'t, W> Told<'t, W> {
-    fn new(inner: W, tell: &'t dyn Fn(LayerState)) -> Self {
-        Self { inner, tell, done: 0, told: 0 }
-    }
-}
-
-impl<W: Write> Write for Told<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.done += written as u64;
-        if self.done - self.told >= STEP {
-            self.told = self.done;
-            (self.tell)(LayerState::Progress { done: self.done });
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }

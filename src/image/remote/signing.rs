@@ -64,7 +64,7 @@ fn attach(repository: &Repository, to: &Reference, pushed: &Pushed, key: &Privat
         upload.send(blob)?;
         upload.finish(&Digest::of(blob))?;
     }
-    repository.put_manifest(&which, super::push::OCI_MANIFEST, &attachment.manifest)?;
+    repository.put_manifest(&which, crate::image::media::OCI_MANIFEST, &attachment.manifest)?;
     Ok(())
 }
 

@@ -33,6 +33,8 @@ pub struct ImageSummary {
     pub has_children: bool,
     /// Each repository of its names with each digest it is known by.
     pub repo_digests: Vec<String>,
+    /// It is a manifest list, and no image.
+    pub is_list: bool,
 }
 
 impl ImageSummary {
@@ -122,6 +124,7 @@ impl ImageStore<'_> {
                 os: config.os.clone(),
                 parent: family.parent(&id).map(str::to_owned),
                 has_children: parents.contains(id.as_str()),
+                is_list: false,
                 id,
             });
         }

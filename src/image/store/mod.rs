@@ -14,6 +14,7 @@ mod check;
 mod family;
 mod inspect;
 mod intake;
+mod list;
 mod mount;
 mod outgoing;
 mod remove;
@@ -26,6 +27,7 @@ pub use add::{ImportOptions, Loaded};
 pub use check::{Depth, Problem, ProblemKind};
 pub use family::Step;
 pub use inspect::{ImageInspect, ImageSummary};
+pub use list::{Instance, InstanceOrigin, ListDocument, ManifestList};
 pub use mount::MountedImage;
 pub use outgoing::{Outgoing, OutgoingLayer, RestoreError};
 pub use remove::{Removal, Removed};
@@ -111,10 +113,16 @@ impl<'a> ImageStore<'a> {
         Ok(record)
     }
 
-    /// Gives an image another name; one that had it loses it.
+    /// Gives an image another name; an image that had it loses it.
+    ///
+    /// # Errors
+    /// [`ImageError::NameTaken`] when a manifest list has the name: it would be lost without one.
     pub fn tag(&mut self, image: &str, name: &str) -> Result<(), ImageError> {
         let found = self.find(image)?;
         let name = new_name(name)?;
+        if list::find_by_name(self.database.connection(), &name)?.is_some() {
+            return Err(ImageError::NameTaken(name));
+        }
         self.database.write(|transaction| set_name(transaction, &name, &found.id))?;
         self.note("tag", &found.id, &[&name]);
         Ok(())

@@ -1,5 +1,6 @@
 //! Images out: what is needed to send one somewhere, or to write it to an archive.
 
+use super::super::archive::save::{SaveError, SavedImage, SavedLayer};
 use super::super::config::{ConfigDocument, Descriptor, Manifest, ManifestDocument};
 use super::super::digest::Digest;
 use super::super::error::ImageError;
@@ -53,11 +54,51 @@ impl RestoreError {
     }
 }
 
+impl RestoreError {
+    /// What the reader of the archive said, when it was that which failed.
+    pub fn into_write(self) -> Result<std::io::Error, Self> {
+        match self.source {
+            super::super::layer::RecipeError::Write(error) => Ok(error),
+            source => Err(Self { source, ..self }),
+        }
+    }
+}
+
 impl OutgoingLayer {
     /// Writes the uncompressed archive, byte for byte as it was when it was unpacked.
     pub fn write_to(&self, out: impl Write) -> Result<Restored, RestoreError> {
         let failed = |source| RestoreError { diff_id: self.diff_id.clone(), source };
         restore(&self.directory, out).map_err(failed)
+    }
+}
+
+impl SavedLayer for OutgoingLayer {
+    fn diff_id(&self) -> &Digest {
+        &self.diff_id
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn write_to(&self, out: &mut dyn Write) -> Result<(), SaveError> {
+        OutgoingLayer::write_to(self, out).map(drop).map_err(|error| match error.into_write() {
+            Ok(write) => SaveError::Io(write),
+            Err(error) => SaveError::Layer(error),
+        })
+    }
+}
+
+impl Outgoing {
+    /// To be written to an archive under these names.
+    pub fn saved(&self, names: Vec<String>) -> SavedImage<'_> {
+        SavedImage {
+            label: names.first().cloned().unwrap_or_else(|| self.id[..12].to_owned()),
+            names,
+            config: &self.config,
+            manifest: Some((&self.manifest_bytes, &self.manifest)),
+            layers: self.layers.iter().map(|layer| layer as &dyn SavedLayer).collect(),
+        }
     }
 }
 
