@@ -79,11 +79,30 @@ impl From<Policy> for PullWhen {
 #[error("`{0}`: with --all-tags a name has no tag and no digest")]
 struct TagError(String);
 
+/// What concerns registries, for an archive.
+#[derive(Debug, thiserror::Error)]
+enum ArchiveError {
+    #[error("`{0}` is an archive, for which there is no --{1}")]
+    Option(String, &'static str),
+    #[error("`{0}` names one image of an archive, and archives are loaded whole")]
+    Part(String),
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}:` is no source of images")]
 struct TransportError(String);
 
 impl PullArgs {
+    /// Refuses options that an archive knows nothing of.
+    fn check_archive(&self, image: &str) -> Result<(), CommandError> {
+        let platform = self.platform.is_some() || self.os.is_some() || self.arch.is_some() || self.variant.is_some();
+        let given = [(self.all_tags, "all-tags"), (platform, "platform"), (self.policy != Policy::Always, "policy")];
+        match given.into_iter().find(|(is_given, _)| *is_given) {
+            Some((_, option)) => Err(CommandError::invalid(ArchiveError::Option(image.to_owned(), option))),
+            None => Ok(()),
+        }
+    }
+
     fn platform(&self) -> Result<Option<WantedPlatform>, CommandError> {
         let invalid = |error: PlatformError| CommandError::invalid(error);
         if let Some(text) = &self.platform {
@@ -115,6 +134,7 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     for image in &args.images {
         match Origin::of(image)? {
             Origin::Archive(path) => {
+                args.check_archive(image)?;
                 let loaded = engine.images().load_watched(Input::Path(path), image, &mut |event| view.show(event));
                 match loaded {
                     Ok(loaded) => ids.extend(loaded.into_iter().map(|image| image.id)),
@@ -187,9 +207,11 @@ impl<'a> Origin<'a> {
         let Some((transport, rest)) = text.split_once(':') else { return Ok(Self::Registry(text)) };
         match transport {
             "docker-archive" | "oci-archive" | "oci" => {
-                // A reference behind the path chooses among images; archives are loaded whole.
-                let path = rest.split_once(':').map_or(rest, |(path, _)| path);
-                Ok(Self::Archive(Path::new(path)))
+                if let Some((path, _)) = rest.split_once(':') {
+                    let hint = format!("`{transport}:{path}` loads all of its images");
+                    return Err(CommandError::invalid(ArchiveError::Part(text.to_owned())).maybe_hint(Some(hint)));
+                }
+                Ok(Self::Archive(Path::new(rest)))
             }
             "dir" | "docker-daemon" | "containers-storage" | "ostree" | "sif" | "tarball" => {
                 let hint = "pull from a registry, or load a docker-archive, an OCI archive or an OCI layout";
