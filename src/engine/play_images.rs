@@ -7,7 +7,7 @@ use super::view::AppRef;
 use super::{Engine, EngineError, PlayRequest, PullWhen};
 use crate::graph::{DesiredImage, StepKind};
 use crate::image::registry::PullSecret;
-use crate::image::remote::{PullError, RemoteImage};
+use crate::image::remote::{PullError, RemoteImage, chain};
 use crate::image::transfer::ImageSource;
 use crate::image::{Found, ImageError, Reference};
 use crate::model::{ObjectKind, Pod, PullPolicy};
@@ -151,7 +151,7 @@ impl Engine {
             }
             (Ok(id), _, _) => id,
             (Err(error), Some(found), PullWhen::Newer) => {
-                notices.push(format!("image `{reference}`: the one that is here is used: {error}"));
+                notices.push(format!("image `{reference}`: the one that is here is used: {}", chain(&error)));
                 let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
                 return Ok(Ok((reference, PlayImage::Here(record))));
             }

@@ -8,9 +8,9 @@ use super::credentials::Login;
 use super::error::{RegistryError, Unresolved};
 use super::proxy::ProxyConfig;
 use super::repository::Repository;
-use super::retry::{Cancel, RetryPolicy};
+use super::retry::{Cancel, RetryPolicy, retrying};
 use super::search::{self, SearchHit};
-use super::session::Session;
+use super::session::{Ask, Session, To};
 use super::token::Tokens;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -81,6 +81,22 @@ impl Client {
             tokens: Tokens::default(),
             cancel: Arc::default(),
         }))
+    }
+
+    /// What lies at an address (`http://`, `https://`) that is no registry's, with the same proxies, certificates and patience as
+    /// for one, and no login; `None` when nothing does.
+    pub fn document(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+        let malformed = || RegistryError::Malformed { registry: url.to_owned(), what: "no address" };
+        let address = Address::parse(url).ok_or_else(malformed)?;
+        let session = self.session(&address.host_and_port(), address.scheme == Scheme::Http, None);
+        let ask = Ask { to: To::Address(&address), ..Ask::get(String::new(), format!("`{}`", address.rest)) };
+        retrying(session.retry_policy(), || {
+            let answer = session.ask(&ask, &[404])?;
+            match answer.status {
+                404 => Ok(None),
+                _ => answer.bytes(session.registry(), &ask.what, limit).map(Some),
+            }
+        })
     }
 
     /// Ends every request under way, and all pauses between attempts: whoever waits gets an error at once, and so does everybody

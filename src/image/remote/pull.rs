@@ -98,7 +98,7 @@ impl AccessError {
 }
 
 /// An error and its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -252,7 +252,7 @@ impl RemoteImage {
         };
         let origin = Origin::Docker(reference);
         let (bytes, digest) = (&manifests[0].bytes, &manifests[0].digest);
-        let fetch = BesideImage { repository: &repository };
+        let fetch = BesideImage { client: &self.access.client, repository: &repository };
         let lookaside = &self.access.lookaside;
         let signatures = RegistrySignatures { lookaside, fetch: &fetch, reference: place, digest };
         self.access.policy.check(&origin, bytes, digest, &signatures)?;

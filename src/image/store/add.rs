@@ -51,7 +51,6 @@ pub(super) struct NewImage {
     /// Numbers of the layers that were unpacked from the blob that `blobs` has for them.
     pub checked: BTreeSet<usize>,
     pub repository: Option<String>,
-    pub durable: bool,
 }
 
 impl ImageStore<'_> {
@@ -132,7 +131,6 @@ impl ImageStore<'_> {
             blobs: Vec::new(),
             checked: BTreeSet::new(),
             repository: None,
-            durable: true,
         };
         failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
         self.database.write(|transaction| {
@@ -214,7 +212,7 @@ pub(super) fn record_image(
     image: &NewImage,
     document: &ConfigDocument,
 ) -> Result<Loaded, ImageError> {
-    let NewImage { names, config, manifests, blobs, checked, repository, durable: _ } = image;
+    let NewImage { names, config, manifests, blobs, checked, repository } = image;
     let id = Digest::of(config).hex().to_owned();
     let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
     let mut rows: Vec<(i64, bool)> = Vec::new();

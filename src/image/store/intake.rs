@@ -124,6 +124,7 @@ impl ImageStore<'_> {
                 layers,
                 queue,
                 syncing: false,
+                durable: false,
                 ended,
             };
             let outcome = intake.run(&receive, &retries);
@@ -168,6 +169,8 @@ struct Intake<'i, 'a, 'scope, 'env> {
     /// Layers whose lock is held, in the order in which they are to be made.
     queue: VecDeque<String>,
     syncing: bool,
+    /// Some image that came along is: also one that failed leaves layers that another attempt relies on.
+    durable: bool,
     /// Nothing is waited for any more.
     ended: Arc<AtomicBool>,
 }
@@ -236,6 +239,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
 
     fn resolved(&mut self, number: usize, incoming: Incoming<'env>) -> Result<(), ImageError> {
         let Incoming { names, config, manifests, blobs, repository, durable, layers } = incoming;
+        self.durable |= durable;
         let document = match ConfigDocument::parse(&config) {
             Ok(document) => document,
             Err(error) => {
@@ -252,7 +256,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             let parent = at.checked_sub(1).map(|below| chains[below].clone());
             self.want(number, at, chain, parent, name)?;
         }
-        let image = NewImage { names, config, manifests, blobs, checked: BTreeSet::new(), repository, durable };
+        let image = NewImage { names, config, manifests, blobs, checked: BTreeSet::new(), repository };
         let source = Arc::from(layers);
         self.images[number] = Image::Layers(Box::new(Parts { image, document, chains, sizes, source }));
         Ok(())
@@ -414,7 +418,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 self.tell(number, Change::Storing);
             }
         }
-        if !self.is_durable() {
+        if !self.durable {
             return self.synced(Ok(()));
         }
         let (stage, send) = (self.stage, self.send.clone());
@@ -434,10 +438,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         self.layers.iter().find(ready).map(|(chain, _)| chain.clone())
     }
 
-    fn is_durable(&self) -> bool {
-        self.images.iter().any(|image| matches!(image, Image::Layers(parts) if parts.image.durable))
-    }
-
     fn synced(&mut self, result: Result<(), ImageError>) -> Result<(), ImageError> {
         self.syncing = false;
         result?;
@@ -449,7 +449,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 batch.push(*made);
             }
         }
-        self.stage.publish(batch.iter(), self.is_durable())?;
+        self.stage.publish(batch.iter(), self.durable)?;
         self.record(batch)
     }
 
@@ -468,7 +468,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         if batch.is_empty() && complete.is_empty() {
             return Ok(());
         }
-        let durable = self.is_durable();
         let parts = complete.iter().filter_map(|number| match &self.images[*number] {
             Image::Layers(parts) => Some((*number, parts)),
             _ => None,
@@ -483,7 +482,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
         }
         let database = &mut *self.store.database;
-        let loaded = if durable { database.write(write) } else { database.write_relaxed(write) }?;
+        let loaded = if self.durable { database.write(write) } else { database.write_relaxed(write) }?;
         for made in &batch {
             self.tell_layer(&made.chain, LayerState::Done);
         }
@@ -526,11 +525,13 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let images = &self.images;
         let needed = |layer: &Layer| layer.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)));
         let held = |layer: &Layer| matches!(layer.state, State::Queued(_) | State::Unpacked(_));
-        let gone = self.layers.extract_if(.., |_, layer| held(layer) && !needed(layer));
-        for (chain, layer) in gone.collect::<Vec<_>>() {
+        let gone = self.layers.iter().filter(|(_, layer)| held(layer) && !needed(layer));
+        for chain in gone.map(|(chain, _)| chain.clone()).collect::<Vec<_>>() {
+            let layer = self.layers.remove(&chain);
             self.queue.retain(|queued| *queued != chain);
             // What stays is swept up later.
             let _ = dir::remove_tree(&self.stage.temporary_dir(&chain));
+            // With its lock.
             drop(layer);
         }
     }
