@@ -338,8 +338,7 @@ fn the_root_stays_a_directory() {
     {
         assert!(arena.refuse(&archive.end()).contains("root of the layer"));
     }
-    let unpacked = arena.unpack(&Raw::default().dir("./", 0o4710).end()).unwrap();
-    assert_eq!(unpacked.root.unwrap().mode, 0o4710);
+    arena.unpack(&Raw::default().dir("./", 0o4710).end()).unwrap();
     assert_eq!(fs::metadata(arena.diff()).unwrap().mode() & 0o7777, 0o755, "said, and not obeyed");
 }
 
@@ -509,6 +508,61 @@ fn bombs_are_stopped() {
     let many = (0..101).fold(Raw::default(), |raw, n| raw.file(format!("f{n}"), "")).end();
     let text = message(&arena.unpack_with(&many, &limits).unwrap_err());
     assert!(text.contains("more than 100 entries"), "{text}");
+}
+
+#[test]
+fn maps_of_old_sparse_files_are_checked() {
+    // Type `S`: regions in the header, 24 bytes each, and the real size behind them.
+    let sparse = |regions: &[(u64, u64)], size: u64, content: &str| {
+        let mut raw = Raw::default();
+        let start = raw.header(b"s", b'S', 0o644, b"", content.len() as u64);
+        raw.0[start + 257..start + 265].copy_from_slice(b"ustar  \0");
+        for (number, (offset, length)) in regions.iter().enumerate() {
+            let at = start + 386 + number * 24;
+            raw.0[at..at + 24].copy_from_slice(format!("{offset:011o}\0{length:011o}\0").as_bytes());
+        }
+        raw.0[start + 483..start + 494].copy_from_slice(format!("{size:011o}").as_bytes());
+        raw.seal(start);
+        raw.data(content.as_bytes());
+        raw
+    };
+    let arena = Arena::new();
+    arena.unpack(&sparse(&[(1000, 4)], 5000, "data").end()).unwrap();
+    let content = fs::read(arena.diff().join("s")).unwrap();
+    assert!(content.len() == 5000 && &content[1000..1004] == b"data");
+    for (regions, size) in
+        [(&[(0, 5)][..], 5000), (&[(4998, 4)], 5000), (&[(10, 2), (11, 2)], 5000), (&[(10, 2), (0, 2)], 5000)]
+    {
+        assert!(arena.refuse(&sparse(regions, size, "data").end()).contains("map"), "{regions:?} {size}");
+    }
+    // More regions than are allowed, or than there are.
+    let mut endless = sparse(&[(0, 1)], 5000, "d");
+    endless.0.truncate(512);
+    endless.0[482] = 1;
+    endless.seal(0);
+    let mut block = [b'0'; 512];
+    block[504] = 1;
+    for _ in 0..4000 {
+        endless.0.extend(block);
+    }
+    assert!(arena.refuse(&endless.0).contains("map"));
+}
+
+#[test]
+fn directories_that_do_not_fit_in_memory_get_their_times() {
+    let arena = Arena::new();
+    let count = 12_000;
+    let name = |number: usize| format!("{}-{number}", "long-name".repeat(9));
+    let raw = (0..count).fold(Raw::default(), |raw, number| raw.dir(&name(number), 0o755));
+    // The last word counts, and it comes after the others were put away.
+    let mut raw = raw.dir(&name(1), 0o700).file(name(0) + "/file", "x");
+    let start = raw.header(name(2).as_bytes(), b'5', 0o711, b"", 0);
+    raw.0[start + 136..start + 147].copy_from_slice(format!("{:011o}", 7).as_bytes());
+    raw.seal(start);
+    arena.unpack(&raw.end()).unwrap();
+    for (number, time) in [(0, 1_000_000_000), (1, 1_000_000_000), (2, 7), (count - 1, 1_000_000_000)] {
+        assert_eq!(fs::metadata(arena.diff().join(name(number))).unwrap().mtime(), time, "{number}");
+    }
 }
 
 #[test]

@@ -208,6 +208,36 @@ fn archives_are_read_from_files_and_pipes_in_any_compression() {
     assert!(ran.status.success(), "{}", ran.stderr);
 }
 
+#[test]
+fn what_is_done_to_images_is_in_the_event_log() {
+    let env = TestEnv::new("events");
+    let path = archive(&env, "base", "a b");
+    let path = path.to_str().unwrap();
+    env.ok(["load", "-q", "-i", path]);
+    env.ok(["tag", "base", "other:2"]);
+    env.ok(["untag", "base", "other:2"]);
+    env.ok(["image", "mount", "base"]);
+    env.ok(["image", "unmount", "base"]);
+    env.ok(["rmi", "base"]);
+    env.ok(["import", "-q", path, "imported"]);
+    env.ok(["image", "prune", "-a", "-f"]);
+    let said = env.ok(["events", "--stream=false", "--format", "{{.Type}} {{.Status}} {{.Name}}"]);
+    let lines: Vec<&str> = said.lines().collect();
+    let (base, other) = ("localhost/base:latest", "localhost/other:2");
+    let wanted = [
+        format!("image load {base}"),
+        format!("image tag {other}"),
+        format!("image untag {other}"),
+        format!("image mount {base}"),
+        format!("image unmount {base}"),
+        format!("image untag {base}"),
+        format!("image remove {base}"),
+        "image import localhost/imported:latest".to_owned(),
+    ];
+    assert_eq!(lines[..wanted.len()], wanted);
+    assert!(lines.len() == wanted.len() + 1 && lines[wanted.len()].starts_with("image remove "), "{said}");
+}
+
 /// An OCI layout of the demo image's layer, compressed as asked, below an index that has another platform too.
 fn oci_layout(env: &TestEnv, name: &str, compression: &str) -> PathBuf {
     use std::io::Write;

@@ -37,6 +37,7 @@ pub mod units;
 pub mod version;
 pub mod volume;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use error::CommandError;
 use std::ffi::OsString;
@@ -55,6 +56,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     Kube(kube::KubeArgs),
     Pod(pod::PodArgs),
@@ -100,14 +102,25 @@ pub enum Command {
 
 /// The tree of commands, for completion, manual pages and tests.
 pub fn command() -> clap::Command {
-    Cli::command()
+    let mut command = Cli::command();
+    // Sub-commands know their arguments only once they are used, which keeps the start of the program short.
+    command.build();
+    command
 }
 
 /// Runs one command line; `args` begins with the program's name.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     clap_complete::CompleteEnv::with_factory(command).var(completion::VARIABLE).bin("podkin").complete();
-    let args = boolean::normalise(args, command);
-    let cli = match Cli::try_parse_from(args) {
+    let parsed = match Cli::try_parse_from(&args) {
+        // A value for a switch, perhaps.
+        Err(error) if error.kind() == ErrorKind::TooManyValues => {
+            Cli::try_parse_from(boolean::normalise(args, command))
+        }
+        // What is said of sub-commands is known once they are built.
+        Err(error) if lists_commands(error.kind()) => command().try_get_matches_from(&args).and(Err(error)),
+        parsed => parsed,
+    };
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -122,6 +135,14 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Whether an error shows sub-commands.
+fn lists_commands(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::InvalidSubcommand
+    )
 }
 
 /// Help and version go to standard output and are no failure; what cannot be understood is invalid input.

@@ -17,6 +17,7 @@ pub struct SystemArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum SystemCommand {
     Check(CheckArgs),
     Df(df::DfArgs),

@@ -42,7 +42,8 @@ enum Mode {
 /// Lines that are drawn over.
 struct Bars {
     all: MultiProgress,
-    images: HashMap<String, ProgressBar>,
+    /// In the order in which they were first heard of.
+    images: Vec<(String, ProgressBar)>,
     layers: HashMap<(String, String), ProgressBar>,
 }
 
@@ -77,7 +78,10 @@ impl TransferView {
     pub fn finish(&mut self) {
         if let Mode::Live(bars) = &mut self.mode {
             bars.layers.drain().for_each(|(_, bar)| bar.finish_and_clear());
-            bars.images.drain().for_each(|(_, bar)| bar.abandon());
+            // Drawn once more as lines that stay, with a line end behind the last one.
+            let said: Vec<String> = bars.images.iter().map(|(_, bar)| bar.message()).collect();
+            bars.images.drain(..).for_each(|(_, bar)| bar.finish_and_clear());
+            said.iter().for_each(notice);
         }
     }
 }
@@ -155,7 +159,7 @@ fn json(event: &TransferEvent) -> serde_json::Value {
 impl Bars {
     fn new() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(15));
-        Self { all, images: HashMap::new(), layers: HashMap::new() }
+        Self { all, images: Vec::new(), layers: HashMap::new() }
     }
 
     fn show(&mut self, verb: &'static str, event: TransferEvent) {
@@ -189,11 +193,7 @@ impl Bars {
     }
 
     fn show_image(&mut self, verb: &'static str, image: &str, change: &Change) {
-        let bar = self.images.entry(image.to_owned()).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::no_length().with_style(style("{msg}")));
-            bar.set_message(format!("{verb} {image}"));
-            bar
-        });
+        let bar = self.image(image);
         let said = match change {
             Change::Resolving => format!("{verb} {image}"),
             Change::Resolved { layers } => format!("{verb} {image} ({layers} {})", plural(*layers, "layer")),
@@ -204,11 +204,20 @@ impl Bars {
         };
         bar.set_message(said);
         if matches!(change, Change::Done { .. } | Change::Failed) {
-            bar.abandon();
             // Of layers that were given up nothing more is heard.
             let of_image = self.layers.extract_if(|(of, _), _| of == image);
             of_image.for_each(|(_, bar)| bar.finish_and_clear());
         }
+    }
+
+    /// The line of an image.
+    fn image(&mut self, image: &str) -> ProgressBar {
+        if let Some((_, bar)) = self.images.iter().find(|(name, _)| name == image) {
+            return bar.clone();
+        }
+        let bar = self.all.add(ProgressBar::no_length().with_style(style("{msg}")));
+        self.images.push((image.to_owned(), bar.clone()));
+        bar
     }
 
     /// The bar of a layer, below its image.
@@ -227,10 +236,8 @@ impl Bars {
         bar.set_style(style(template).progress_chars("=> "));
         bar.set_prefix(key.1.clone());
         bar.set_message(message);
-        let bar = match self.images.get(&key.0) {
-            Some(image) => self.all.insert_after(image, bar),
-            None => self.all.add(bar),
-        };
+        let image = self.image(&key.0);
+        let bar = self.all.insert_after(&image, bar);
         self.layers.insert(key, bar.clone());
         bar
     }

@@ -114,7 +114,6 @@ impl Engine {
     ) -> Result<Done, EngineError> {
         let actions = Actions::of(&prepared.plan);
         let app = &claimed.app.id;
-        prepared.notices.iter().for_each(|notice| report(Progress::Notice(notice.clone())));
         // Images come first, whatever time they take: nothing else waits for them half done.
         let images = self.load_images(&actions, prepared, report)?;
         self.check_interrupt()?;

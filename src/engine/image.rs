@@ -20,7 +20,10 @@ impl Engine {
     /// Removes an image as [`ImageStore::remove`] does, and unless `keep_parents` those without a name that it was made from. With
     /// [`Removal::Force`] the pods that use it go first.
     pub fn remove_image(&mut self, name: &str, how: Removal, keep_parents: bool) -> Result<ImageRemoval, ImageError> {
-        let image = self.images().inspect(name)?;
+        let image = self.images().inspect(name).map_err(|error| match error {
+            ImageError::Vanished(_) => ImageError::NotFound(name.to_owned()),
+            error => error,
+        })?;
         let pods = if how == Removal::Force { self.remove_users(&image.id) } else { Vec::new() };
         let mut removed = self.images().remove(name, how)?;
         if !keep_parents && !image.parent.is_empty() && removed.deleted.contains(&image.id) {

@@ -14,10 +14,10 @@ impl Engine {
     ///
     /// # Errors
     /// Those of [`Engine::play`] that come before anything is made.
-    pub fn plan(&mut self, request: &PlayRequest) -> Result<Plan, EngineError> {
+    pub fn plan(&mut self, request: &PlayRequest, report: Report<'_>) -> Result<Plan, EngineError> {
         self.recover()?;
         let app = self.identify(&request.application)?;
-        Ok(self.prepare(request, app.as_ref())?.plan)
+        Ok(self.prepare(request, app.as_ref(), report)?.plan)
     }
 
     /// Makes reality as `request` has it.
@@ -28,7 +28,7 @@ impl Engine {
     pub fn play(&mut self, request: &PlayRequest, report: Report<'_>) -> Result<PlayReport, EngineError> {
         self.recover()?;
         let claimed = self.claim(&request.application)?;
-        let prepared = self.prepare(request, (!claimed.is_new).then_some(&claimed.app))?;
+        let prepared = self.prepare(request, (!claimed.is_new).then_some(&claimed.app), report)?;
         fault("engine.play.planned")?;
         if prepared.plan.is_empty() {
             self.keep_sources(request, &claimed, &prepared)?;

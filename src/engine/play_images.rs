@@ -7,7 +7,7 @@ use super::view::AppRef;
 use super::{Engine, EngineError, PlayRequest, PullWhen};
 use crate::graph::{DesiredImage, StepKind};
 use crate::image::registry::PullSecret;
-use crate::image::remote::{PullError, RemoteImage, chain};
+use crate::image::remote::{PullError, RemoteImage};
 use crate::image::transfer::ImageSource;
 use crate::image::{Found, ImageError, Reference};
 use crate::model::{ObjectKind, Pod, PullPolicy};
@@ -23,7 +23,7 @@ const ANSWER_POLL: Duration = Duration::from_millis(2);
 
 /// An image of a play, before it is carried out.
 pub(super) enum PlayImage {
-    Here(ImageRecord),
+    Here(Box<ImageRecord>),
     /// Asked for already: what it consists of is known.
     Pull {
         image: Box<RemoteImage>,
@@ -61,13 +61,12 @@ struct Question {
 }
 
 impl Engine {
-    /// Every image of the request, by reference as written; all that cannot be had are told at once. What `notices` gets is worth
-    /// a line.
+    /// Every image of the request, by reference as written; all that cannot be had are told at once.
     pub(super) fn play_images(
         &mut self,
         request: &PlayRequest,
         app: Option<&AppRef>,
-        notices: &mut Vec<String>,
+        report: Report<'_>,
     ) -> Result<BTreeMap<String, PlayImage>, EngineError> {
         let (mut images, mut questions) = (BTreeMap::new(), Vec::new());
         let (mut missing, mut failures) = (Vec::new(), Vec::new());
@@ -81,11 +80,11 @@ impl Engine {
             match (when, here) {
                 (PullWhen::Missing | PullWhen::Never, Some(found)) => {
                     let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
-                    images.insert(reference, PlayImage::Here(record));
+                    images.insert(reference, PlayImage::Here(Box::new(record)));
                 }
                 (PullWhen::Never, None) => missing.push(reference),
                 (when, here) => {
-                    let secrets = self.pull_secrets(request, app, &wanted.secrets, notices)?;
+                    let secrets = self.pull_secrets(request, app, &wanted.secrets, report)?;
                     match self.remote_image(&reference, None, secrets) {
                         Ok(image) => questions.push(Question { reference, when, here, image }),
                         Err(error) => failures.push(error),
@@ -98,7 +97,7 @@ impl Engine {
         }
         let answers = self.ask_registries(&questions)?;
         for (question, answer) in questions.into_iter().zip(answers) {
-            match self.answer(question, answer, notices)? {
+            match self.answer(question, answer, report)? {
                 Ok((reference, image)) => drop(images.insert(reference, image)),
                 Err(error) => failures.push(error),
             }
@@ -141,19 +140,20 @@ impl Engine {
         &mut self,
         question: Question,
         answer: Result<String, PullError>,
-        notices: &mut Vec<String>,
+        report: Report<'_>,
     ) -> Result<Result<(String, PlayImage), EngineError>, EngineError> {
         let Question { reference, when, here, image } = question;
         let id = match (answer, here, when) {
             (Ok(id), Some(found), _) if id == found.id => {
                 let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
-                return Ok(Ok((reference, PlayImage::Here(record))));
+                return Ok(Ok((reference, PlayImage::Here(Box::new(record)))));
             }
             (Ok(id), _, _) => id,
             (Err(error), Some(found), PullWhen::Newer) => {
-                notices.push(format!("image `{reference}`: the one that is here is used: {}", chain(&error)));
+                let why = error.with_causes();
+                report(Progress::Notice(format!("image `{reference}`: the one that is here is used: {why}")));
                 let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
-                return Ok(Ok((reference, PlayImage::Here(record))));
+                return Ok(Ok((reference, PlayImage::Here(Box::new(record)))));
             }
             (Err(error), _, _) => return Ok(Err(ImageError::from(error).into())),
         };
@@ -192,7 +192,7 @@ impl Engine {
         request: &PlayRequest,
         app: Option<&AppRef>,
         names: &BTreeSet<String>,
-        notices: &mut Vec<String>,
+        report: Report<'_>,
     ) -> Result<Vec<PullSecret>, EngineError> {
         let mut secrets = Vec::new();
         for name in names {
@@ -209,8 +209,12 @@ impl Engine {
             };
             match data.as_ref().map(PullSecret::parse) {
                 Some(Ok(secret)) => secrets.push(secret),
-                Some(Err(why)) => notices.push(format!("Secret `{name}` has no credentials of registries: {why}")),
-                None => notices.push(format!("there is no Secret `{name}`, which `imagePullSecrets` names")),
+                Some(Err(why)) => {
+                    report(Progress::Notice(format!("Secret `{name}` has no credentials of registries: {why}")))
+                }
+                None => {
+                    report(Progress::Notice(format!("there is no Secret `{name}`, which `imagePullSecrets` names")))
+                }
             }
         }
         Ok(secrets)
@@ -227,7 +231,7 @@ impl Engine {
         let mut pulls = Vec::new();
         for (reference, image) in &prepared.images {
             match image {
-                PlayImage::Here(record) => drop(records.insert(reference.clone(), record.clone())),
+                PlayImage::Here(record) => drop(records.insert(reference.clone(), record.as_ref().clone())),
                 PlayImage::Embedded if actions.images.contains(reference) => {
                     let kind = StepKind::LoadImage { image: reference.clone() };
                     report(step(kind.clone(), StepState::Started));

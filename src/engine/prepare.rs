@@ -1,6 +1,7 @@
 //! From a request to the two states a plan is made of.
 
 use super::play_images::PlayImage;
+use super::progress::Report;
 use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
@@ -22,8 +23,6 @@ pub(super) struct Prepared {
     pub plan: Plan,
     /// Images by reference as written.
     pub images: BTreeMap<String, PlayImage>,
-    /// What is worth a line, though it is no error.
-    pub notices: Vec<String>,
     /// The recorded pods of the application, oldest first.
     pub rows: Vec<PodRow>,
     /// What each pod of the request joins, and its digest, in file order.
@@ -76,10 +75,14 @@ struct Shape<'a> {
 
 impl Engine {
     /// Looks at everything the request refers to and decides what is to be done.
-    pub(super) fn prepare(&mut self, request: &PlayRequest, app: Option<&AppRef>) -> Result<Prepared, EngineError> {
+    pub(super) fn prepare(
+        &mut self,
+        request: &PlayRequest,
+        app: Option<&AppRef>,
+        report: Report<'_>,
+    ) -> Result<Prepared, EngineError> {
         let application = &request.application;
-        let mut notices = Vec::new();
-        let images = self.play_images(request, app, &mut notices)?;
+        let images = self.play_images(request, app, report)?;
         let mut pods = prepare_pods(request)?;
         for (pod, prepared) in application.pods.iter().zip(&mut pods) {
             prepared.environment_hash = self.environment_hash(request, app, pod)?;
@@ -110,7 +113,7 @@ impl Engine {
             graph::build(&desired, &observed).map_err(|refusal| EngineError::PodsDiffer { pods: refusal.pods })?;
         self.check_ports(application, &plan)?;
         let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
-        Ok(Prepared { plan, images, notices, rows, pods, names })
+        Ok(Prepared { plan, images, rows, pods, names })
     }
 
     /// Refuses ports that pods hold which stay, for pods that are to be started.

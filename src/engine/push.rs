@@ -26,6 +26,7 @@ impl Engine {
         };
         let pushed = push(&access, &outgoing, &to, options, report).map_err(ImageError::from)?;
         self.images().remember_forms(&outgoing, &pushed.repository, &pushed.layers)?;
+        self.images().note("push", &outgoing.id, &[to.to_string()]);
         Ok(pushed)
     }
 }

@@ -31,6 +31,8 @@ const BELOW_ROOT: &[&str] = &[
     "state.db-wal",
     "state.db-shm",
     "state.lock",
+    "intake.lock",
+    "reserve",
 ];
 
 /// What podkin makes below `<run>`.

@@ -152,7 +152,7 @@ pub struct Manifest {
 /// A manifest or an index, told apart by what is in it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ManifestDocument {
-    Image(Manifest),
+    Image(Box<Manifest>),
     Index(Vec<Descriptor>),
 }
 
@@ -246,7 +246,7 @@ impl ManifestDocument {
             (Some(manifests), false) => Ok(Self::Index(manifests)),
             (None, false) if either.schema_version == Some(1) => Err(DocumentError::Schema1),
             (None, false) => Err(DocumentError::NotAManifest),
-            (None, true) => Ok(Self::Image(Manifest::parse(json)?)),
+            (None, true) => Ok(Self::Image(Box::new(Manifest::parse(json)?))),
         }
     }
 }

@@ -23,9 +23,9 @@ pub enum ImageError {
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Pull(#[from] PullError),
+    Pull(Box<PullError>),
     #[error(transparent)]
-    Push(#[from] PushError),
+    Push(Box<PushError>),
     #[error("`{0}` is no name, so that there must be one to push to")]
     NoDestination(String),
     #[error("cannot change the image")]
@@ -61,6 +61,18 @@ pub enum ImageError {
     Lock(#[from] LockError),
     #[error("{0}")]
     Failpoint(String),
+}
+
+impl From<PullError> for ImageError {
+    fn from(error: PullError) -> Self {
+        Self::Pull(Box::new(error))
+    }
+}
+
+impl From<PushError> for ImageError {
+    fn from(error: PushError) -> Self {
+        Self::Push(Box::new(error))
+    }
 }
 
 impl From<rusqlite::Error> for ImageError {

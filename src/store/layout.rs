@@ -31,6 +31,11 @@ impl Layout {
         self.root.join("intake.lock")
     }
 
+    /// Room that is given back when the disk is full.
+    pub fn reserve(&self) -> PathBuf {
+        self.root.join("reserve")
+    }
+
     /// The unpacked tree of the layer with that chain id (64 hexadecimal digits).
     pub fn layer_diff(&self, chain_hex: &str) -> PathBuf {
         self.layers().join(chain_hex).join("diff")

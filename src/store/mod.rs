@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <root>/state.db                     SQLite, WAL: applications, pods, containers, objects, images, layers, volumes, addresses, runs
+//! <root>/reserve                      nothing, for when the disk is full
 //! <root>/blobs/sha256/<hex>           content as it came (OCI image layout)
 //! <root>/layers/<chain hex>/diff      unpacked once; `<root>/layers/.tmp-*` while being unpacked
 //! <root>/volumes/<name>/_data
@@ -32,6 +33,7 @@ pub mod lock;
 pub mod objects;
 pub mod pods;
 pub mod record;
+pub mod reserve;
 mod row;
 pub mod volumes;
 

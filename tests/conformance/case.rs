@@ -8,9 +8,12 @@
 //!     remove: pod.yaml#spec.initContainers # FILE#PATH, or FILE@N#PATH for the N-th document (0 is the first)
 //!     set: 5                               # optional: another value instead of none
 //! podman: reason                           # optional: why the case is not run against podman
+//! registry: open                           # optional: a registry at ${REGISTRY} whose `demo:1` and `demo:latest` say `first`;
+//!                                          # `password`: only who has ${REGISTRY_LOGINS}, a .dockerconfigjson in base64
 //! files:
 //!   pod.yaml: |
-//!     ...                                  # ${PORT}, ${PORT2}, ${PORT3}: free host ports; ${DIR}: directory of the files
+//!     ...                                  # ${PORT}, ${PORT2}, ${PORT3}: free host ports; ${DIR}: directory of the files;
+//!                                          # ${DEMO_LAYER}: the demo image's layer
 //! steps:
 //!   - run: kube play pod.yaml              # the engine's command line, in ${DIR}
 //!     exit: 0                              # default
@@ -45,9 +48,18 @@ pub struct Case {
     #[serde(default)]
     pub proves: Vec<Claim>,
     pub podman: Option<String>,
+    pub registry: Option<RegistryKind>,
     #[serde(default)]
     pub files: BTreeMap<String, String>,
     pub steps: Vec<Step>,
+}
+
+/// Whom the registry of a case lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistryKind {
+    Open,
+    Password,
 }
 
 /// A field, and how to take it away.

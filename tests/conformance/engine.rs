@@ -98,12 +98,14 @@ pub fn finish(kind: EngineKind) {
     }
 }
 
+/// The layer of the demo image.
+pub const DEMO_LAYER: &str = concat!(env!("OUT_DIR"), "/demo-layer.tar");
+
 /// Imports the layer of the demo image with the configuration it has in podkin.
 fn import_demo() -> Result<(), String> {
-    let layer = Path::new(env!("OUT_DIR")).join("demo-layer.tar");
     let changes = ["ENTRYPOINT [\"/podkin-demo\"]", "CMD [\"serve\"]", "ENV PATH=/bin:/", "EXPOSE 8080"];
     let mut import = podman();
     import.arg("import").args(changes.iter().flat_map(|change| ["--change", change]));
-    let output = import.arg(&layer).arg("localhost/podkin-demo:latest").output().map_err(|e| e.to_string())?;
+    let output = import.arg(DEMO_LAYER).arg("localhost/podkin-demo:latest").output().map_err(|e| e.to_string())?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }

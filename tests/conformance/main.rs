@@ -12,6 +12,7 @@
 
 mod case;
 mod engine;
+mod offer;
 mod run;
 mod support;
 

@@ -3,6 +3,7 @@
 use crate::case::{Case, Claim, Patterns, Step};
 use crate::common::TestEnv;
 use crate::engine::{self, EngineKind};
+use crate::offer::Offer;
 use regex::RegexBuilder;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -30,7 +31,11 @@ pub fn run(case: &Case, claim: Option<&Claim>, kind: EngineKind) -> Outcome {
     }
     let begin = Instant::now();
     let env = TestEnv::new(&case.name);
-    let scene = Scene { directory: env.base.join("files"), ports: free_ports(), env, kind };
+    let offer = match case.registry.map(|access| Offer::new(&env, access)).transpose() {
+        Ok(offer) => offer,
+        Err(why) => return Outcome::Failed(why),
+    };
+    let scene = Scene { directory: env.base.join("files"), ports: free_ports(), offer, env, kind };
     let result = scene.write_files(case, claim).and_then(|()| scene.steps(case));
     let cleaned = scene.clean_up();
     match (result, cleaned) {
@@ -42,16 +47,22 @@ pub fn run(case: &Case, claim: Option<&Claim>, kind: EngineKind) -> Outcome {
 struct Scene {
     directory: PathBuf,
     ports: [u16; 3],
+    offer: Option<Offer>,
     env: TestEnv,
     kind: EngineKind,
 }
 
 impl Scene {
     fn substitute(&self, text: &str) -> String {
+        let text = match &self.offer {
+            Some(offer) => offer.substitute(text),
+            None => text.to_owned(),
+        };
         text.replace("${PORT}", &self.ports[0].to_string())
             .replace("${PORT2}", &self.ports[1].to_string())
             .replace("${PORT3}", &self.ports[2].to_string())
             .replace("${DIR}", &self.directory.to_string_lossy())
+            .replace("${DEMO_LAYER}", engine::DEMO_LAYER)
     }
 
     fn write_files(&self, case: &Case, claim: Option<&Claim>) -> Result<(), String> {
@@ -99,6 +110,9 @@ impl Scene {
     fn command(&self, line: &str, step: &Step) -> Result<(), String> {
         let args = split(&self.substitute(line));
         let mut command = engine::command(self.kind, &self.env, &self.directory, &args);
+        if let Some(offer) = &self.offer {
+            offer.configure(&mut command);
+        }
         let input = step.input.as_ref().map(|text| self.substitute(text));
         if input.is_some() {
             command.stdin(Stdio::piped());

@@ -32,6 +32,7 @@ pub struct ContainerArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum ContainerCommand {
     #[command(visible_aliases = ["ls", "list"])]
     Ps(ps::PsArgs),

@@ -37,6 +37,7 @@ pub struct ImageArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum ImageCommand {
     #[command(visible_alias = "list")]
     Ls(ls::LsArgs),

@@ -20,6 +20,7 @@ pub struct TrustArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum TrustCommand {
     Show(ShowArgs),
     Set(SetArgs),

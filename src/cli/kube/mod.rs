@@ -19,6 +19,7 @@ pub struct KubeArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum KubeCommand {
     Play(Box<play::PlayArgs>),
     Down(down::DownArgs),
@@ -34,6 +35,7 @@ pub struct PlayAlias {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum PlayAliasCommand {
     Kube(Box<play::PlayArgs>),
 }
@@ -47,6 +49,7 @@ pub struct GenerateAlias {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum GenerateAliasCommand {
     Kube(generate::GenerateArgs),
 }

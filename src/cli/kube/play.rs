@@ -257,7 +257,8 @@ fn play_request(args: &PlayArgs, application: Application) -> Result<PlayRequest
 }
 
 fn print_plan(engine: &mut Engine, request: &PlayRequest, format: DryRun) -> Result<(), CommandError> {
-    let plan = engine.plan(request).map_err(|error| explain(engine, error))?;
+    let mut view = ProgressView::new(false);
+    let plan = engine.plan(request, &mut |progress| view.show(progress)).map_err(|error| explain(engine, error))?;
     let format = match format {
         DryRun::Text => Format::Text,
         DryRun::Json => Format::Json,

@@ -27,6 +27,7 @@ pub struct PodArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum PodCommand {
     #[command(visible_aliases = ["ls", "list"])]
     Ps(ps::PsArgs),

@@ -21,6 +21,7 @@ pub struct VolumeArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum VolumeCommand {
     #[command(visible_alias = "list")]
     Ls(ls::LsArgs),

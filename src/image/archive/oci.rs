@@ -53,7 +53,7 @@ fn resolve(files: &Files, group: &[Descriptor], depth: usize) -> Result<Archived
     let json = files.blob(&chosen.digest, chosen.size, MAX_DOCUMENT)?;
     match ManifestDocument::parse(&json)? {
         ManifestDocument::Index(descriptors) => resolve(files, &descriptors, depth + 1),
-        ManifestDocument::Image(manifest) => image(files, manifest, json),
+        ManifestDocument::Image(manifest) => image(files, *manifest, json),
     }
 }
 

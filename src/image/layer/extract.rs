@@ -5,7 +5,7 @@ use super::path::{LayerPath, Meaning, meaning};
 use super::recipe::{INLINE, Recorder, SPARE, Tap};
 use super::settle::Times;
 use super::stream::{Chunks, Extracted};
-use super::{EntryError, LayerError, Limits, RootMetadata};
+use super::{EntryError, LayerError, Limits};
 use crate::image::archive::tar::{Entry, EntryKind, TarError, TarReader};
 use crate::sys::dir::Dir;
 use rustix::fs::{FileType, Mode, Stat, XattrFlags};
@@ -36,7 +36,7 @@ pub(super) fn extract(
     }
     reader.drain().map_err(LayerError::Archive)?;
     tree.times.settle(&tree.root).map_err(LayerError::Directory)?;
-    Ok(Extracted { entries, opaque: tree.opaque, root: tree.root_metadata })
+    Ok(Extracted { entries, opaque: tree.opaque })
 }
 
 /// The archive broke, or the entry could not be made.
@@ -80,7 +80,6 @@ struct Tree<'a> {
     spares: u64,
     limits: Limits,
     opaque: bool,
-    root_metadata: Option<RootMetadata>,
 }
 
 /// A directory that holds an entry.
@@ -116,7 +115,6 @@ impl<'a> Tree<'a> {
             spares: 0,
             limits: *limits,
             opaque: false,
-            root_metadata: None,
         })
     }
 
@@ -249,13 +247,12 @@ impl<'a> Tree<'a> {
     }
 
     /// An entry for the root says what a builder's temporary directory happened to be, closed to all but its owner, say. No engine
-    /// applies it; it is told to the caller.
+    /// applies it.
     fn see_root(&mut self, entry: &Entry) -> Result<(), EntryError> {
         if entry.kind != EntryKind::Directory {
             return Err(EntryError::Root);
         }
         attributes(entry, self.limits.xattrs)?;
-        self.root_metadata = Some(RootMetadata { mode: entry.mode, uid: entry.uid, gid: entry.gid });
         Ok(())
     }
 

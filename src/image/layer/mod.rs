@@ -84,17 +84,6 @@ pub struct Unpacked {
     pub entries: u64,
     /// The archive hides all that lies below it.
     pub opaque: bool,
-    /// What the archive itself says of its root; `None` when it has no entry for it. Not applied: `diff` keeps what it was given.
-    pub root: Option<RootMetadata>,
-}
-
-/// Mode and owner of a layer's root directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RootMetadata {
-    /// Permission bits, with set-id and sticky.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,12 @@
 //! The two halves of unpacking: one thread reads and inflates, the other consumes.
 
-use super::{LayerError, Limits, RootMetadata, Unpacked};
+use super::{LayerError, Limits, Unpacked};
 use crate::image::compression::{self, Compression, CompressionError};
 use crate::image::digest::{Digest, Hashing};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 const CHUNK: usize = 256 * 1024;
@@ -16,7 +17,6 @@ const QUEUE: usize = 6;
 pub(super) struct Extracted {
     pub entries: u64,
     pub opaque: bool,
-    pub root: Option<RootMetadata>,
 }
 
 type Piece = Result<Vec<u8>, StreamError>;
@@ -41,9 +41,11 @@ where
 {
     let (send, receive) = sync_channel(QUEUE);
     let (give_back, spare) = channel();
+    let packed = Arc::new(AtomicBool::new(false));
+    let told = packed.clone();
     std::thread::scope(|scope| {
-        let producer = scope.spawn(move || produce(source, limits, &send, &spare));
-        let mut chunks = Chunks::new(receive, give_back);
+        let producer = scope.spawn(move || produce(source, limits, &send, &spare, &told));
+        let mut chunks = Chunks::new(receive, give_back, packed);
         let result = consume(&mut chunks);
         let reason = chunks.failure.take();
         let size = chunks.count;
@@ -56,8 +58,8 @@ where
         let extracted = result?;
         let (compression, blob, blob_size) = produced.ok_or(LayerError::Read(io::ErrorKind::BrokenPipe.into()))?;
         let diff_id = if compression == Compression::None { blob.clone() } else { plain };
-        let Extracted { entries, opaque, root } = extracted;
-        Ok(Unpacked { diff_id, blob, blob_size, size, entries, opaque, root })
+        let Extracted { entries, opaque } = extracted;
+        Ok(Unpacked { diff_id, blob, blob_size, size, entries, opaque })
     })
 }
 
@@ -78,10 +80,11 @@ fn produce(
     limits: &Limits,
     send: &SyncSender<Piece>,
     spare: &Receiver<Vec<u8>>,
+    packed: &AtomicBool,
 ) -> Option<(Compression, Digest, u64)> {
     let consumed = AtomicU64::new(0);
     let mut hashing = Hashing::new(Counting { inner: source, count: &consumed });
-    let outcome = inflate(&mut hashing, &consumed, limits, send, spare);
+    let outcome = inflate(&mut hashing, &consumed, limits, send, spare, packed);
     match outcome {
         Ok(compression) => {
             let (digest, size) = hashing.finish();
@@ -100,8 +103,11 @@ fn inflate(
     limits: &Limits,
     send: &SyncSender<Piece>,
     spare: &Receiver<Vec<u8>>,
+    packed: &AtomicBool,
 ) -> Result<Option<Compression>, StreamError> {
     let (compression, mut reader) = compression::decompress(&mut *source)?;
+    // Before the first chunk, whose arrival makes it seen.
+    packed.store(compression != Compression::None, Ordering::Relaxed);
     let mut total = 0u64;
     loop {
         let mut chunk = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
@@ -140,8 +146,9 @@ impl<R: Read> Read for Counting<'_, R> {
     }
 }
 
-/// The plain stream as the consumer sees it; hashes every chunk that arrives.
+/// The plain stream as the consumer sees it; hashes every chunk that arrives, unless the blob is plain and hashed already.
 pub(super) struct Chunks {
+    packed: Arc<AtomicBool>,
     receive: Receiver<Piece>,
     give_back: Sender<Vec<u8>>,
     chunk: Vec<u8>,
@@ -153,8 +160,17 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    fn new(receive: Receiver<Piece>, give_back: Sender<Vec<u8>>) -> Self {
-        Self { receive, give_back, chunk: Vec::new(), position: 0, hash: Sha256::new(), count: 0, failure: None }
+    fn new(receive: Receiver<Piece>, give_back: Sender<Vec<u8>>, packed: Arc<AtomicBool>) -> Self {
+        Self {
+            packed,
+            receive,
+            give_back,
+            chunk: Vec::new(),
+            position: 0,
+            hash: Sha256::new(),
+            count: 0,
+            failure: None,
+        }
     }
 
     /// The next bytes, which [`BufRead::fill_buf`] has shown before.
@@ -162,7 +178,7 @@ impl Chunks {
         &self.chunk[self.position..self.position + amount]
     }
 
-    /// Digest of all chunks that came; lets the producer go when there are more.
+    /// Digest of all chunks that came, of no use when they were not packed; lets the producer go when there are more.
     fn finish(self) -> Digest {
         Digest::from_hash(self.hash)
     }
@@ -176,7 +192,9 @@ impl BufRead for Chunks {
             let _ = self.give_back.send(spent);
             match self.receive.recv() {
                 Ok(Ok(chunk)) => {
-                    self.hash.update(&chunk);
+                    if self.packed.load(Ordering::Relaxed) {
+                        self.hash.update(&chunk);
+                    }
                     self.count += chunk.len() as u64;
                     self.chunk = chunk;
                 }

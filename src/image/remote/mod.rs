@@ -13,6 +13,6 @@ mod signing;
 mod tests;
 
 pub use access::{AccessError, RegistryAccess, RegistrySettings};
-pub use pull::{Attempt, Known, PullError, RemoteImage, chain};
+pub use pull::{Attempt, Known, PullError, RemoteImage};
 pub use push::{LayerCompression, ManifestFormat, PushError, PushOptions, Pushed, push};
 pub use signing::{Signer, SigningError};

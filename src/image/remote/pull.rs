@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     #[error("cannot pull `{image}`")]
-    One { image: String, source: Attempt },
+    One { image: String, source: Box<Attempt> },
     /// Tried at several places, in this order.
     #[error("cannot pull `{image}`: {}", attempts.iter().map(|(place, why)| format!("{place}: {}", chain(why))).collect::<Vec<_>>().join("; "))]
     Several { image: String, attempts: Vec<(Reference, Attempt)> },
@@ -52,6 +52,11 @@ impl PullError {
             Self::Access(error) => error.hint(),
             Self::Nowhere(_) => None,
         }
+    }
+
+    /// The error and its causes, on one line.
+    pub fn with_causes(&self) -> String {
+        chain(self)
     }
 
     /// True when every place that was asked said that it has no such image.
@@ -98,7 +103,7 @@ impl AccessError {
 }
 
 /// An error and its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -156,7 +161,7 @@ impl RemoteImage {
             for place in access.registries.sources(&reference).map_err(AccessError::from)? {
                 match access.repository(&place, &[])?.tags() {
                     Ok(tags) => return Ok(tags),
-                    Err(source) => failure = PullError::One { image: name.to_owned(), source: source.into() },
+                    Err(source) => failure = PullError::One { image: name.to_owned(), source: Box::new(source.into()) },
                 }
             }
         }
@@ -207,7 +212,7 @@ impl RemoteImage {
         let image = self.label.clone();
         match attempts.len() {
             0 => Err(PullError::Nowhere(image)),
-            1 => Err(PullError::One { image, source: attempts.remove(0).1 }),
+            1 => Err(PullError::One { image, source: Box::new(attempts.remove(0).1) }),
             _ => Err(PullError::Several { image, attempts }),
         }
     }
@@ -240,7 +245,7 @@ impl RemoteImage {
         let manifest = loop {
             let latest: &Fetched = &manifests[0];
             match ManifestDocument::parse(&latest.bytes)? {
-                ManifestDocument::Image(manifest) => break manifest,
+                ManifestDocument::Image(manifest) => break *manifest,
                 // An index of indexes is nothing a registry has.
                 ManifestDocument::Index(_) if manifests.len() > 1 => return Err(DocumentError::Ambiguous.into()),
                 ManifestDocument::Index(descriptors) => {
@@ -307,7 +312,8 @@ struct RemoteLayers<'f> {
 impl LayerSource for RemoteLayers<'_> {
     fn open(&self, number: usize, again: Again) -> Result<OpenLayer<'_>, ImageError> {
         let Descriptor { digest, size, .. } = &self.found.manifest.layers[number];
-        let failed = |source: RegistryError| PullError::One { image: self.image.to_owned(), source: source.into() };
+        let failed =
+            |source: RegistryError| PullError::One { image: self.image.to_owned(), source: Box::new(source.into()) };
         let again = Box::new(move |error: &RegistryError| again(&chain(error)));
         let blob = self.found.repository.blob_telling(digest, *size, again).map_err(failed)?;
         let blob: Box<dyn Read + Send> = Box::new(blob);

@@ -76,7 +76,7 @@ pub struct Pushed {
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     #[error("cannot push to `{to}`")]
-    Registry { to: String, source: RegistryError },
+    Registry { to: String, source: Box<RegistryError> },
     #[error("cannot push to `{to}`")]
     Layer { to: String, source: RestoreError },
     #[error("cannot push to `{to}`: compressing failed")]
@@ -113,6 +113,10 @@ pub fn push(
     options: &PushOptions,
     report: &mut dyn FnMut(TransferEvent),
 ) -> Result<Pushed, PushError> {
+    // Before anything is sent.
+    if options.format == Some(ManifestFormat::Docker) && options.compression == LayerCompression::Zstd {
+        return Err(PushError::DockerZstd);
+    }
     let place = push_place(access, to)?;
     let label = to.to_string();
     let repository = access.repository(&place, &[])?;
@@ -148,7 +152,7 @@ struct Sending<'s> {
 /// From the thread of a layer.
 enum Message {
     State(usize, LayerState),
-    Done(usize, Result<Descriptor, PushError>),
+    Done(usize, Box<Result<Descriptor, PushError>>),
 }
 
 impl Sending<'_> {
@@ -168,7 +172,7 @@ impl Sending<'_> {
                         && !failed.load(Ordering::Relaxed)
                     {
                         // Whoever listens does so to the end.
-                        let _ = send.send(Message::Done(number, self.layer(number, &send)));
+                        let _ = send.send(Message::Done(number, Box::new(self.layer(number, &send))));
                     }
                 });
             }
@@ -176,11 +180,13 @@ impl Sending<'_> {
             for message in receive {
                 match message {
                     Message::State(number, state) => tell(self.change(number, state)),
-                    Message::Done(number, Ok(descriptor)) => done[number] = Some(descriptor),
-                    Message::Done(_, Err(error)) => {
-                        failed.store(true, Ordering::Relaxed);
-                        failure.get_or_insert(error);
-                    }
+                    Message::Done(number, result) => match *result {
+                        Ok(descriptor) => done[number] = Some(descriptor),
+                        Err(error) => {
+                            failed.store(true, Ordering::Relaxed);
+                            failure.get_or_insert(error);
+                        }
+                    },
                 }
             }
         });
@@ -206,7 +212,9 @@ impl Sending<'_> {
         let mut attempt = 1;
         loop {
             match self.send_layer(layer, &tell) {
-                Err(PushError::Registry { source: RegistryError::UploadLost { .. }, .. }) if attempt < UPLOADS => {
+                Err(PushError::Registry { source, .. })
+                    if matches!(*source, RegistryError::UploadLost { .. }) && attempt < UPLOADS =>
+                {
                     attempt += 1;
                 }
                 Ok(descriptor) => {
@@ -324,7 +332,6 @@ impl Sending<'_> {
         let was = if own.media_type == DOCKER_MANIFEST { ManifestFormat::Docker } else { ManifestFormat::Oci };
         let zstd = layers.iter().any(|layer| layer.media_type.ends_with("zstd"));
         let format = match self.options.format {
-            Some(ManifestFormat::Docker) if zstd => return Err(PushError::DockerZstd),
             Some(format) => format,
             None if zstd => ManifestFormat::Oci,
             None => was,
@@ -345,7 +352,7 @@ impl Sending<'_> {
     }
 
     fn failed(&self, source: RegistryError) -> PushError {
-        PushError::Registry { to: self.to.to_owned(), source }
+        PushError::Registry { to: self.to.to_owned(), source: Box::new(source) }
     }
 
     fn broken(&self, source: io::Error) -> PushError {

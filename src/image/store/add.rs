@@ -13,6 +13,7 @@ use super::stage::Made;
 use super::{ImageStore, new_name, set_name};
 use crate::store::lock::FileLock;
 use crate::store::record::ImageRecord;
+use crate::store::reserve;
 use crate::sys::dir;
 use crate::sys::failpoint;
 use rusqlite::Connection;
@@ -117,7 +118,7 @@ impl ImageStore<'_> {
                 let target = stage.temporary_dir(&chain);
                 dir::remove_tree(&target).map_err(write_error(&target))?;
                 std::fs::rename(&staged, &target).map_err(write_error(&target))?;
-                vec![Made { chain, parent: None, unpacked, _lock: own }]
+                vec![Made { chain, unpacked, _lock: own }]
             }
         };
         drop(lock);
@@ -133,17 +134,22 @@ impl ImageStore<'_> {
             repository: None,
         };
         failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
-        self.database.write(|transaction| {
+        let loaded = self.database.write(|transaction| {
             record_layers(transaction, &made)?;
             record_image(transaction, &image, &document)
-        })
+        })?;
+        self.note("import", &loaded.id, &loaded.names);
+        Ok(loaded)
     }
 
     /// The directory of layers; what an interrupted command left there goes.
     pub(in crate::image) fn prepare(&mut self) -> Result<(), ImageError> {
         let layers = self.layout.layers();
         std::fs::create_dir_all(&layers).map_err(write_error(&layers))?;
-        self.clear()
+        self.clear()?;
+        // A disk that has no room for it will say so of what is brought here, and what is here already needs none.
+        let _ = reserve::keep(self.layout);
+        Ok(())
     }
 }
 
@@ -199,7 +205,7 @@ pub(super) fn record_layers(transaction: &Connection, made: &[Made]) -> Result<(
     let now = jiff::Timestamp::now().to_string();
     let query = "INSERT OR IGNORE INTO layers (chain, diff_id, size, opaque, created) VALUES (?, ?, ?, ?, ?)";
     let mut statement = transaction.prepare(query)?;
-    for Made { chain, parent: _, unpacked, _lock: _ } in made {
+    for Made { chain, unpacked, _lock: _ } in made {
         let size = unpacked.size as i64;
         statement.execute((chain, unpacked.diff_id.to_string(), size, unpacked.opaque, &now))?;
     }

@@ -5,7 +5,7 @@ use super::super::error::ImageError;
 use super::super::reference::split_name;
 use super::family::Family;
 use super::{ImageStore, names_of};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,14 +193,15 @@ pub(super) struct Stored {
 pub(super) fn stored(connection: &Connection, id: &str) -> Result<Stored, ImageError> {
     let query = "SELECT images.digest, size, config, content FROM images JOIN image_manifests ON image = id AND image_manifests.digest = images.digest
                  WHERE id = ?";
-    Ok(connection.query_row(query, [id], |row| {
+    let stored = connection.query_row(query, [id], |row| {
         Ok(Stored {
             digest: row.get(0)?,
             size: row.get::<_, i64>(1)? as u64,
             config: row.get(2)?,
             manifest: row.get(3)?,
         })
-    })?)
+    });
+    stored.optional()?.ok_or_else(|| super::vanished(id))
 }
 
 /// The configurations of all images, by id.

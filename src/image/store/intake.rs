@@ -19,7 +19,7 @@ use super::add::{NewImage, record_image, record_layers, recorded};
 use super::stage::{Made, Stage};
 use super::{ImageStore, Loaded};
 use crate::store::lock::{FileLock, LockError};
-use crate::sys::{dir, failpoint};
+use crate::sys::failpoint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::path::Path;
@@ -73,7 +73,6 @@ struct Parts<'s> {
 
 /// A layer that some image lacks.
 struct Layer {
-    parent: Option<String>,
     /// Images that need it and its number in each; the first provides it.
     wanted: Vec<(usize, usize)>,
     /// Twelve digits for messages.
@@ -169,7 +168,7 @@ struct Intake<'i, 'a, 'scope, 'env> {
     /// Layers whose lock is held, in the order in which they are to be made.
     queue: VecDeque<String>,
     syncing: bool,
-    /// Some image that came along is: also one that failed leaves layers that another attempt relies on.
+    /// Some image must survive a loss of power, and so must its layers, even when they are all that comes of it.
     durable: bool,
     /// Nothing is waited for any more.
     ended: Arc<AtomicBool>,
@@ -188,7 +187,8 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             self.start_images();
             self.start_layers();
             self.store_ready()?;
-            if self.images.iter().all(|image| matches!(image, Image::Done(_))) {
+            // Layers that are whole stay, though their image failed: for the next attempt.
+            if !self.syncing && self.images.iter().all(|image| matches!(image, Image::Done(_))) {
                 return Ok(());
             }
             match receive.recv_timeout(TICK) {
@@ -247,14 +247,14 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 return Ok(());
             }
         };
+        self.durable |= durable;
         let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
         self.tell(number, Change::Resolved { layers: chains.len() });
         let sizes = (0..chains.len()).map(|at| blobs.get(at).map(|blob| blob.size)).collect();
         for (at, chain) in chains.iter().enumerate() {
             let digest = blobs.get(at).map_or(&document.rootfs.diff_ids[at], |blob| &blob.digest);
             let name = digest.hex()[..12].to_owned();
-            let parent = at.checked_sub(1).map(|below| chains[below].clone());
-            self.want(number, at, chain, parent, name)?;
+            self.want(number, at, chain, name)?;
         }
         let image = NewImage { names, config, manifests, blobs, checked: BTreeSet::new(), repository };
         let source = Arc::from(layers);
@@ -262,14 +262,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         Ok(())
     }
 
-    fn want(
-        &mut self,
-        image: usize,
-        at: usize,
-        chain: &str,
-        parent: Option<String>,
-        name: String,
-    ) -> Result<(), ImageError> {
+    fn want(&mut self, image: usize, at: usize, chain: &str, name: String) -> Result<(), ImageError> {
         if let Some(layer) = self.layers.get_mut(chain) {
             layer.wanted.push((image, at));
             return Ok(());
@@ -294,7 +287,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             State::Locking => Some(LayerState::Waiting),
             _ => None,
         };
-        self.layers.insert(chain.to_owned(), Layer { parent, wanted: vec![(image, at)], name, state });
+        self.layers.insert(chain.to_owned(), Layer { wanted: vec![(image, at)], name, state });
         if let Some(state) = told {
             self.tell_layer(chain, state);
         }
@@ -373,16 +366,13 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let Some(layer) = self.layers.get_mut(chain) else { return };
         match result {
             Ok(unpacked) => {
-                let parent = layer.parent.clone();
-                layer.state =
-                    State::Unpacked(Box::new(Made { chain: chain.to_owned(), parent, unpacked, _lock: lock }));
+                layer.state = State::Unpacked(Box::new(Made { chain: chain.to_owned(), unpacked, _lock: lock }));
                 // The first one gave the blob: none is taken from the list while a thread works.
                 if let Some((image, at)) = layer.wanted.first().copied()
                     && let Image::Layers(parts) = &mut self.images[image]
                 {
                     parts.image.checked.insert(at);
                 }
-                self.let_go();
             }
             Err(error) => {
                 // Another image may have a better source for it.
@@ -394,19 +384,17 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         }
     }
 
-    /// Syncs all layers that are whole and stand on stored ones, unless that goes on already; records images that are complete.
+    /// Syncs all layers that are whole, unless that goes on already; records images that are complete.
     fn store_ready(&mut self) -> Result<(), ImageError> {
         if self.syncing {
             return Ok(());
         }
         let mut batch = false;
-        // A layer follows the one it stands on, which may be in this very batch.
-        while let Some(chain) = self.next_ready() {
-            let Some(layer) = self.layers.get_mut(&chain) else { break };
-            let State::Unpacked(made) = std::mem::replace(&mut layer.state, State::Stored) else { break };
-            self.stage.settle_root(&made)?;
-            layer.state = State::Syncing(made);
-            batch = true;
+        for layer in self.layers.values_mut().filter(|layer| matches!(layer.state, State::Unpacked(_))) {
+            if let State::Unpacked(made) = std::mem::replace(&mut layer.state, State::Stored) {
+                layer.state = State::Syncing(made);
+                batch = true;
+            }
         }
         if !batch {
             return self.record(Vec::new());
@@ -424,18 +412,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         let (stage, send) = (self.stage, self.send.clone());
         self.scope.spawn(move || drop(send.send(Message::Synced(stage.sync()))));
         Ok(())
-    }
-
-    fn next_ready(&self) -> Option<String> {
-        let stands = |layer: &Layer| match &layer.parent {
-            None => true,
-            Some(parent) => {
-                let below = self.layers.get(parent).map(|below| &below.state);
-                matches!(below, Some(State::Stored | State::Syncing(_)))
-            }
-        };
-        let ready = |(_, layer): &(&String, &Layer)| matches!(layer.state, State::Unpacked(_)) && stands(layer);
-        self.layers.iter().find(ready).map(|(chain, _)| chain.clone())
     }
 
     fn synced(&mut self, result: Result<(), ImageError>) -> Result<(), ImageError> {
@@ -491,6 +467,12 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
     }
 
     fn done(&mut self, number: usize, loaded: Loaded) {
+        if let Image::Layers(parts) = &self.images[number]
+            && self.durable
+        {
+            let action = if parts.image.repository.is_some() { "pull" } else { "load" };
+            self.store.note(action, &loaded.id, &loaded.names);
+        }
         self.tell(number, Change::Done { id: loaded.id.clone() });
         self.images[number] = Image::Done(Ok(loaded));
     }
@@ -520,20 +502,12 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         self.let_go();
     }
 
-    /// Gives up layers that no image needs any more, so that other commands need not wait for them.
+    /// Gives up layers that no image needs any more and nobody works on, so that other commands need not wait for them.
     fn let_go(&mut self) {
         let images = &self.images;
         let needed = |layer: &Layer| layer.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)));
-        let held = |layer: &Layer| matches!(layer.state, State::Queued(_) | State::Unpacked(_));
-        let gone = self.layers.iter().filter(|(_, layer)| held(layer) && !needed(layer));
-        for chain in gone.map(|(chain, _)| chain.clone()).collect::<Vec<_>>() {
-            let layer = self.layers.remove(&chain);
-            self.queue.retain(|queued| *queued != chain);
-            // What stays is swept up later.
-            let _ = dir::remove_tree(&self.stage.temporary_dir(&chain));
-            // With its lock.
-            drop(layer);
-        }
+        self.layers.retain(|_, layer| !matches!(layer.state, State::Queued(_)) || needed(layer));
+        self.queue.retain(|chain| self.layers.contains_key(chain));
     }
 
     /// Ends what still goes on, as nobody waits for it; with `all`, also what the images' sources wait for themselves.

@@ -37,6 +37,7 @@ use super::digest::Digest;
 use super::error::ImageError;
 use super::layer::Limits;
 use super::reference::{Reference, local_candidates};
+use crate::store::events::LoggedEvent;
 use crate::store::record::ImageRecord;
 use crate::store::{Database, StoreError, layout::Layout};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -114,7 +115,9 @@ impl<'a> ImageStore<'a> {
     pub fn tag(&mut self, image: &str, name: &str) -> Result<(), ImageError> {
         let found = self.find(image)?;
         let name = new_name(name)?;
-        self.database.write(|transaction| set_name(transaction, &name, &found.id))
+        self.database.write(|transaction| set_name(transaction, &name, &found.id))?;
+        self.note("tag", &found.id, &[&name]);
+        Ok(())
     }
 
     /// Takes one name, or all when `names` is empty, away from an image, which stays.
@@ -134,7 +137,21 @@ impl<'a> ImageStore<'a> {
             }
             Ok::<_, ImageError>(())
         })?;
+        self.note("untag", &found.id, &taken);
         Ok(taken)
+    }
+
+    /// Appends to the event log what was done to an image, once for each name.
+    pub fn note(&self, action: &str, id: &str, names: &[impl AsRef<str>]) {
+        let event = |name: &str| LoggedEvent::now("image", action, id, name);
+        let events: Vec<LoggedEvent> = match names.is_empty() {
+            true => vec![event(id)],
+            false => names.iter().map(|name| event(name.as_ref())).collect(),
+        };
+        // A full disk must not fail what has been done.
+        if let Err(error) = crate::store::events::append(self.layout, &events) {
+            tracing::warn!(%error, "cannot append to the event log");
+        }
     }
 
     /// Whether a registry gave an image, or has it.
@@ -160,6 +177,11 @@ impl<'a> ImageStore<'a> {
     }
 }
 
+/// Another command was faster.
+fn vanished(id: &str) -> ImageError {
+    ImageError::Vanished(id.to_owned())
+}
+
 /// A name under which an image can be stored: full, with a tag, without a digest.
 fn new_name(text: &str) -> Result<String, ImageError> {
     let reference = Reference::parse_local(text)?;
@@ -183,7 +205,8 @@ fn names_of(connection: &Connection, id: &str) -> Result<Vec<String>, ImageError
 }
 
 fn read_record(connection: &Connection, id: &str) -> Result<ImageRecord, ImageError> {
-    let json: String = connection.query_row("SELECT record FROM images WHERE id = ?", [id], |row| row.get(0))?;
+    let query = "SELECT record FROM images WHERE id = ?";
+    let json: String = connection.query_row(query, [id], |row| row.get(0)).optional()?.ok_or_else(|| vanished(id))?;
     let unreadable = |source| StoreError::Record { subject: format!("image {id}"), source };
     Ok(serde_json::from_str(&json).map_err(unreadable)?)
 }

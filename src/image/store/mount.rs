@@ -8,6 +8,7 @@ use super::super::error::ImageError;
 use super::{ImageStore, names_of, read_record};
 use crate::store::layout::Layout;
 use crate::sys::mount;
+use rusqlite::OptionalExtension;
 use rustix::fs::CWD;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ impl ImageStore<'_> {
             let attached = mount::merged(&layers, &empty).and_then(|tree| mount::attach(&tree, CWD, &path));
             attached.map_err(fail("mount the image at", &path))
         })?;
+        self.note("mount", &found.id, found.name.as_slice());
         Ok(path)
     }
 
@@ -53,6 +55,7 @@ impl ImageStore<'_> {
             count if all || count == 1 => take_away(&path, count),
             _ => mount::unmount(&path).map(drop).map_err(fail("unmount", &path)),
         })?;
+        self.note("unmount", &found.id, found.name.as_slice());
         Ok(found.id)
     }
 
@@ -70,7 +73,8 @@ impl ImageStore<'_> {
                 continue;
             }
             let connection = self.database.connection();
-            let digest = connection.query_row("SELECT digest FROM images WHERE id = ?", [&id], |row| row.get(0))?;
+            let query = "SELECT digest FROM images WHERE id = ?";
+            let Some(digest) = connection.query_row(query, [&id], |row| row.get(0)).optional()? else { continue };
             images.push(MountedImage { names: names_of(connection, &id)?, id, digest, path, count: 1 });
         }
         images.sort_by(|a, b| a.id.cmp(&b.id));

@@ -5,7 +5,7 @@ use super::super::digest::Digest;
 use super::super::error::ImageError;
 use super::super::layer::{Restored, restore};
 use super::ImageStore;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -71,14 +71,14 @@ impl ImageStore<'_> {
         let ManifestDocument::Image(parsed) = ManifestDocument::parse(manifest.as_bytes())? else {
             return Err(super::super::config::DocumentError::NotAManifest.into());
         };
-        let layers = self.outgoing_layers(connection, &document)?;
+        let layers = self.outgoing_layers(connection, &found.id, &document)?;
         Ok(Outgoing {
             id: found.id,
             name: found.name,
             config: config.into_bytes(),
             document,
             manifest_bytes: manifest.into_bytes(),
-            manifest: parsed,
+            manifest: *parsed,
             layers,
         })
     }
@@ -92,6 +92,7 @@ impl ImageStore<'_> {
     fn outgoing_layers(
         &self,
         connection: &Connection,
+        id: &str,
         document: &ConfigDocument,
     ) -> Result<Vec<OutgoingLayer>, ImageError> {
         let mut size = connection.prepare("SELECT size FROM layers WHERE chain = ?")?;
@@ -115,7 +116,10 @@ impl ImageStore<'_> {
             }
             layers.push(OutgoingLayer {
                 diff_id: diff_id.clone(),
-                size: size.query_row([chain.hex()], |row| row.get::<_, i64>(0))? as u64,
+                size: size
+                    .query_row([chain.hex()], |row| row.get::<_, i64>(0))
+                    .optional()?
+                    .ok_or_else(|| super::vanished(id))? as u64,
                 forms: known,
                 directory: self.stage().layer_dir(chain.hex()),
             });

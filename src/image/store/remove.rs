@@ -4,6 +4,7 @@ use super::super::error::{ImageError, write_error};
 use super::{ImageStore, ImageSummary, mount, names_of};
 use crate::store::layout::Layout;
 use crate::store::lock::FileLock;
+use crate::store::{StoreError, reserve};
 use crate::sys::dir;
 use crate::sys::failpoint;
 use rusqlite::{Connection, OptionalExtension};
@@ -38,7 +39,7 @@ impl ImageStore<'_> {
     pub fn remove(&mut self, text: &str, how: Removal) -> Result<Removed, ImageError> {
         let found = self.find(text)?;
         let layout = self.layout;
-        let removed = self.database.write(|transaction| {
+        let removed = self.unrecord(|transaction| {
             let names = names_of(transaction, &found.id)?;
             let by_name = found.name.as_ref().filter(|name| names.contains(name));
             let untagged = match (by_name, how) {
@@ -68,6 +69,10 @@ impl ImageStore<'_> {
             Ok::<_, ImageError>(Removed { untagged, deleted })
         })?;
         failpoint::reach("image.removed").map_err(ImageError::Failpoint)?;
+        if !removed.untagged.is_empty() {
+            self.note("untag", &found.id, &removed.untagged);
+        }
+        removed.deleted.iter().for_each(|id| self.note("remove", id, &removed.untagged));
         self.sweep()?;
         Ok(removed)
     }
@@ -98,7 +103,7 @@ impl ImageStore<'_> {
         let meant: BTreeSet<String> =
             self.list()?.into_iter().filter(|image| is_meant(image)).map(|image| image.id).collect();
         let layout = self.layout;
-        let removed = self.database.write(|transaction| {
+        let removed = self.unrecord(|transaction| {
             let mounted = mount::mounted_ids(layout)?;
             let unused = "NOT EXISTS (SELECT 1 FROM containers WHERE containers.image = images.id)";
             let unnamed = "NOT EXISTS (SELECT 1 FROM image_names WHERE image_names.image = images.id)";
@@ -113,13 +118,24 @@ impl ImageStore<'_> {
             }
             Ok::<_, ImageError>(removed)
         })?;
+        removed.deleted.iter().for_each(|id| self.note("remove", id, &[] as &[&str]));
         self.sweep()?;
         Ok(removed)
     }
 
+    /// Takes rows away, with the room kept for it when the disk is full.
+    fn unrecord<T>(&mut self, change: impl Fn(&Connection) -> Result<T, ImageError>) -> Result<T, ImageError> {
+        match self.database.write(&change) {
+            Err(ImageError::Store(StoreError::DiskFull)) if reserve::release(self.layout) => {
+                self.database.write(&change)
+            }
+            result => result,
+        }
+    }
+
     /// Drops an image that proved unusable, whoever uses it.
     pub(in crate::image) fn forget(&mut self, id: &str) -> Result<(), ImageError> {
-        self.database.write(|transaction| {
+        self.unrecord(|transaction| {
             transaction.execute("DELETE FROM images WHERE id = ?", [id]).map_err(ImageError::from)
         })?;
         self.sweep()
@@ -130,7 +146,7 @@ impl ImageStore<'_> {
         let lease = FileLock::try_acquire(&self.layout.intake_lock())?;
         let unused = "SELECT 1 FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers) LIMIT 1";
         if lease.is_some() && self.database.connection().query_row(unused, [], |_| Ok(())).optional()?.is_some() {
-            self.database.write(|transaction| {
+            self.unrecord(|transaction| {
                 let unused = "DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)";
                 transaction.execute(unused, [])?;
                 let unknown = "DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)";

@@ -6,9 +6,7 @@ use crate::store::layout::Layout;
 use crate::store::lock::FileLock;
 use crate::sys::dir::{self, Dir};
 use crate::sys::failpoint;
-use rustix::fs::Mode;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// Where layers are made; used by several threads at a time, each with a layer of its own.
@@ -21,8 +19,6 @@ pub(super) struct Stage<'a> {
 /// A layer that stands in its temporary directory, or is at its place, but has no row yet.
 pub(super) struct Made {
     pub chain: String,
-    /// Chain id of the layer below.
-    pub parent: Option<String>,
     pub unpacked: Unpacked,
     /// Held until the row is there, so that one layer is unpacked once.
     pub _lock: FileLock,
@@ -65,22 +61,6 @@ impl Stage<'_> {
         })?;
         failpoint::reach("image.layer.unpacked").map_err(ImageError::Failpoint)?;
         Ok(unpacked)
-    }
-
-    /// Overlay shows the root directory of the top layer, so that one whose archive says nothing of it gets the one of the layer
-    /// below, which stands already.
-    pub fn settle_root(&self, layer: &Made) -> Result<(), ImageError> {
-        let (None, Some(parent)) = (layer.unpacked.root, &layer.parent) else { return Ok(()) };
-        // It may be one that was only just unpacked.
-        let standing = [self.layout.layer_diff(parent), self.temporary_dir(parent).join("diff")];
-        let Some(below) = standing.iter().find_map(|path| std::fs::metadata(path).ok()) else { return Ok(()) };
-        let path = self.temporary_dir(&layer.chain).join("diff");
-        let apply = || -> std::io::Result<()> {
-            let diff = Dir::open(&path)?;
-            std::os::unix::fs::fchown(&diff, Some(below.uid()), Some(below.gid()))?;
-            Ok(rustix::fs::fchmod(&diff, Mode::from_raw_mode(below.mode() & 0o7777))?)
-        };
-        apply().map_err(write_error(&path))
     }
 
     /// Makes all that was unpacked so far survive a loss of power.

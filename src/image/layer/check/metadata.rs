@@ -83,10 +83,8 @@ pub(super) fn of_leaf(
                 wrong.push(Aspect::Link);
             }
         }
-        EntryKind::CharDevice | EntryKind::BlockDevice => {
-            if stat.st_rdev != makedev(entry.device.0, entry.device.1) {
-                wrong.push(Aspect::Device);
-            }
+        EntryKind::CharDevice | EntryKind::BlockDevice if stat.st_rdev != makedev(entry.device.0, entry.device.1) => {
+            wrong.push(Aspect::Device);
         }
         _ => {}
     }

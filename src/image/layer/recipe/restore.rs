@@ -28,7 +28,7 @@ pub struct Restored {
 /// A file that is missing, or is not what was unpacked, ends it: what was written until then is of no use.
 pub fn restore(layer: &Path, out: impl Write) -> Result<Restored, RecipeError> {
     let layer = Dir::open(layer).map_err(RecipeError::Layer)?;
-    let (expected, restored) = replay(&layer, out, |fault| Err(fault))?;
+    let (expected, restored) = replay(&layer, out, Err)?;
     if expected != restored.diff_id {
         return Err(RecipeError::DiffId { expected, found: restored.diff_id });
     }
