@@ -52,6 +52,7 @@ fn describe(info: &Info) -> Value {
         containers_running,
         images,
         volumes,
+        search_registries,
     } = info;
     json!({
         "host": {
@@ -68,6 +69,7 @@ fn describe(info: &Info) -> Value {
             "ociRuntime": { "name": "podkin", "package": "libcontainer 0.7.0, in this program" },
             "os": "linux",
         },
+        "registries": { "search": search_registries },
         "store": {
             "applications": applications,
             "containerStore": {

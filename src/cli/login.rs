@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::image::registry::Login;
 use clap::Args;
 use std::io::Read;
+use std::path::PathBuf;
 
 /// Log in to a registry
 ///
@@ -44,8 +45,9 @@ pub struct LogoutArgs {
     /// Forget all logins
     #[arg(short, long, conflicts_with = "registry")]
     pub all: bool,
-    #[command(flatten)]
-    pub access: RegistryArgs,
+    /// File with credentials of registries [env: REGISTRY_AUTH_FILE]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub authfile: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +65,7 @@ enum LoginError {
 }
 
 pub fn run(globals: &Globals, args: &LoginArgs) -> Result<(), CommandError> {
-    let engine = globals.engine_with(args.access.settings()?)?;
+    let engine = globals.engine_with(args.access.settings_to_write()?)?;
     let registry = registry(&engine, args.registry.as_deref())?;
     let known = engine.login_of(&registry)?;
     let mut out = Output::new();
@@ -95,7 +97,8 @@ pub fn run(globals: &Globals, args: &LoginArgs) -> Result<(), CommandError> {
 }
 
 pub fn run_logout(globals: &Globals, args: &LogoutArgs) -> Result<(), CommandError> {
-    let engine = globals.engine_with(args.access.settings()?)?;
+    let access = RegistryArgs { authfile: args.authfile.clone(), ..RegistryArgs::default() };
+    let engine = globals.engine_with(access.settings_to_write()?)?;
     let mut out = Output::new();
     if args.all {
         engine.log_out_everywhere()?;

@@ -48,13 +48,26 @@ struct CredsError;
 #[error("`{0}` is no time: write it as `500ms` or `2s`")]
 struct DelayError(String);
 
+/// `--authfile` with a file that is not there: nothing of it would be used.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no `{}`, which `--authfile` names", .0.display())]
+struct AuthFileError(PathBuf);
+
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the password")]
 struct PasswordError(#[source] std::io::Error);
 
 impl RegistryArgs {
-    /// The configuration of this user, and what these options say.
+    /// The configuration of this user, and what these options say; for commands that use credentials and do not make them.
     pub fn settings(&self) -> Result<RegistrySettings, CommandError> {
+        match self.authfile.as_ref().filter(|file| !file.exists()) {
+            Some(file) => Err(CommandError::invalid(AuthFileError(file.clone()))),
+            None => self.settings_to_write(),
+        }
+    }
+
+    /// [`RegistryArgs::settings`], where the auth file may be one that is to be made.
+    pub fn settings_to_write(&self) -> Result<RegistrySettings, CommandError> {
         let mut settings = of_user();
         let RegistryArgs { authfile, cert_dir, creds, tls_verify, signature_policy } = self;
         if let Some(file) = authfile {

@@ -29,6 +29,8 @@ pub struct Info {
     pub containers_running: usize,
     pub images: usize,
     pub volumes: usize,
+    /// Registries that are searched for a name without one, in that order.
+    pub search_registries: Vec<String>,
 }
 
 impl Engine {
@@ -55,6 +57,7 @@ impl Engine {
             containers_running: containers.iter().filter(|container| container.is_running()).count(),
             images: self.images().list()?.len(),
             volumes: self.volume_store().list()?.len(),
+            search_registries: self.search_registries()?,
         })
     }
 }

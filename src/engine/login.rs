@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineError};
 use crate::image::ImageError;
-use crate::image::registry::{CredentialsError, Login, RegistryError};
+use crate::image::registry::{CredentialsError, Login, Registries, RegistryError};
 use crate::image::remote::{AccessError, PullError};
 
 /// A login that a registry does not take.
@@ -47,6 +47,13 @@ impl Engine {
 
     pub fn log_out_everywhere(&self) -> Result<(), EngineError> {
         self.registries()?.credentials.remove_all().map_err(keeping)
+    }
+
+    /// Registries that are searched for a short name; reads registries.conf only, whatever is wrong with other files.
+    pub(super) fn search_registries(&self) -> Result<Vec<String>, EngineError> {
+        let registries = Registries::read(&self.config().registries.registries);
+        let registries = registries.map_err(AccessError::from).map_err(PullError::from).map_err(ImageError::from)?;
+        Ok(registries.search)
     }
 
     /// The registry that is searched first for a short name.

@@ -7,6 +7,10 @@ use super::{Engine, EngineError};
 use crate::graph::StepKind;
 use crate::network::{DEFAULT_NETWORK, Definition, NetworkError, Networks};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Looks, a millisecond apart, at whether the last of other threads has ended.
+const ENDING_LOOKS: usize = 50;
 
 impl Engine {
     pub(super) fn networks(&self) -> Networks {
@@ -17,8 +21,14 @@ impl Engine {
     /// is set up.
     pub(super) fn revive_names(&self) -> Result<bool, EngineError> {
         // Only a process with one thread may start it; a command that has more leaves it to the next one.
-        if crate::sys::process::thread_count() != 1 {
-            return Ok(false);
+        // Threads that have done their work may still be ending: a scope does not wait for that.
+        let mut looks = 0;
+        while crate::sys::process::thread_count() != 1 {
+            if looks == ENDING_LOOKS {
+                return Ok(false);
+            }
+            looks += 1;
+            std::thread::sleep(Duration::from_millis(1));
         }
         Ok(self.networks().revive_names()?)
     }

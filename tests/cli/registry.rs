@@ -105,3 +105,19 @@ fn a_play_is_interrupted_while_a_registry_says_nothing() {
     assert!(left.is_empty(), "{left:?}");
     env.assert_clean();
 }
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let env = TestEnv::new("registry-options");
+    for (arguments, words) in [
+        (&["pull", "--authfile", "/nowhere/auth.json", "127.0.0.1:1/app"][..], "there is no `/nowhere/auth.json`"),
+        (&["pull", "--all-tags", "docker-archive:/nowhere.tar"], "is an archive, for which there is no --all-tags"),
+        (&["pull", "--platform", "linux/arm64", "oci:/nowhere"], "is an archive, for which there is no --platform"),
+        (&["pull", "docker-archive:/nowhere.tar:app"], "names one image of an archive"),
+        (&["push", "--compression-level", "12", "app"], "gzip has the levels 1 to 9, not 12"),
+        (&["logout", "--creds", "a:b", "127.0.0.1:1"], "--creds"),
+    ] {
+        let ran = env.finish(on_machine(&env, "", arguments));
+        assert!(!ran.status.success() && ran.stderr.contains(words), "{arguments:?}: {ran:?}");
+    }
+}

@@ -147,6 +147,29 @@ fn a_registry_that_lies_is_not_believed() {
 }
 
 #[test]
+fn a_document_beside_registries_comes_with_redirects_and_a_limit_and_by_the_proxy_that_was_given() {
+    let server = FakeServer::http(|request| match request.seen.path.rsplit('/').next().unwrap() {
+        "gone" => Reply::new(404, ""),
+        "moved" => Reply::new(302, "").with("Location", "/signature-1"),
+        _ => Reply::new(200, "signed"),
+    });
+    let client = Client::new(quick());
+    let get = |name: &str, limit| client.document(&format!("http://{}/{name}", server.address), limit);
+    assert_eq!(get("signature-1", 6).unwrap().unwrap(), b"signed");
+    assert_eq!(get("moved", 6).unwrap().unwrap(), b"signed");
+    assert_eq!(get("gone", 6).unwrap(), None);
+    assert!(matches!(get("signature-1", 5), Err(RegistryError::TooLarge { .. })));
+    let mut config = quick();
+    config.proxy.http = Some(format!("http://{}", server.address));
+    config.retries = 0;
+    // The proxy is asked for the host, which has no address; that it lets nobody through does not matter.
+    let _ = Client::new(config).document("http://look.invalid/signature-1", 6);
+    assert!(server.lines().iter().any(|line| line.starts_with("CONNECT look.invalid:80 ")), "{:?}", server.lines());
+    client.cancel();
+    assert!(get("signature-1", 6).is_err());
+}
+
+#[test]
 fn nobody_there_is_said_after_the_attempts() {
     let address = crate::common::registry::free_address();
     let config = ClientConfig { retries: 2, retry_delay: Some(Duration::from_millis(20)), ..quick() };

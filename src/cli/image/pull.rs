@@ -79,7 +79,26 @@ impl From<Policy> for PullWhen {
 #[error("`{0}`: with --all-tags a name has no tag and no digest")]
 struct TagError(String);
 
+/// What concerns registries, for an archive.
+#[derive(Debug, thiserror::Error)]
+enum ArchiveError {
+    #[error("`{0}` is an archive, for which there is no --{1}")]
+    Option(String, &'static str),
+    #[error("`{0}` names one image of an archive, and archives are loaded whole")]
+    Part(String),
+}
+
 impl PullArgs {
+    /// Refuses options that an archive knows nothing of.
+    fn check_archive(&self, image: &str) -> Result<(), CommandError> {
+        let platform = self.platform.is_some() || self.os.is_some() || self.arch.is_some() || self.variant.is_some();
+        let given = [(self.all_tags, "all-tags"), (platform, "platform"), (self.policy != Policy::Always, "policy")];
+        match given.into_iter().find(|(is_given, _)| *is_given) {
+            Some((_, option)) => Err(CommandError::invalid(ArchiveError::Option(image.to_owned(), option))),
+            None => Ok(()),
+        }
+    }
+
     fn platform(&self) -> Result<Option<WantedPlatform>, CommandError> {
         let invalid = |error: PlatformError| CommandError::invalid(error);
         if let Some(text) = &self.platform {
@@ -110,8 +129,12 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     let (mut requests, mut choices) = (Vec::new(), Vec::new());
     for image in &args.images {
         match Place::parse(image).map_err(no_source)? {
-            // A reference behind the path chooses among images; archives are loaded whole.
+            Place::Archive { name: Some(_), .. } => {
+                let hint = "without a name behind the path all of its images are loaded";
+                return Err(CommandError::invalid(ArchiveError::Part(image.clone())).maybe_hint(Some(hint.to_owned())));
+            }
             Place::Archive { path, .. } => {
+                args.check_archive(image)?;
                 let loaded = engine.images().load_watched(Input::Path(path), image, &mut |event| view.show(event));
                 match loaded {
                     Ok(loaded) => ids.extend(loaded.into_iter().map(|image| image.id)),

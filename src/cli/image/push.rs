@@ -31,7 +31,7 @@ pub struct PushArgs {
     #[arg(long, value_enum, default_value_t = Compression::Gzip, value_name = "FORMAT")]
     pub compression_format: Compression,
     /// Level of compression: 1 to 9 for gzip, 1 to 20 for zstd
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=20))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=20))]
     pub compression_level: Option<i32>,
     /// Compress also layers that the registry has in another form
     #[arg(long)]
@@ -127,6 +127,10 @@ struct DigestFileError {
 }
 
 #[derive(Debug, thiserror::Error)]
+#[error("gzip has the levels 1 to 9, not {0}")]
+struct LevelError(i32);
+
+#[derive(Debug, thiserror::Error)]
 enum KeyError {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
@@ -160,6 +164,9 @@ fn signers(args: &PushArgs) -> Result<Vec<Signer>, CommandError> {
 }
 
 pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
+    if let (Compression::Gzip, Some(level @ 10..)) = (args.compression_format, args.compression_level) {
+        return Err(CommandError::invalid(LevelError(level)));
+    }
     let mut settings = args.registry.settings()?;
     args.retry.apply(&mut settings)?;
     let mut engine = globals.engine_with(settings)?;

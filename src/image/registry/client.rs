@@ -84,6 +84,22 @@ impl Client {
         }))
     }
 
+    /// What lies at an address (`http://`, `https://`) that is no registry's, with the same proxies, certificates and patience as
+    /// for one, and no login; `None` when nothing does.
+    pub fn document(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+        let malformed = || RegistryError::Malformed { registry: url.to_owned(), what: "no address" };
+        let address = Address::parse(url).ok_or_else(malformed)?;
+        let session = self.session(&address.host_and_port(), address.scheme == Scheme::Http, None);
+        let ask = Ask { to: To::Address(&address), ..Ask::get(String::new(), format!("`{}`", address.rest)) };
+        retrying(session.retry_policy(), || {
+            let answer = session.ask(&ask, &[404])?;
+            match answer.status {
+                404 => Ok(None),
+                _ => answer.bytes(session.registry(), &ask.what, limit).map(Some),
+            }
+        })
+    }
+
     /// Ends every request under way, and all pauses between attempts: whoever waits gets an error at once, and so does everybody
     /// after that. Name look-ups and connections being made end with their own time limit.
     pub fn cancel(&self) {

@@ -39,7 +39,9 @@ pub fn remember(path: &Path, short: &str, full: &str) -> Result<(), ShortNamesEr
         made.map_err(|source| ShortNamesError::Directory { path: directory.to_owned(), source })?;
     }
     // Two commands that choose at a time both count. The file stays: podman has one of that name, too.
-    let _lock = FileLock::acquire(&path.with_added_extension("lock"))?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let _lock = FileLock::acquire(Path::new(&beside))?;
     let mut document = read(path)?;
     if document.aliases.get(short).is_some_and(|known| known == full) {
         return Ok(());

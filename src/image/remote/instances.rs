@@ -68,14 +68,14 @@ pub fn copy(
     let target = access.repository(&destination, &[]).map_err(PushError::from)?;
     let (fetched, source, at) = first(access, &from.to_string(), |place| {
         let fetched = place.repository.manifest(&Which::from(&place.at))?;
-        let fetch = BesideImage { repository: &place.repository };
+        let fetch = BesideImage { client: &access.client, repository: &place.repository };
         let (lookaside, digest) = (&access.lookaside, &fetched.digest);
         let signatures = RegistrySignatures { lookaside, fetch: &fetch, reference: &place.at, digest };
         access.policy.check(&Origin::Docker(place.reference), &fetched.bytes, digest, &signatures)?;
         Ok((fetched, place.repository.clone(), place.at.clone()))
     })?;
     let refused = |source| PushError::Registry { to: to.to_string(), source: Box::new(source) };
-    let unread = |source| CopyError::Read { from: from.to_string(), source };
+    let unread = |source| CopyError::Read { from: from.to_string(), source: Box::new(source) };
     let ManifestDocument::Image(manifest) = ManifestDocument::parse(&fetched.bytes)
         .map_err(|e| PullError::One { image: from.to_string(), source: Box::new(e.into()) })?
     else {
@@ -132,7 +132,7 @@ pub enum CopyError {
     #[error(transparent)]
     Push(#[from] PushError),
     #[error("cannot read `{from}`")]
-    Read { from: String, source: RegistryError },
+    Read { from: String, source: Box<RegistryError> },
     #[error(transparent)]
     NotDocker(#[from] NotDocker),
     #[error("`{0}` is an index within a list, which cannot be copied")]

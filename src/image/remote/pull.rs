@@ -257,7 +257,7 @@ impl RemoteImage {
         };
         let origin = Origin::Docker(reference);
         let (bytes, digest) = (&manifests[0].bytes, &manifests[0].digest);
-        let fetch = BesideImage { repository: &repository };
+        let fetch = BesideImage { client: &self.access.client, repository: &repository };
         let lookaside = &self.access.lookaside;
         let signatures = RegistrySignatures { lookaside, fetch: &fetch, reference: place, digest };
         self.access.policy.check(&origin, bytes, digest, &signatures)?;

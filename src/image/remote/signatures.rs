@@ -3,15 +3,11 @@
 use crate::image::digest::Digest;
 use crate::image::policy::{BoxError, Fetch};
 use crate::image::reference::Reference;
-use crate::image::registry::{RegistryError, Repository, Which};
-use std::io::Read;
-use std::time::Duration;
-
-/// For one address of a lookaside.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::image::registry::{Client, RegistryError, Repository, Which};
 
 /// Gets what lies beside an image in its repository, and what lies on a lookaside server.
 pub(super) struct BesideImage<'r> {
+    pub client: &'r Client,
     pub repository: &'r Repository,
 }
 
@@ -22,20 +18,7 @@ struct NoBlob(Digest);
 
 impl Fetch for BesideImage<'_> {
     fn url(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>, BoxError> {
-        let config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).build();
-        let mut answer = config.new_agent().get(url).call()?;
-        match answer.status().as_u16() {
-            200 => {
-                let mut content = Vec::new();
-                answer.body_mut().as_reader().take(limit + 1).read_to_end(&mut content)?;
-                if content.len() as u64 > limit {
-                    return Err(format!("larger than {limit} bytes").into());
-                }
-                Ok(Some(content))
-            }
-            404 => Ok(None),
-            status => Err(format!("answered {status}").into()),
-        }
+        Ok(self.client.document(url, limit)?)
     }
 
     fn manifest(&self, reference: &Reference) -> Result<Option<Vec<u8>>, BoxError> {

@@ -19,7 +19,7 @@ use super::add::{NewImage, record_image, record_layers, recorded};
 use super::stage::{Made, Stage};
 use super::{ImageStore, Loaded};
 use crate::store::lock::{FileLock, LockError};
-use crate::sys::{dir, failpoint};
+use crate::sys::failpoint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::path::Path;
@@ -239,6 +239,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
 
     fn resolved(&mut self, number: usize, incoming: Incoming<'env>) -> Result<(), ImageError> {
         let Incoming { names, config, manifests, blobs, repository, durable, layers } = incoming;
+        self.durable |= durable;
         let document = match ConfigDocument::parse(&config) {
             Ok(document) => document,
             Err(error) => {
@@ -372,7 +373,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 {
                     parts.image.checked.insert(at);
                 }
-                self.let_go();
             }
             Err(error) => {
                 // Another image may have a better source for it.
@@ -444,7 +444,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         if batch.is_empty() && complete.is_empty() {
             return Ok(());
         }
-        let durable = self.durable;
         let parts = complete.iter().filter_map(|number| match &self.images[*number] {
             Image::Layers(parts) => Some((*number, parts)),
             _ => None,
@@ -459,7 +458,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
             failpoint::reach("image.commit").map_err(ImageError::Failpoint)?;
         }
         let database = &mut *self.store.database;
-        let loaded = if durable { database.write(write) } else { database.write_relaxed(write) }?;
+        let loaded = if self.durable { database.write(write) } else { database.write_relaxed(write) }?;
         for made in &batch {
             self.tell_layer(&made.chain, LayerState::Done);
         }
@@ -503,18 +502,12 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         self.let_go();
     }
 
-    /// Gives up layers that no image needs any more, so that other commands need not wait for them.
+    /// Gives up layers that no image needs any more and nobody works on, so that other commands need not wait for them.
     fn let_go(&mut self) {
         let images = &self.images;
         let needed = |layer: &Layer| layer.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)));
-        let held = |layer: &Layer| matches!(layer.state, State::Queued(_) | State::Unpacked(_));
-        let gone = self.layers.extract_if(.., |_, layer| held(layer) && !needed(layer));
-        for (chain, layer) in gone.collect::<Vec<_>>() {
-            self.queue.retain(|queued| *queued != chain);
-            // What stays is swept up later.
-            let _ = dir::remove_tree(&self.stage.temporary_dir(&chain));
-            drop(layer);
-        }
+        self.layers.retain(|_, layer| !matches!(layer.state, State::Queued(_)) || needed(layer));
+        self.queue.retain(|chain| self.layers.contains_key(chain));
     }
 
     /// Ends what still goes on, as nobody waits for it; with `all`, also what the images' sources wait for themselves.
