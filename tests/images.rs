@@ -209,6 +209,26 @@ fn archives_are_read_from_files_and_pipes_in_any_compression() {
 }
 
 #[test]
+fn a_short_name_means_here_what_it_means_to_registries() {
+    let env = TestEnv::new("short");
+    let path = archive(&env, "app", "a");
+    env.ok(["load", "-q", "-i", path.to_str().unwrap()]);
+    env.ok(["tag", "localhost/app", "registry.test/team/app:latest"]);
+    let conf = env.file("registries.conf", "unqualified-search-registries = ['other.test', 'registry.test']\n");
+    let ask = |arguments: &[&str]| {
+        let mut command = env.command(arguments);
+        command.env("CONTAINERS_REGISTRIES_CONF", &conf);
+        env.finish(command).code()
+    };
+    for command in [&["image", "exists"][..], &["history"], &["image", "inspect"], &["image", "tree"]] {
+        assert_eq!(ask(&[command, &["team/app"]].concat()), 0, "{command:?}");
+        assert_ne!(ask(&[command, &["team/none"]].concat()), 0, "{command:?}");
+    }
+    assert_eq!(env.run(["image", "exists", "team/app"]).code(), 1, "without the configuration it means another one");
+    assert_eq!(ask(&["rmi", "team/app"]), 0);
+}
+
+#[test]
 fn what_is_done_to_images_is_in_the_event_log() {
     let env = TestEnv::new("events");
     let path = archive(&env, "base", "a b");

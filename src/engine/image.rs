@@ -15,7 +15,8 @@ pub struct ImageRemoval {
 impl Engine {
     /// The images below this root.
     pub fn images(&mut self) -> ImageStore<'_> {
-        ImageStore::new(&self.config.layout, &mut self.database).interrupted_when(&*self.interrupt.0)
+        let images = ImageStore::new(&self.config.layout, &mut self.database);
+        images.interrupted_when(&*self.interrupt.0).with_short_names(&self.registries)
     }
 
     /// Begins to download an archive.

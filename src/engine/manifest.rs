@@ -205,7 +205,7 @@ impl Engine {
         let (name, remote) = registry_name(text);
         if !remote {
             // Of an image that came from a list, `all` means the list.
-            if let Some(found) = self.find_image(name)?
+            if let Some(found) = self.images().resolve(name)?
                 && !(all && self.images().was_pulled(&found.id)?)
             {
                 return Ok(vec![self.images().instance(&found.id)?]);

@@ -76,14 +76,14 @@ pub use search::SearchAnswer;
 pub use usage::{ContainerUsage, DiskUsage, ImageUsage, Total, VolumeUsage};
 pub use view::{AppRef, ContainerView, MountView, PodState, PodView, PortView, RunState, VolumeView};
 
-use crate::image::remote::{RegistryAccess, RegistrySettings};
+use crate::image::remote::RegistrySettings;
 use crate::store::events::Reader;
 use crate::store::layout::Layout;
 use crate::store::{Database, StoreError};
 use failpoints::fault;
+use pull::LazyRegistries;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 
 /// What the caller knows and the engine must not look up itself.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ pub struct Engine {
     config: EngineConfig,
     database: Database,
     /// Read when the first image is asked of a registry.
-    registries: OnceLock<Arc<RegistryAccess>>,
+    registries: LazyRegistries,
     interrupt: Interrupt,
     waits: Waits,
 }
@@ -165,9 +165,9 @@ impl Engine {
     pub fn open(config: EngineConfig) -> Result<Self, StoreError> {
         let database = Database::open(&config.layout)?;
         Ok(Self {
+            registries: LazyRegistries::new(config.registries.clone()),
             config,
             database,
-            registries: OnceLock::new(),
             interrupt: Interrupt::default(),
             waits: Waits::default(),
         })

@@ -75,7 +75,7 @@ impl Engine {
                 images.insert(reference, PlayImage::Embedded);
                 continue;
             }
-            let here = self.find_image(&reference)?;
+            let here = self.images().resolve(&reference)?;
             let when = self.pull_when(&reference, wanted.policy, here.as_ref())?;
             match (when, here) {
                 (PullWhen::Missing | PullWhen::Never, Some(found)) => {
@@ -128,7 +128,7 @@ impl Engine {
             }));
             if let Err(interrupted) = self.check_interrupt() {
                 // Their connections were cancelled.
-                self.registries.take();
+                self.registries.forget();
                 return Err(interrupted);
             }
         }

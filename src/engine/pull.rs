@@ -3,10 +3,10 @@
 use super::{Engine, EngineError};
 use crate::image::platform::WantedPlatform;
 use crate::image::registry::PullSecret;
-use crate::image::remote::{AccessError, Known, PullError, RegistryAccess, RemoteImage};
-use crate::image::store::Loaded;
+use crate::image::remote::{AccessError, Known, PullError, RegistryAccess, RegistrySettings, RemoteImage};
+use crate::image::store::{Loaded, ShortNames};
 use crate::image::transfer::{ImageSource, TransferEvent};
-use crate::image::{Found, ImageError};
+use crate::image::{Found, ImageError, Reference};
 use crate::store::Database;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -91,7 +91,7 @@ impl Engine {
     ) -> Result<Vec<Result<Loaded, ImageError>>, EngineError> {
         let taken = self.images().take_in(sources, report);
         if taken.as_ref().map_or(true, |results| results.iter().any(Result::is_err)) {
-            self.registries.take();
+            self.registries.forget();
         }
         taken.map_err(|error| match error {
             ImageError::Interrupted => EngineError::Interrupted,
@@ -113,7 +113,7 @@ impl Engine {
     fn decide(&mut self, request: &PullRequest) -> Result<Decision, EngineError> {
         let here = match request.when {
             PullWhen::Always => None,
-            _ => self.find_image(&request.name)?,
+            _ => self.images().resolve(&request.name)?,
         };
         match (request.when, here) {
             (PullWhen::Missing | PullWhen::Never, Some(found)) => return Ok(Decision::Here(found)),
@@ -137,22 +137,6 @@ impl Engine {
         }
     }
 
-    /// Finds an image by what a user typed, short names being what registries.conf makes of them, too.
-    pub fn find_image(&mut self, name: &str) -> Result<Option<Found>, EngineError> {
-        let images = self.images();
-        if let Some(found) = images.resolve(name)? {
-            return Ok(Some(found));
-        }
-        // What is wrong with the configuration is told when something is asked of a registry.
-        let Ok(access) = self.registries() else { return Ok(None) };
-        for candidate in access.registries.expand(name).unwrap_or_default() {
-            if let Some(found) = self.images().resolve(&candidate.to_string())? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
     pub(super) fn remote_image(
         &self,
         name: &str,
@@ -170,12 +154,7 @@ impl Engine {
 
     /// The configuration of registries, read at its first use.
     pub(super) fn registries(&self) -> Result<Arc<RegistryAccess>, EngineError> {
-        if let Some(access) = self.registries.get() {
-            return Ok(access.clone());
-        }
-        let opened =
-            RegistryAccess::open(&self.config.registries).map_err(PullError::from).map_err(ImageError::from)?;
-        Ok(self.registries.get_or_init(|| Arc::new(opened)).clone())
+        self.registries.open()
     }
 
     /// Looks configurations up that need not be transferred again, from any thread.
@@ -197,5 +176,38 @@ impl Decision {
             Self::Pull(image) => Some(image.as_ref()),
             Self::Here(_) | Self::Failed(_) => None,
         }
+    }
+}
+
+/// The configuration of registries, read at its first use.
+#[derive(Default)]
+pub(super) struct LazyRegistries {
+    settings: RegistrySettings,
+    opened: OnceLock<Arc<RegistryAccess>>,
+}
+
+impl LazyRegistries {
+    pub fn new(settings: RegistrySettings) -> Self {
+        Self { settings, opened: OnceLock::new() }
+    }
+
+    /// Makes what was read be read anew, with connections of its own.
+    pub fn forget(&mut self) {
+        self.opened.take();
+    }
+
+    fn open(&self) -> Result<Arc<RegistryAccess>, EngineError> {
+        if let Some(access) = self.opened.get() {
+            return Ok(access.clone());
+        }
+        let access = RegistryAccess::open(&self.settings).map_err(PullError::from).map_err(ImageError::from)?;
+        Ok(self.opened.get_or_init(|| Arc::new(access)).clone())
+    }
+}
+
+impl ShortNames for LazyRegistries {
+    fn expand(&self, name: &str) -> Vec<Reference> {
+        // What is wrong with the configuration is told when something is asked of a registry.
+        self.open().ok().and_then(|access| access.registries.expand(name).ok()).unwrap_or_default()
     }
 }

@@ -15,7 +15,7 @@ impl Engine {
         report: &mut dyn FnMut(TransferEvent),
     ) -> Result<Pushed, EngineError> {
         let access = self.registries()?;
-        let outgoing = match self.find_image(image)? {
+        let outgoing = match self.images().resolve(image)? {
             Some(found) => self.images().outgoing(found.name.as_deref().unwrap_or(&found.id))?,
             None if self.list_exists(image)? => {
                 let how = ListPush { all: true, options: options.clone() };

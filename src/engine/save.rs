@@ -30,7 +30,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let mut found: Vec<(Outgoing, Vec<String>)> = Vec::new();
         for text in images {
-            let image = self.find_image(text)?.ok_or_else(|| ImageError::NotFound(text.clone()))?;
+            let image = self.images().resolve(text)?.ok_or_else(|| ImageError::NotFound(text.clone()))?;
             let name = image.name.as_deref().and_then(tag_of);
             match found.iter_mut().find(|(known, _)| known.id == image.id) {
                 Some((_, names)) => names.extend(name.filter(|name| !names.contains(name))),
@@ -47,7 +47,7 @@ impl Engine {
         (format, path, name): (SaveFormat, &Path, Option<&str>),
         report: &mut dyn FnMut(TransferEvent),
     ) -> Result<(), EngineError> {
-        let found = self.find_image(image)?.ok_or_else(|| ImageError::NotFound(image.to_owned()))?;
+        let found = self.images().resolve(image)?.ok_or_else(|| ImageError::NotFound(image.to_owned()))?;
         let name = match (name, format) {
             (Some(name), SaveFormat::DockerArchive) => Reference::parse(name).map_err(ImageError::from)?.tagged(),
             // What stands in an OCI layout need not be the name of an image.

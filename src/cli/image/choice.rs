@@ -35,7 +35,7 @@ pub fn of(engine: &mut Engine, name: &str, when: PullWhen) -> Result<Option<Choi
         PullWhen::Always => false,
         PullWhen::Never => true,
         // Nothing is asked about an image that is here.
-        PullWhen::Missing | PullWhen::Newer => engine.find_image(name).map_err(explained)?.is_some(),
+        PullWhen::Missing | PullWhen::Newer => engine.images().resolve(name)?.is_some(),
     };
     let Some(candidates) = (if not_asked { None } else { engine.choices(name).map_err(explained)? }) else {
         return Ok(None);

@@ -50,12 +50,20 @@ use std::path::PathBuf;
 pub const FAILPOINTS: [&str; 5] =
     ["image.layer.unpack", "image.layer.unpacked", "image.layer.published", "image.commit", "image.removed"];
 
+/// Knows what short names stand for, as registries.conf has it.
+pub trait ShortNames {
+    /// Full names in the order in which they are tried; none when nothing is known.
+    fn expand(&self, name: &str) -> Vec<Reference>;
+}
+
 /// The images below one root.
 pub struct ImageStore<'a> {
     layout: &'a Layout,
     database: &'a mut Database,
     limits: Limits,
     interrupted: &'a dyn Fn() -> bool,
+    /// Full names that a short one may stand for.
+    short_names: Option<&'a dyn ShortNames>,
 }
 
 /// An image found by what a user typed.
@@ -69,7 +77,7 @@ pub struct Found {
 
 impl<'a> ImageStore<'a> {
     pub fn new(layout: &'a Layout, database: &'a mut Database) -> Self {
-        Self { layout, database, limits: Limits::default(), interrupted: &|| false }
+        Self { layout, database, limits: Limits::default(), interrupted: &|| false, short_names: None }
     }
 
     /// Replaces the limits on what a layer may unpack to.
@@ -84,8 +92,14 @@ impl<'a> ImageStore<'a> {
         self
     }
 
-    /// Finds an image: by name (as typed, below `localhost/`, below `docker.io/`), by name and digest, by digest, or by the beginning
-    /// of its id.
+    /// Sets what gives the full names that a short one may stand for, beside those below `localhost/` and `docker.io/`.
+    pub fn with_short_names(mut self, short_names: &'a dyn ShortNames) -> Self {
+        self.short_names = Some(short_names);
+        self
+    }
+
+    /// Finds an image: by name (as typed, below `localhost/`, below `docker.io/`), by name and digest, by digest, by the beginning
+    /// of its id, or by a short name.
     ///
     /// # Errors
     /// [`ImageError::Ambiguous`] for the beginning of several ids; a name that is none is an error, too.
@@ -94,7 +108,15 @@ impl<'a> ImageStore<'a> {
         if let Some(found) = by_name(connection, text)? {
             return Ok(Some(found));
         }
-        by_id(connection, text)
+        if let Some(found) = by_id(connection, text)? {
+            return Ok(Some(found));
+        }
+        for full in self.short_names.map(|names| names.expand(text)).unwrap_or_default() {
+            if let Some(found) = by_reference(connection, &full)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// Like [`ImageStore::resolve`], with an absent image as an error.
@@ -227,15 +249,18 @@ fn by_name(connection: &Connection, text: &str) -> Result<Option<Found>, ImageEr
         Err(error) => return Err(error.into()),
     };
     for candidate in candidates {
-        let found = match &candidate.digest {
-            None => by_full_name(connection, &candidate.to_string())?,
-            Some(digest) => by_digest(connection, &candidate.name(), &digest.to_string())?,
-        };
-        if found.is_some() {
-            return Ok(found);
+        if let Some(found) = by_reference(connection, &candidate)? {
+            return Ok(Some(found));
         }
     }
     Ok(None)
+}
+
+fn by_reference(connection: &Connection, reference: &Reference) -> Result<Option<Found>, ImageError> {
+    match &reference.digest {
+        None => by_full_name(connection, &reference.to_string()),
+        Some(digest) => by_digest(connection, &reference.name(), &digest.to_string()),
+    }
 }
 
 fn by_full_name(connection: &Connection, name: &str) -> Result<Option<Found>, ImageError> {
