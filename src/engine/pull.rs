@@ -4,7 +4,7 @@ use super::{Engine, EngineError};
 use crate::image::platform::WantedPlatform;
 use crate::image::registry::PullSecret;
 use crate::image::remote::{AccessError, Known, PullError, RegistryAccess, RegistrySettings, RemoteImage};
-use crate::image::store::{Loaded, ShortNames};
+use crate::image::store::{self, Loaded, ShortNames};
 use crate::image::transfer::{ImageSource, TransferEvent};
 use crate::image::{Found, ImageError, Reference};
 use crate::store::Database;
@@ -143,8 +143,8 @@ impl Engine {
         platform: Option<WantedPlatform>,
         secrets: Vec<PullSecret>,
     ) -> Result<RemoteImage, EngineError> {
-        let image =
-            RemoteImage::new(self.registries()?, name, self.known_configurations()).map_err(ImageError::from)?;
+        let known = self.known_configurations(name);
+        let image = RemoteImage::new(self.registries()?, name, known).map_err(ImageError::from)?;
         let image = image.with_secrets(secrets);
         Ok(match platform {
             Some(platform) => image.for_platform(platform),
@@ -157,15 +157,21 @@ impl Engine {
         self.registries.open()
     }
 
-    /// Looks configurations up that need not be transferred again, from any thread.
-    fn known_configurations(&self) -> Arc<Known> {
+    /// Looks configurations up that need not be transferred again, from any thread. That of the image which has the name now is the
+    /// one that is wanted most often, and costs no connection of its own.
+    fn known_configurations(&self, name: &str) -> Arc<Known> {
+        let names = self.registries.expand(name).into_iter().map(|full| full.to_string());
+        let current = names.filter_map(|name| store::configuration_named(&self.database, &name)).next();
         let layout = self.config.layout.clone();
         let database: OnceLock<Option<Mutex<Database>>> = OnceLock::new();
         Arc::new(move |digest| {
+            if let Some((_, config)) = current.as_ref().filter(|(id, _)| id == digest) {
+                return Some(config.clone());
+            }
             // Without it, what is known is transferred once more.
             let database = database.get_or_init(|| Database::open(&layout).ok().map(Mutex::new)).as_ref()?;
             let database = database.lock().ok()?;
-            crate::image::store::configuration(&database, digest)
+            store::configuration(&database, digest)
         })
     }
 }

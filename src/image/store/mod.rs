@@ -285,6 +285,16 @@ pub(crate) fn configuration(database: &Database, id: &Digest) -> Option<Vec<u8>>
     config.ok().map(String::into_bytes)
 }
 
+/// The configuration of the image that has this full name, and its digest.
+pub(crate) fn configuration_named(database: &Database, name: &str) -> Option<(Digest, Vec<u8>)> {
+    let query = "SELECT id, config FROM images JOIN image_names ON image = id WHERE name = ?";
+    let row =
+        database.connection().query_row(query, [name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    // Whoever asks can do without.
+    let (id, config) = row.ok()?;
+    Some((Digest::from_hex(&id).ok()?, config.into_bytes()))
+}
+
 fn is_id_like(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     !hex.is_empty() && hex.len() <= 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
