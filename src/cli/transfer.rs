@@ -1,10 +1,13 @@
 //! What is shown on standard error while images are pulled, pushed, loaded or saved: on a terminal a line for each image and a bar
 //! for each layer on its way, elsewhere lines that stay, or JSON for programs.
 
+use super::error::CommandError;
 use super::output::{notice, stderr_is_live};
+use super::registry::{RegistryArgs, RetryArgs};
 use super::units::human_size;
+use crate::image::remote::RegistrySettings;
 use crate::image::transfer::{Change, LayerState, TransferEvent};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,6 +26,44 @@ pub enum ProgressFormat {
     Json,
     /// Nothing
     Quiet,
+}
+
+/// Options of commands that take their time with images.
+#[derive(Debug, Clone, Args)]
+pub struct ProgressArgs {
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
+    pub progress: ProgressFormat,
+}
+
+impl ProgressArgs {
+    /// What shows it; `verb` as in `pulling`.
+    pub fn view(&self, verb: &'static str) -> TransferView {
+        TransferView::new(verb, self.progress, self.quiet)
+    }
+}
+
+/// Options of commands that transfer images from or to registries.
+#[derive(Debug, Clone, Args)]
+pub struct TransferArgs {
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+impl TransferArgs {
+    /// The configuration of this user, and what these options say.
+    pub fn settings(&self) -> Result<RegistrySettings, CommandError> {
+        let mut settings = self.registry.settings()?;
+        self.retry.apply(&mut settings)?;
+        Ok(settings)
+    }
 }
 
 /// Shows the transfer of images.

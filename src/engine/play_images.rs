@@ -14,12 +14,14 @@ use crate::model::{ObjectKind, Pod, PullPolicy};
 use crate::store::objects::{self, Object};
 use crate::store::record::ImageRecord;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// Registries asked at a time.
 const PARALLEL: usize = 6;
-/// Between two looks whether they have answered, or the user has had enough.
-const ANSWER_POLL: Duration = Duration::from_millis(2);
+/// Longest time in which nobody looks whether the user has had enough.
+const TICK: Duration = Duration::from_millis(100);
 
 /// An image of a play, before it is carried out.
 pub(super) enum PlayImage {
@@ -79,7 +81,7 @@ impl Engine {
             let when = self.pull_when(&reference, wanted.policy, here.as_ref())?;
             match (when, here) {
                 (PullWhen::Missing | PullWhen::Never, Some(found)) => {
-                    let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
+                    let record = self.images().record_of(found)?;
                     images.insert(reference, PlayImage::Here(Box::new(record)));
                 }
                 (PullWhen::Never, None) => missing.push(reference),
@@ -113,14 +115,23 @@ impl Engine {
         let mut answers = Vec::new();
         for some in questions.chunks(PARALLEL) {
             answers.extend(std::thread::scope(|scope| {
-                let asked = some.iter().map(|question| scope.spawn(|| question.image.id().map(str::to_owned)));
+                let (sender, ended) = channel::<Infallible>();
+                let asked = some.iter().map(|question| {
+                    let sender = sender.clone();
+                    scope.spawn(move || {
+                        let answer = question.image.id().map(str::to_owned);
+                        drop(sender);
+                        answer
+                    })
+                });
                 let asked: Vec<_> = asked.collect();
-                while asked.iter().any(|thread| !thread.is_finished()) {
+                drop(sender);
+                // It ends with the last sender: when all have answered.
+                while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
                     if (self.interrupt.0)() {
                         some.iter().for_each(|question| question.image.cancel());
                         break;
                     }
-                    std::thread::sleep(ANSWER_POLL);
                 }
                 let answers =
                     asked.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
@@ -145,14 +156,14 @@ impl Engine {
         let Question { reference, when, here, image } = question;
         let id = match (answer, here, when) {
             (Ok(id), Some(found), _) if id == found.id => {
-                let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
+                let record = self.images().record_of(found)?;
                 return Ok(Ok((reference, PlayImage::Here(Box::new(record)))));
             }
             (Ok(id), _, _) => id,
             (Err(error), Some(found), PullWhen::Newer) => {
                 let why = error.with_causes();
                 report(Progress::Notice(format!("image `{reference}`: the one that is here is used: {why}")));
-                let record = self.images().to_record(found.name.as_deref().unwrap_or(&found.id))?;
+                let record = self.images().record_of(found)?;
                 return Ok(Ok((reference, PlayImage::Here(Box::new(record)))));
             }
             (Err(error), _, _) => return Ok(Err(ImageError::from(error).into())),

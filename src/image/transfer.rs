@@ -6,7 +6,7 @@ use super::layer::Expected;
 use std::io::{self, Read, Write};
 
 /// Bytes of a layer between two reports.
-const STEP: u64 = 256 * 1024;
+pub(super) const STEP: u64 = 256 * 1024;
 
 /// An image that is to be brought here.
 pub trait ImageSource: Sync {

@@ -4,8 +4,7 @@ use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::output::Output;
 use super::super::place::{Place, TransportError};
-use super::super::registry::{RegistryArgs, RetryArgs};
-use super::super::transfer::{ProgressFormat, TransferView};
+use super::super::transfer::TransferArgs;
 use super::{choice, explained};
 use crate::engine::{Engine, PullRequest, PullWhen};
 use crate::image::Input;
@@ -38,16 +37,8 @@ pub struct PullArgs {
     /// When to ask the registry
     #[arg(long, value_enum, default_value_t = Policy::Always, value_name = "POLICY")]
     pub policy: Policy,
-    /// Show no progress
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
-    pub progress: ProgressFormat,
     #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub registry: RegistryArgs,
+    pub transfer: TransferArgs,
     #[arg(long, hide = true)]
     pub disable_content_trust: bool,
 }
@@ -119,11 +110,9 @@ impl PullArgs {
 }
 
 pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
-    let mut settings = args.registry.settings()?;
-    args.retry.apply(&mut settings)?;
-    let mut engine = globals.engine_with(settings)?;
+    let mut engine = globals.engine_with(args.transfer.settings()?)?;
     let platform = args.platform()?;
-    let mut view = TransferView::new("pulling", args.progress, args.quiet);
+    let mut view = args.transfer.progress.view("pulling");
     let mut ids = Vec::new();
     let mut failures: Vec<CommandError> = Vec::new();
     let (mut requests, mut choices) = (Vec::new(), Vec::new());

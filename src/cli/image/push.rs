@@ -3,8 +3,7 @@
 use super::super::context::Globals;
 use super::super::error::CommandError;
 use super::super::place::{Place, TransportError};
-use super::super::registry::{RegistryArgs, RetryArgs};
-use super::super::transfer::{ProgressFormat, TransferView};
+use super::super::transfer::TransferArgs;
 use super::explained;
 use crate::image::policy::{PrivateKey, PrivateKeyError};
 use crate::image::remote::{LayerCompression, ManifestFormat, PushOptions, Pushed, Signer};
@@ -39,16 +38,8 @@ pub struct PushArgs {
     /// Write the digest of the manifest to a file
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub digestfile: Option<PathBuf>,
-    /// Show no progress
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
-    pub progress: ProgressFormat,
     #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub registry: RegistryArgs,
+    pub transfer: TransferArgs,
     #[arg(long, hide = true)]
     pub disable_content_trust: bool,
     /// Sign with an OpenPGP key of your keyring
@@ -167,9 +158,7 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
     if let (Compression::Gzip, Some(level @ 10..)) = (args.compression_format, args.compression_level) {
         return Err(CommandError::invalid(LevelError(level)));
     }
-    let mut settings = args.registry.settings()?;
-    args.retry.apply(&mut settings)?;
-    let mut engine = globals.engine_with(settings)?;
+    let mut engine = globals.engine_with(args.transfer.settings()?)?;
     let options = PushOptions {
         format: args.format.map(Into::into),
         compression: args.compression_format.into(),
@@ -180,7 +169,7 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
     };
     let to = args.destination.as_deref().map(Place::parse).transpose().map_err(no_destination)?;
     let image = args.image.strip_prefix("containers-storage:").unwrap_or(&args.image);
-    let mut view = TransferView::new("pushing", args.progress, args.quiet);
+    let mut view = args.transfer.progress.view("pushing");
     let to = match to {
         Some(Place::Archive { format, path, name }) => {
             args.check_archive()?;

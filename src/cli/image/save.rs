@@ -3,7 +3,7 @@
 use super::super::complete;
 use super::super::context::Globals;
 use super::super::error::CommandError;
-use super::super::transfer::{ProgressFormat, TransferView};
+use super::super::transfer::ProgressArgs;
 use super::explained;
 use crate::engine::SaveTo;
 use crate::image::archive::save::{SaveFormat, SavedLayers};
@@ -34,12 +34,8 @@ pub struct SaveArgs {
     /// Do not compress the layers of an OCI archive or layout
     #[arg(long, conflicts_with = "compress")]
     pub uncompressed: bool,
-    /// Show no progress
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
-    pub progress: ProgressFormat,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -96,7 +92,7 @@ pub fn run(globals: &Globals, args: &SaveArgs) -> Result<(), CommandError> {
         Some(path) => SaveTo::Path(path),
         None => SaveTo::Stream(&mut stdout),
     };
-    let mut view = TransferView::new("saving", args.progress, args.quiet);
+    let mut view = args.progress.view("saving");
     engine.save(&args.images, format, layers, to, &mut |event| view.show(event)).map_err(explained)
 }
 

@@ -6,8 +6,7 @@ use super::super::error::CommandError;
 use super::super::image::explained;
 use super::super::image::push::{Compression, Format, no_destination, write_digest};
 use super::super::place::{Place, TransportError};
-use super::super::registry::{RegistryArgs, RetryArgs};
-use super::super::transfer::{ProgressFormat, TransferView};
+use super::super::transfer::TransferArgs;
 use crate::engine::ListPush;
 use crate::image::remote::PushOptions;
 use clap::Args;
@@ -38,16 +37,8 @@ pub struct PushArgs {
     /// Write the digest of the list to a file
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub digestfile: Option<PathBuf>,
-    /// Show no progress
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressFormat::Auto, value_name = "FORM")]
-    pub progress: ProgressFormat,
     #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub registry: RegistryArgs,
+    pub transfer: TransferArgs,
     /// Signatures are not sent along anyway
     #[arg(long, hide = true)]
     pub remove_signatures: bool,
@@ -62,15 +53,13 @@ pub fn run(globals: &Globals, args: &PushArgs) -> Result<(), CommandError> {
         }
         None => None,
     };
-    let mut settings = args.registry.settings()?;
-    args.retry.apply(&mut settings)?;
-    let mut engine = globals.engine_with(settings)?;
+    let mut engine = globals.engine_with(args.transfer.settings()?)?;
     let options = PushOptions {
         format: args.format.map(Into::into),
         compression: args.compression_format.into(),
         ..PushOptions::default()
     };
-    let mut view = TransferView::new("pushing", args.progress, args.quiet);
+    let mut view = args.transfer.progress.view("pushing");
     let how = ListPush { all: args.all, options };
     let pushed = engine.push_list(&args.list, to, &how, &mut |event| view.show(event)).map_err(explained)?;
     drop(view);

@@ -108,6 +108,15 @@ pub trait Source: BufRead {
 
 impl Source for &[u8] {}
 
+/// `read` of what has a buffer.
+pub(in crate::image) fn read_buffered(source: &mut impl BufRead, into: &mut [u8]) -> io::Result<usize> {
+    let available = source.fill_buf()?;
+    let length = available.len().min(into.len());
+    into[..length].copy_from_slice(&available[..length]);
+    source.consume(length);
+    Ok(length)
+}
+
 /// Reads an archive from front to back.
 pub struct TarReader<R> {
     source: R,

@@ -1,6 +1,7 @@
 //! The two halves of unpacking: one thread reads and inflates, the other consumes.
 
 use super::{LayerError, Limits, Unpacked};
+use crate::image::archive::tar::read_buffered;
 use crate::image::compression::{self, Compression, CompressionError};
 use crate::image::digest::{Digest, Hashing};
 use sha2::{Digest as _, Sha256};
@@ -216,10 +217,6 @@ impl BufRead for Chunks {
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&available[..length]);
-        self.consume(length);
-        Ok(length)
+        read_buffered(self, buffer)
     }
 }

@@ -14,7 +14,7 @@
 use super::super::config::ConfigDocument;
 use super::super::error::ImageError;
 use super::super::layer::Unpacked;
-use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, LayerState, OpenLayer, TransferEvent};
+use super::super::transfer::{Change, ImageSource, Incoming, LayerSource, LayerState, OpenLayer, STEP, TransferEvent};
 use super::add::{NewImage, record_image, record_layers, recorded};
 use super::stage::{Made, Stage};
 use super::{ImageStore, Loaded};
@@ -31,9 +31,6 @@ use std::time::Duration;
 
 /// Images asked for, and layers read and unpacked, at a time.
 const PARALLEL: usize = 6;
-
-/// Bytes of a layer between two reports.
-const STEP: u64 = 256 * 1024;
 
 /// Longest time in which nobody looks whether the user has had enough.
 const TICK: Duration = Duration::from_millis(200);
@@ -89,6 +86,13 @@ enum State {
     Unpacked(Box<Made>),
     Syncing(Box<Made>),
     Stored,
+}
+
+impl Layer {
+    /// Whether some image on its way still wants it.
+    fn is_needed(&self, images: &[Image<'_>]) -> bool {
+        self.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)))
+    }
 }
 
 impl ImageStore<'_> {
@@ -247,7 +251,6 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
                 return Ok(());
             }
         };
-        self.durable |= durable;
         let chains: Vec<String> = document.chains().iter().map(|chain| chain.hex().to_owned()).collect();
         self.tell(number, Change::Resolved { layers: chains.len() });
         let sizes = (0..chains.len()).map(|at| blobs.get(at).map(|blob| blob.size)).collect();
@@ -490,11 +493,9 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
         }
         self.tell(number, Change::Failed);
         self.images[number] = Image::Done(Err(error));
-        let images = &self.images;
-        let needed = |layer: &Layer| layer.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)));
         for layer in self.layers.values() {
             if let State::Working(cancel) = &layer.state
-                && !needed(layer)
+                && !layer.is_needed(&self.images)
             {
                 cancel.store(true, Ordering::Relaxed);
             }
@@ -504,9 +505,7 @@ impl<'scope, 'env: 'scope> Intake<'_, '_, 'scope, 'env> {
 
     /// Gives up layers that no image needs any more and nobody works on, so that other commands need not wait for them.
     fn let_go(&mut self) {
-        let images = &self.images;
-        let needed = |layer: &Layer| layer.wanted.iter().any(|(image, _)| !matches!(images[*image], Image::Done(_)));
-        self.layers.retain(|_, layer| !matches!(layer.state, State::Queued(_)) || needed(layer));
+        self.layers.retain(|_, layer| !matches!(layer.state, State::Queued(_)) || layer.is_needed(&self.images));
         self.queue.retain(|chain| self.layers.contains_key(chain));
     }
 

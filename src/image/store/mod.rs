@@ -126,7 +126,11 @@ impl<'a> ImageStore<'a> {
 
     /// What a container of this image needs: layers and configuration, under the full name that was found.
     pub fn to_record(&self, text: &str) -> Result<ImageRecord, ImageError> {
-        let found = self.find(text)?;
+        self.record_of(self.find(text)?)
+    }
+
+    /// [`ImageStore::to_record`] of an image that was found.
+    pub fn record_of(&self, found: Found) -> Result<ImageRecord, ImageError> {
         let mut record = read_record(self.database.connection(), &found.id)?;
         record.reference = match found.name {
             Some(name) => name,

@@ -1,7 +1,7 @@
 //! The archive without the content of its files, to read its headers again.
 
 use super::{Reader, RecipeError, Record};
-use crate::image::archive::tar::Source;
+use crate::image::archive::tar::{Source, read_buffered};
 use crate::sys::dir::Dir;
 use std::io::{self, BufRead, Read};
 
@@ -106,11 +106,7 @@ impl BufRead for Skeleton {
 
 impl Read for Skeleton {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&available[..length]);
-        self.consume(length);
-        Ok(length)
+        read_buffered(self, buffer)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing a recipe while the archive is read.
 
 use super::{INLINE, MAGIC, MAX_VERBATIM, RECIPE, VERSION};
-use crate::image::archive::tar::{Source, Sparse};
+use crate::image::archive::tar::{Source, Sparse, read_buffered};
 use crate::image::digest::Digest;
 use crate::image::layer::stream::Chunks;
 use crate::sys::dir::Dir;
@@ -178,11 +178,7 @@ impl BufRead for Tap<'_> {
 
 impl Read for Tap<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&available[..length]);
-        self.consume(length);
-        Ok(length)
+        read_buffered(self, buffer)
     }
 }
 
