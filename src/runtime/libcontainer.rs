@@ -19,6 +19,7 @@ use super::entry::{Entry, EntryOptions};
 use super::record::ExecRecord;
 use super::rootfs::{self, LateMount};
 use super::{Created, Runtime, RuntimeError, Stdio, cgroup, seccomp, spec, sysctl};
+use crate::store::atomic::{self, Durability};
 use crate::sys::capability::{self, Capabilities};
 use crate::sys::namespace::{self, Kinds};
 use crate::sys::process;
@@ -107,6 +108,8 @@ impl Runtime for Libcontainer {
         let fail = |path: &Path, source| RuntimeError::Path { action: "remove", path: path.to_owned(), source };
         let cgroup_file = run_dir.join(CGROUP_FILE);
         match fs::read_to_string(&cgroup_file) {
+            // A machine that lost its power may have kept the name of the file only; what was made is gone then.
+            Ok(path) if path.is_empty() => {}
             Ok(path) => cgroup::remove_cgroup(&path).map_err(|source| RuntimeError::Path {
                 action: "remove cgroup",
                 path: path.into(),
@@ -190,18 +193,14 @@ fn enter(config: &ContainerConfig) -> Result<(), RuntimeError> {
     namespace::unshare(Kinds::MOUNT).map_err(|source| RuntimeError::System { action: "make a mount namespace", source })
 }
 
+/// As a whole, because `delete` may find what a launcher left that was killed on its way. Only for the user: the environment may
+/// hold secrets.
 fn write_file(config: &ContainerConfig, name: &str, content: &[u8]) -> Result<(), RuntimeError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = config.run_dir.join(name);
-    fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        // The environment may hold secrets.
-        .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| file.write_all(content))
-        .map_err(|source| RuntimeError::Path { action: "write", path, source })
+    atomic::replace(&config.run_dir.join(name), content, Durability::Relaxed).map_err(|error| RuntimeError::Path {
+        action: "write",
+        path: error.path,
+        source: error.source,
+    })
 }
 
 type Descriptors = [OwnedFd; 3];

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`", path.display())]
 pub struct WriteError {
-    path: PathBuf,
-    source: io::Error,
+    pub path: PathBuf,
+    pub source: io::Error,
 }
 
 /// How much of a replaced file must outlive the power.

@@ -35,8 +35,8 @@ fn joins_everything() {
     let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let inside = running.exec_output("cat /proc/self/cgroup");
     assert_eq!(inside, running.exec_output("cat /proc/1/cgroup"));
-    assert!(groups(&running.child.pid.to_string()).contains("podkin-test-"));
-    assert!(!groups("self").contains("podkin-test-"));
+    assert!(groups(&running.child.pid.to_string()).contains("podkin-test/"));
+    assert!(!groups("self").contains("podkin-test/"));
     let for_children = std::fs::read_link("/proc/self/ns/pid_for_children").unwrap();
     assert_eq!(for_children, std::fs::read_link("/proc/self/ns/pid").unwrap());
     running.kill();

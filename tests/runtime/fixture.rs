@@ -99,7 +99,7 @@ impl Fixture {
             devices: Vec::new(),
             sysctls: Vec::new(),
             resources: CgroupResources::default(),
-            cgroup_path: format!("podkin-test-{}/{id}", std::process::id()),
+            cgroup_path: format!("podkin-test/{}/{id}", std::process::id()),
             readonly_rootfs: false,
             privileged: false,
             unmasked_proc: false,
@@ -283,7 +283,7 @@ pub fn clean_up_after(test: i32) {
             let _ = process::wait(&pidfd);
         }
     }
-    let _ = podkin::runtime::cgroup::remove_cgroup(&format!("podkin-test-{test}"));
+    let _ = podkin::runtime::cgroup::remove_cgroup(&format!("podkin-test/{test}"));
     let dir = std::env::temp_dir().join(format!("podkin-runtime-{test}"));
     for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
         let _ = podkin::sys::mount::unmount(&entry.path());

@@ -90,6 +90,10 @@ fn delete_never_started() {
     fixture.runtime.delete(&config.run_dir).unwrap();
     fixture.runtime.delete(&fixture.dir.join("none")).unwrap();
     assert!(fixture.runtime.start(&config.run_dir).is_err());
+    // A path that never got into its file names no group, least of all the machine's own.
+    std::fs::write(config.run_dir.join("cgroup.path"), "").unwrap();
+    fixture.runtime.delete(&config.run_dir).unwrap();
+    assert!(!config.run_dir.join("cgroup.path").exists());
 }
 
 fn delete_kills() {
@@ -108,7 +112,7 @@ fn side_by_side() {
     let fixture = Fixture::new();
     let workers: Vec<_> = (0..10)
         .map(|n| {
-            let config = fixture.shell(&format!("echo {n}; cat /proc/self/cgroup | grep -c podkin-test"));
+            let config = fixture.shell(&format!("echo {n}; cat /proc/self/cgroup | grep -c podkin-test/"));
             process::fork_child(|| {
                 process::set_child_subreaper().unwrap();
                 let outcome = fixture.run(&config);
@@ -139,5 +143,5 @@ fn failed_create() {
     let error = fixture.start(&config).err().expect("refused");
     assert!(!error.contains("secret"), "{error}");
     assert!(!is_mounted_below(&fixture.dir));
-    assert!(!std::path::Path::new(&format!("/sys/fs/cgroup/pids/podkin-test-{}", std::process::id())).exists());
+    assert!(!std::path::Path::new(&format!("/sys/fs/cgroup/pids/podkin-test/{}", std::process::id())).exists());
 }

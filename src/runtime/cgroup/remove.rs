@@ -12,8 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Kills every process in the group and the groups below it, and returns when they are gone from it.
 ///
-/// A group that does not exist is a success; `TimedOut` when a process does not leave within two seconds.
+/// A group that does not exist is a success; `TimedOut` when a process does not leave within two seconds, `InvalidInput` for a
+/// path that leads elsewhere than to a group of one pod: an empty one would be the machine's own group.
 pub fn kill_cgroup(path: &str) -> io::Result<()> {
+    check(path)?;
     let hierarchies = Hierarchies::detect()?;
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -35,6 +37,16 @@ pub fn kill_cgroup(path: &str) -> io::Result<()> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Accepts the groups of pods and containers, which have ordinary names and lie below the one that holds all pods.
+fn check(path: &str) -> io::Result<()> {
+    let names = path.split('/');
+    let is_ordinary = names.clone().all(|name| !matches!(name, "" | "." | ".."));
+    if is_ordinary && names.count() >= 2 {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{path}` is no cgroup of a pod")))
 }
 
 /// v2, since Linux 5.14: the kernel kills all members at once. `Ok(false)` where it cannot.
@@ -86,8 +98,9 @@ fn kill_member(pid: i32, path: &str) {
 
 /// Kills what is in the group and removes it with all groups below, and its parents as far as they are empty.
 ///
-/// A group that does not exist is a success.
+/// A group that does not exist is a success; `InvalidInput` as for [`kill_cgroup`].
 pub fn remove_cgroup(path: &str) -> io::Result<()> {
+    check(path)?;
     let hierarchies = Hierarchies::detect()?;
     let directories = hierarchies.directories(path);
     if try_remove(&directories).is_ok() {
@@ -151,4 +164,21 @@ fn remove_empty_parents(hierarchies: &Hierarchies, path: &str) {
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    /// Asked of the check alone: were it wrong, the rest would kill this machine's processes.
+    #[test]
+    fn only_groups_of_pods_are_emptied() {
+        for path in
+            ["", "/", ".", "podkin", "podkin/", "/podkin/a", "podkin/..", "podkin/../a", "podkin//a", "./podkin"]
+        {
+            assert_eq!(check(path).unwrap_err().kind(), std::io::ErrorKind::InvalidInput, "{path}");
+        }
+        assert!(check("podkin/a").is_ok());
+        assert!(check("podkin/a/b").is_ok());
+    }
 }
