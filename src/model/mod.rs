@@ -21,9 +21,9 @@ pub mod yaml;
 
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
-    Capabilities, Container, ContainerSecurity, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle,
-    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, SeccompProfile, TcpSocket, Ulimit,
-    VolumeMount,
+    Capabilities, Container, ContainerSecurity, EnvFrom, EnvFromSource, EnvValue, EnvVar, ExitCodes, GrpcHealth,
+    Handler, HttpGet, Lifecycle, Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, RestartAction,
+    RestartRule, SeccompProfile, TcpSocket, Ulimit, VolumeMount,
 };
 pub use object::{ConfigMap, ObjectKind, Secret};
 pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, PodSecurity, RestartPolicy};

@@ -1,4 +1,4 @@
-//! From a pod's record to what the runtime needs of one container; pure.
+//! From a pod's record to what the runtime needs of one container; pure but for files that hold variables.
 
 use super::volume;
 use crate::model::container::{EffectiveSecurity, Propagation, SeccompProfile};
@@ -61,13 +61,14 @@ pub struct Source<'a> {
     pub facts: &'a PodFacts,
 }
 
-/// Lowers one container of the pod.
+/// Lowers one container of the pod. May block on files of its volumes that hold variables.
 pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<ContainerConfig, LowerError> {
     let Source { layout, record, objects, facts } = source;
     let pod = &record.pod;
     let spec = find(pod, &container.container)?;
     let objects = Objects { config_maps: &objects.config_maps, secrets: &objects.secrets };
-    let env = environment::resolve(spec, pod, &container.image.config.env, objects, facts)?;
+    let read = |volume: &str, path: &str| volume::env_file(layout, record, volume, path);
+    let env = environment::resolve(spec, pod, &container.image.config.env, objects, facts, &read)?;
     let security = spec.effective_security(pod);
     let hostname = hostname(pod, facts);
     let directory = layout.container(&container.id);

@@ -34,6 +34,7 @@ mod probe;
 mod publish;
 mod quantity;
 mod references;
+mod restart;
 pub(crate) mod security;
 mod spot;
 mod volume;

@@ -6,6 +6,7 @@ use super::{
     Action, After, Exit, Found, Goal, Hook, Index, Input, Machine, Now, Sandbox, Signal, StartFailure, Step,
     StopReason, Token,
 };
+use crate::model::RestartAction;
 use crate::store::record::Termination;
 use crate::supervisor::protocol::FailureKind;
 
@@ -273,7 +274,7 @@ impl Machine {
         let cell = &mut self.state.cells[index];
         let never_ran = cell.started_at.is_none() && cell.exit.is_none() && cell.failure.is_some();
         let ended = termination(cell, out_of_memory, message, now);
-        let succeeded = ended.exit_code == Some(0);
+        let exit_code = ended.exit_code;
         if let Some(failure) = cell.failure.clone() {
             cell.outcome = Some(Err(failure));
         }
@@ -283,11 +284,7 @@ impl Machine {
         }
         (cell.process, cell.exit, cell.exited_at, cell.healthy) = (None, None, None, None);
         (cell.started, cell.ready) = (false, false);
-        let again = match spec.restart {
-            crate::model::RestartPolicy::Always => true,
-            crate::model::RestartPolicy::OnFailure => !succeeded,
-            crate::model::RestartPolicy::Never => false,
-        };
+        let next = spec.after_end(exit_code);
         let started_moment = cell.started_moment.take();
         cell.started_at = None;
         let wanted = std::mem::take(&mut cell.wanted);
@@ -297,12 +294,21 @@ impl Machine {
             (cell.not_before, cell.outcome, cell.failure) = (None, None, None);
             return;
         }
-        if cell.held || stopping || !again {
-            cell.step = Step::Ended;
-            return;
-        }
+        let next = match next {
+            Some(action) if !cell.held && !stopping => action,
+            _ => {
+                cell.step = Step::Ended;
+                return;
+            }
+        };
         cell.step = Step::Waiting;
         cell.again = !never_ran;
+        if self.state.restarting_all {
+            // It was taken down, and did not fail.
+            cell.not_before = None;
+            return;
+        }
+        self.state.restarting_all = next == RestartAction::RestartAllContainers;
         cell.not_before = Some(cell.back_off.after_end(self.spec.back_off, started_moment, now.moment));
     }
 
@@ -329,7 +335,7 @@ impl Machine {
         }
         state.goal = Goal::Run;
         state.problems.clear();
-        state.initialized = false;
+        (state.initialized, state.restarting_all) = (false, false);
         state.started = Some(now.wall);
         state.started_moment = Some(now.moment);
         state.finished = None;

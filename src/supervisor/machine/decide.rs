@@ -20,6 +20,9 @@ impl Machine {
             self.state.message = Some("the pod was active longer than its deadline allows".to_owned());
             return self.stop(StopReason::ActiveDeadline, None, After::Nothing, now);
         }
+        if self.state.restarting_all && !self.take_all_down(now, actions) {
+            return;
+        }
         if let Some(index) = self.failed_init() {
             return self.stop(StopReason::InitFailed { index }, None, After::Nothing, now);
         }
@@ -36,6 +39,23 @@ impl Machine {
                 self.drive(index, now, actions);
             }
         }
+    }
+
+    /// Takes every container down for a rule that restarts them all: at once and without hooks, as the pod is known to be broken
+    /// (KEP 5532, "Restart All Containers"). Once none is left they wait for their turn like those of a new pod, in the sandbox
+    /// and with the volumes that are there; whether it has come to that.
+    fn take_all_down(&mut self, now: Now, actions: &mut Vec<Action>) -> bool {
+        for index in 0..self.state.cells.len() {
+            self.begin_kill(index, 0, now, actions);
+        }
+        if self.state.cells.iter().any(|cell| cell.step.is_live()) {
+            return false;
+        }
+        (self.state.restarting_all, self.state.initialized) = (false, false);
+        for cell in self.state.cells.iter_mut().filter(|cell| !cell.held && cell.step == Step::Ended) {
+            (cell.step, cell.again) = (Step::Waiting, true);
+        }
+        true
     }
 
     /// Takes one container a step nearer to running; one that was stopped while it was made, a step back.

@@ -23,7 +23,10 @@ impl Machine {
         }
         match &mut self.state.goal {
             Goal::Over => {}
-            Goal::Run => self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace }),
+            Goal::Run => {
+                self.state.restarting_all = false;
+                self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace });
+            }
             Goal::Stop(stop) => {
                 stop.grace = stop.grace.min(grace);
                 stop.deadline = stop.deadline.min(deadline);

@@ -17,6 +17,8 @@ mod back_off;
 mod decide;
 mod kill;
 mod probes;
+#[cfg(test)]
+mod restart_tests;
 mod spec;
 mod state;
 mod status;

@@ -1,7 +1,7 @@
 //! What of a pod's record decides about its life.
 
 use super::{BackOffRule, ProbeKind};
-use crate::model::{Container, Probe, RestartPolicy};
+use crate::model::{Container, Probe, RestartAction, RestartPolicy, RestartRule};
 use crate::store::record::PodRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct ContainerSpec {
     pub name: String,
     pub role: Role,
     pub restart: RestartPolicy,
+    /// The first that matches decides before the policy does.
+    pub rules: Vec<RestartRule>,
     pub post_start: bool,
     pub pre_stop: bool,
     /// By [`ProbeKind`].
@@ -62,6 +64,7 @@ impl Spec {
                     (true, true) => Role::Sidecar,
                 },
                 restart: spec.restart_policy(&record.pod, c.init),
+                rules: spec.restart_rules.clone(),
                 post_start: spec.lifecycle.post_start.is_some(),
                 pre_stop: spec.lifecycle.pre_stop.is_some(),
                 probes: ProbeKind::ALL.map(|kind| kind.of(spec).map(Timing::of)),
@@ -74,6 +77,22 @@ impl Spec {
             active_deadline: record.pod.active_deadline_seconds.map(|s| s.saturating_mul(1_000)),
             back_off,
         }
+    }
+}
+
+impl ContainerSpec {
+    /// What is to be done after an end, `None` for nothing. The code is `None` when nobody knows it.
+    pub fn after_end(&self, code: Option<i32>) -> Option<RestartAction> {
+        if self.role == Role::Init && code == Some(0) {
+            return None;
+        }
+        let rule = code.and_then(|code| self.rules.iter().find(|rule| rule.exit_codes.contains(code)));
+        let by_policy = match self.restart {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => code != Some(0),
+            RestartPolicy::Never => false,
+        };
+        rule.map(|rule| rule.action).or(by_policy.then_some(RestartAction::Restart))
     }
 }
 

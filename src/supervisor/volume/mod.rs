@@ -11,6 +11,7 @@
 //!
 //! Runs in a launcher: it may block. Removal follows no link ([`crate::sys::dir`]).
 
+mod env_file;
 mod files;
 mod host_path;
 mod ownership;
@@ -26,6 +27,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+pub use env_file::env_file;
 pub use files::FilesError;
 pub use host_path::HostPathError;
 

@@ -11,8 +11,24 @@ fn rules_of_containers() {
         ("terminationMessagePolicy: Log", &["K115", "FallbackToLogsOnError"]),
         ("volumeDevices: [{name: d, devicePath: /dev/x}]", &["error[K302]", "spec.containers[0].volumeDevices"]),
         ("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]", &["info[K301]"]),
-        ("stdinOnce: true", &["info[K301]"]),
-        ("restartPolicy: Never", &["K302", "of the pod"]),
+        ("restartPolicy: never", &["K115", "did you mean `Never`?"]),
+        (
+            "restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [1]}}]",
+            &["K113", "own `restartPolicy`"],
+        ),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Stop, exitCodes: {operator: In, values: [1]}}]",
+            &["K115", "RestartAllContainers"],
+        ),
+        ("restartPolicy: Never\nrestartPolicyRules: [{action: Restart}]", &["K113", "exitCodes"]),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Restart, exitCodes: {operator: Is, values: [1]}}]",
+            &["K115", "NotIn"],
+        ),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Restart, exitCodes: {operator: In}}]",
+            &["K113", "values"],
+        ),
         ("volumeMounts: [{name: data, mountPath: /data}]", &["K203", "8:29", "below `spec.volumes`"]),
         ("ports: [{containerPort: 70000}]", &["K115", "1 to 65535, not 70000"]),
         ("ports: [{containerPort: -1}]", &["K115"]),
@@ -41,7 +57,12 @@ fn rules_of_containers() {
             "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, containerName: d}}}]",
             &["K208", "no container `d`"],
         ),
-        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K302", "fileKeyRef"]),
+        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K208", "no volume `v`"]),
+        (
+            "env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: ../p, key: k}}}]",
+            &["K114", "must not contain `..`"],
+        ),
+        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, key: k}}}]", &["K113", "path"]),
         ("env: [{name: A, value: $(B)}]", &["warning[K207]", "`B` is not defined", "$$(B)"]),
         ("args: [$(PORTT)]\nenv: [{name: PORT, value: x}]", &["warning[K207]", "did you mean `PORT`?"]),
         ("envFrom: [{prefix: a_}]", &["K118", "either"]),
@@ -65,7 +86,9 @@ fn rules_of_containers() {
 fn rules_of_probes() {
     let table = [
         ("livenessProbe: {}", &["K118", "what to do"][..]),
-        ("livenessProbe: {grpc: {port: 1}}", &["K302", "grpc"]),
+        ("livenessProbe: {grpc: {port: 0}}", &["K115", "1 to 65535"]),
+        ("livenessProbe: {grpc: {port: 1, mode: tls}}", &["K115", "did you mean `TLS`?"]),
+        ("livenessProbe: {grpc: {port: 1}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {exec: {}}", &["K113", "command"]),
         ("livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {tcpSocket: {port: 0}}", &["K115"]),
