@@ -212,7 +212,12 @@ impl PodRecord {
         let bits = digits & !(VERSION | VARIANT) | 8 << 76 | 0b10 << 62;
         let field = |shift: u32, mask: u128| bits >> shift & mask;
         let (node, rest) = (field(0, 0xffff_ffff_ffff), field(48, 0xffff));
-        format!("{:08x}-{:04x}-{:04x}-{rest:04x}-{node:012x}", field(96, 0xffff_ffff), field(80, 0xffff), field(64, 0xffff))
+        format!(
+            "{:08x}-{:04x}-{:04x}-{rest:04x}-{node:012x}",
+            field(96, 0xffff_ffff),
+            field(80, 0xffff),
+            field(64, 0xffff)
+        )
     }
 
     /// The container record whose spec has that name.

@@ -41,14 +41,8 @@ struct Options {
 
 impl Options {
     fn from_args() -> Result<Self, String> {
-        let mut options = Self {
-            names: Vec::new(),
-            engine: EngineKind::Podkin,
-            prove: false,
-            score: false,
-            jobs: 4,
-            verbose: false,
-        };
+        let mut options =
+            Self { names: Vec::new(), engine: EngineKind::Podkin, prove: false, score: false, jobs: 4, verbose: false };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {

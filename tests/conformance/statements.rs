@@ -84,7 +84,9 @@ impl Score {
             }
             match (statement, self.shown.contains_key(name)) {
                 (Statement::Shown(_), false) => problems.push(format!("`{name}` has neither a case nor a reason")),
-                (Statement::Open(_), true) => problems.push(format!("`{name}` has a case and a reason why it has none")),
+                (Statement::Open(_), true) => {
+                    problems.push(format!("`{name}` has a case and a reason why it has none"))
+                }
                 (Statement::Shown(_), true) | (Statement::Open(_), false) => {}
             }
         }
