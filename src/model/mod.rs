@@ -4,9 +4,10 @@
 //! argument. Kubernetes semantics are the base of the model. Both front ends lower to it: [`kube`] now, Compose later.
 //!
 //! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
-//! [`pod`], [`container`], [`volume`], [`object`], [`application`] (the model), [`environment`] (variables of a container),
+//! [`pod`], [`container`], [`volume`], [`object`], [`account`], [`application`] (the model), [`environment`] (variables of a container),
 //! [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
 
+pub mod account;
 pub mod application;
 pub mod container;
 pub mod diagnostic;
@@ -19,6 +20,7 @@ pub mod quantity;
 pub mod volume;
 pub mod yaml;
 
+pub use account::{ServiceAccount, TokenProjection};
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
     Capabilities, Container, ContainerSecurity, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle,
