@@ -1,12 +1,15 @@
 //! From a pod's record to what the runtime needs of one container; pure but for files that hold variables.
 
 use super::volume;
-use crate::model::container::{EffectiveSecurity, Propagation, SeccompProfile};
+use crate::model::container::Propagation;
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
-use crate::model::{Container, HostPathType, Pod, VolumeMount, VolumeSource};
+use crate::model::{
+    AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, QosClass, SeLinuxLabel, SeccompProfile,
+    VolumeMount, VolumeSource,
+};
 use crate::runtime::config::{
-    CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process,
-    Rootfs, Seccomp, UserSpec,
+    AppArmor, CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace,
+    Process, Rootfs, Seccomp, UserSpec,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
@@ -178,6 +181,7 @@ fn process(
             uid: security.run_as_user,
             gid: security.run_as_group,
             additional_gids,
+            strict_groups: security.strict_groups,
             must_not_be_root: security.run_as_non_root,
         },
         terminal: spec.tty,
@@ -188,6 +192,12 @@ fn process(
             SeccompProfile::Unconfined => Seccomp::Unconfined,
             SeccompProfile::Localhost(path) => Seccomp::Profile(Path::new(SECCOMP_ROOT).join(path)),
         },
+        app_armor: match &security.app_armor {
+            AppArmorProfile::RuntimeDefault => AppArmor::Default(AppArmorProfile::DEFAULT.to_owned()),
+            AppArmorProfile::Unconfined => AppArmor::Unconfined,
+            AppArmorProfile::Localhost(name) => AppArmor::Profile(name.clone()),
+        },
+        se_linux_label: security.se_linux.as_ref().map(SeLinuxLabel::of_process),
         rlimits: spec.ulimits.iter().map(|l| (l.name.clone(), l.soft, l.hard)).collect(),
         oom_score_adj: Some(oom_score_adj(pod, spec, facts.host.memory)),
     })
@@ -235,22 +245,10 @@ pub fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
 fn oom_score_adj(pod: &Pod, spec: &Container, machine_memory: u64) -> i32 {
     const GUARANTEED: i32 = -997;
     const BEST_EFFORT: i32 = 1000;
-    let is_set = |c: &Container| {
-        let r = c.resources;
-        [r.cpu_request_milli, r.cpu_limit_milli, r.memory_request, r.memory_limit].iter().any(Option::is_some)
-    };
-    let is_guaranteed = |c: &Container| {
-        let r = c.resources;
-        r.cpu_limit_milli.is_some()
-            && r.memory_limit.is_some()
-            && r.cpu_request_milli.is_none_or(|request| Some(request) == r.cpu_limit_milli)
-            && r.memory_request.is_none_or(|request| Some(request) == r.memory_limit)
-    };
-    if pod.all_containers().all(is_guaranteed) {
-        return GUARANTEED;
-    }
-    if !pod.all_containers().any(is_set) {
-        return BEST_EFFORT;
+    match QosClass::of(pod) {
+        QosClass::Guaranteed => return GUARANTEED,
+        QosClass::BestEffort => return BEST_EFFORT,
+        QosClass::Burstable => {}
     }
     let request = spec.resources.memory_request.or(spec.resources.memory_limit).unwrap_or(0);
     let part = u128::from(request) * 1000 / u128::from(machine_memory.max(1));

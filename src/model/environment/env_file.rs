@@ -26,8 +26,10 @@ pub fn find(text: &str, name: &str) -> Result<Option<String>, EnvFileError> {
     Ok(found)
 }
 
-/// The first entry, and how many bytes it takes with its newline.
-fn entry(text: &str) -> Result<(Option<(&str, &str)>, usize), &'static str> {
+/// Name and value when there is one, and how many bytes it takes with its newline.
+type Entry<'a> = (Option<(&'a str, &'a str)>, usize);
+
+fn entry(text: &str) -> Result<Entry<'_>, &'static str> {
     let end = text.find('\n').map_or(text.len(), |at| at + 1);
     let line = text[..end].trim();
     if line.is_empty() || line.starts_with('#') {
