@@ -1,6 +1,7 @@
 //! Carrying out what the machine decides about one container.
 
 use super::context::Context;
+use super::keeper::{CONSOLE, STDIN};
 use super::launcher::{LaunchError, Reporter, chain, launch};
 use super::logs::pump::Pump;
 use super::logs::writer::Writer;
@@ -32,9 +33,6 @@ const MESSAGE_LINES: usize = 80;
 const MESSAGE_LOG_LIMIT: usize = 2048;
 /// Asked for each FIFO: what may be printed while no supervisor lives, before the container has to wait.
 const FIFO_SIZE: usize = 1 << 20;
-
-/// What the keeper calls the controlling side of a container's terminal.
-const CONSOLE: &str = "console";
 
 /// What the supervisor holds of a container while it may have a process.
 #[derive(Debug, Default)]
@@ -127,6 +125,11 @@ impl Subject {
         self.prepare_run_dir()?;
         let is_terminal = self.spec().is_some_and(|s| s.tty);
         let mut pumps = if is_terminal { Vec::new() } else { self.start_pumps()? };
+        let has_input = self.spec().is_some_and(|s| s.stdin);
+        if has_input && !is_terminal {
+            let fifo = self.run_dir().join(STDIN);
+            self.keep(STDIN, &pipe::open_both(&fifo).map_err(at("open", &fifo))?);
+        }
         let system = |action| move |source| CreateError::System { action, source };
         let (reader, writer) = report::pipe().map_err(system("make a pipe"))?;
         let (console, console_far) = std::os::unix::net::UnixStream::pair().map_err(system("make a socket pair"))?;
@@ -153,6 +156,9 @@ impl Subject {
                 if is_terminal {
                     let console = sys::pass::receive(&console).map_err(system("take the terminal over"))?;
                     self.keep(CONSOLE, &console);
+                    if has_input {
+                        self.keep(STDIN, &console);
+                    }
                     pumps.push(self.start_terminal_pump(console)?);
                 }
                 // Not reaped before somebody asked for its end, so the pid is still its own.
@@ -189,7 +195,7 @@ impl Subject {
             pipe::make_fifo(&fifo, 0o666).map_err(at("make a pipe at", &fifo))?;
         }
         if self.spec().is_some_and(|s| s.stdin) {
-            let fifo = run.join("stdin");
+            let fifo = run.join(STDIN);
             pipe::make_fifo(&fifo, 0o666).map_err(at("make a pipe at", &fifo))?;
         }
         Ok(())
@@ -283,7 +289,17 @@ impl Subject {
             let path = run.join(name);
             pipe::open_both(&path).map_err(at("open", &path))
         };
-        let stdin = if self.spec().is_some_and(|s| s.stdin) { fifo("stdin")? } else { null()? };
+        let stdin = match self.spec() {
+            // Held by nobody but the keeper, so that it ends when that lets go of it.
+            Some(spec) if spec.stdin && spec.stdin_once => {
+                let path = run.join(STDIN);
+                let reader = pipe::open_reader(&path).map_err(at("open", &path))?;
+                rustix::io::ioctl_fionbio(&reader, false).map_err(|e| at("open", &path)(e.into()))?;
+                reader
+            }
+            Some(spec) if spec.stdin => fifo(STDIN)?,
+            _ => null()?,
+        };
         let output = |stream: Stream| if self.keeps_log() { fifo(stream.name()) } else { null() };
         Ok(Stdio::Descriptors { stdin, stdout: output(Stream::Stdout)?, stderr: output(Stream::Stderr)? })
     }

@@ -48,7 +48,7 @@ mod volume;
 
 pub use context::machine_facts;
 pub use failpoints::FAILPOINTS;
-pub use keeper::end_keeper;
+pub use keeper::{console, end_keeper, standard_input};
 pub use lower::{capabilities, signal_number};
 pub use process::run;
 pub use volume::{env_file, is_read_only};

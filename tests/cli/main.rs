@@ -1,5 +1,6 @@
 //! The words and exit codes of the commands, against real pods.
 
+mod attach;
 #[path = "../common/mod.rs"]
 mod common;
 mod exec;

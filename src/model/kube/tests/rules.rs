@@ -58,11 +58,6 @@ fn rules_of_containers() {
             &["K208", "no container `d`"],
         ),
         ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K208", "no volume `v`"]),
-        (
-            "env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: ../p, key: k}}}]",
-            &["K114", "must not contain `..`"],
-        ),
-        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, key: k}}}]", &["K113", "path"]),
         ("env: [{name: A, value: $(B)}]", &["warning[K207]", "`B` is not defined", "$$(B)"]),
         ("args: [$(PORTT)]\nenv: [{name: PORT, value: x}]", &["warning[K207]", "did you mean `PORT`?"]),
         ("envFrom: [{prefix: a_}]", &["K118", "either"]),
@@ -287,4 +282,21 @@ fn rules_of_annotations() {
     assert_eq!(pod.containers[0].resources.pids_limit, Some(5));
     let limits: Vec<_> = pod.containers[0].ulimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
     assert_eq!(limits, [("nofile", 5, u64::MAX), ("core", 0, 0)]);
+}
+
+#[test]
+fn rules_of_variables_from_files() {
+    let table = [
+        ("volumeName: v, path: ../p, key: k", &["K114", "must not contain `..`"][..]),
+        ("volumeName: v, path: p, key: a=b", &["K114", "without `=`"]),
+        ("volumeName: v, key: k", &["K113", "path"]),
+        ("volumeName: h, path: p, key: k", &["K118", "is no `emptyDir`"]),
+    ];
+    let spec = |reference: &str| {
+        with_spec(&format!(
+            "volumes: [{{name: v, emptyDir: {{}}}}, {{name: h, hostPath: {{path: /x}}}}]\n\
+             initContainers: [{{name: i, image: i, env: [{{name: A, valueFrom: {{fileKeyRef: {{{reference}}}}}}}]}}]"
+        ))
+    };
+    finds_each(table.map(|(reference, parts)| (spec(reference), parts)));
 }
