@@ -9,6 +9,7 @@ pub mod completion;
 pub mod confirm;
 pub mod container;
 pub mod context;
+pub mod debug;
 pub mod df;
 pub mod diff;
 pub mod error;
@@ -66,6 +67,7 @@ pub enum Command {
     Logs(container::logs::LogsArgs),
     Exec(container::exec::ExecArgs),
     Attach(container::attach::AttachArgs),
+    Debug(debug::DebugArgs),
     Inspect(inspect::InspectArgs),
     Diff(diff::DiffArgs),
     Export(container::export::ExportArgs),
@@ -167,6 +169,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Logs(args) => container::logs::run(globals, &args),
         Command::Exec(args) => container::exec::run(globals, args),
         Command::Attach(args) => container::attach::run(globals, &args),
+        Command::Debug(args) => debug::run(globals, &args),
         Command::Inspect(args) => inspect::run(globals, &args),
         Command::Diff(args) => diff::run(globals, &args, crate::engine::DiffKind::Any),
         Command::Export(args) => container::export::run(globals, &args),

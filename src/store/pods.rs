@@ -60,6 +60,21 @@ pub fn insert(connection: &Connection, record: &PodRecord) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Records that a pod has a container more, the last of its record.
+///
+/// # Errors
+/// A unique constraint of SQLite when its name is taken: callers look before, in the same transaction.
+pub fn add_container(connection: &Connection, record: &PodRecord) -> Result<(), StoreError> {
+    let text = encode("pod", record)?;
+    connection.prepare_cached("UPDATE pods SET record = ?2 WHERE id = ?1")?.execute(params![record.id, text])?;
+    if let Some(added) = record.containers.last() {
+        connection
+            .prepare_cached("INSERT INTO containers(id, name, pod, image) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![added.id, added.name, record.id, added.image.id])?;
+    }
+    Ok(())
+}
+
 pub fn get(connection: &Connection, id: &str) -> Result<Option<PodRow>, StoreError> {
     one(connection, "pods.id = ?1", id)
 }

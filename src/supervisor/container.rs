@@ -28,6 +28,8 @@ use tokio::io::AsyncReadExt;
 
 /// Longest termination message that is kept (kubelet).
 const MESSAGE_LIMIT: u64 = 4096;
+/// Most that the messages of a pod may be together, to equal parts (kubelet).
+const POD_MESSAGE_LIMIT: usize = 12 * 1024;
 /// What of the log stands in for one (kubelet).
 const MESSAGE_LINES: usize = 80;
 const MESSAGE_LOG_LIMIT: usize = 2048;
@@ -68,6 +70,8 @@ enum CreateError {
     Objects(#[from] super::records::ReadError),
     #[error(transparent)]
     Runtime(#[from] crate::runtime::RuntimeError),
+    #[error("its target, container `{0}`, is not running")]
+    Target(String),
     #[error("{0}")]
     Failpoint(String),
 }
@@ -89,12 +93,14 @@ pub(super) struct Subject {
     pub index: usize,
     /// The container's first process, while it has one.
     pub process: Option<Process>,
+    /// That of the container whose processes it sees, when it has such a target and that runs.
+    pub target: Option<Process>,
 }
 
 impl Subject {
     /// A container of which nothing is known but its record.
     pub fn new(context: &Rc<Context>, record: &Rc<PodRecord>, index: usize) -> Self {
-        Self { context: context.clone(), record: record.clone(), index, process: None }
+        Self { context: context.clone(), record: record.clone(), index, process: None, target: None }
     }
 
     pub fn container(&self) -> &ContainerRecord {
@@ -102,7 +108,7 @@ impl Subject {
     }
 
     pub fn spec(&self) -> Option<&Container> {
-        lower::find(&self.record.pod, &self.container().container).ok()
+        lower::find(&self.record, &self.container().id).ok()
     }
 
     pub fn run_dir(&self) -> PathBuf {
@@ -256,7 +262,8 @@ impl Subject {
         failpoint::reach("supervisor.launcher.begin").map_err(CreateError::Failpoint)?;
         let Context { layout, runtime, .. } = &*self.context;
         let objects = super::records::objects(layout, &self.record.id)?;
-        let source = Source { layout, record: &self.record, objects: &objects, facts };
+        let target = self.target_pid()?;
+        let source = Source { layout, record: &self.record, objects: &objects, facts, target };
         let config = lower::lower(source, self.container())?;
         let system = |action| move |source| CreateError::System { action, source };
         for directory in [&config.rootfs.upper, &config.rootfs.work] {
@@ -274,6 +281,24 @@ impl Subject {
         }
         let start_ticks = sys::process::start_ticks(created.pid).map_err(system("look at the new process"))?;
         Ok(Process { pid: created.pid, start_ticks })
+    }
+
+    /// The process of the container's target, which must be there.
+    fn target_pid(&self) -> Result<Option<i32>, CreateError> {
+        let Some(name) = self.record.ephemeral(self.index).and_then(|added| added.target.as_ref()) else {
+            return Ok(None);
+        };
+        let is_alive =
+            |target: &Process| sys::process::start_ticks(target.pid).is_ok_and(|ticks| ticks == target.start_ticks);
+        let target = self.target.filter(is_alive).ok_or_else(|| CreateError::Target(name.clone()))?;
+        Ok(Some(target.pid))
+    }
+
+    /// Whether its process is one of others in their namespace, so that its end is not theirs.
+    fn shares_processes(&self) -> bool {
+        let pod = &self.record.pod;
+        let has_target = self.record.ephemeral(self.index).is_some_and(|added| added.target.is_some());
+        pod.host_pid || pod.share_process_namespace || has_target
     }
 
     fn stdio(&self) -> Result<Stdio, CreateError> {
@@ -356,8 +381,7 @@ impl Subject {
     /// Takes away what is left of an ended process: output still in pipes, cgroups, the runtime's files.
     pub async fn delete(&self, live: Live, exit: Option<Exit>) -> Deleted {
         let mut problems = Vec::new();
-        let pod = &self.record.pod;
-        if pod.host_pid || pod.share_process_namespace {
+        if self.shares_processes() {
             // What it leaves behind in its cgroup would go on writing.
             problems.extend(self.kill_rest().await);
         }
@@ -383,13 +407,12 @@ impl Subject {
     /// The end of a process that had a pid namespace of its own was the end of all in it; else what is left must be killed,
     /// which takes a while and so a launcher.
     async fn delete_from_runtime(&self) -> Vec<String> {
-        let pod = &self.record.pod;
         let run = self.run_dir();
         let delete = || match failpoint::reach("supervisor.container.delete") {
             Ok(()) => self.context.runtime.delete(&run).map_err(|error| chain(&error)).err(),
             Err(text) => Some(text),
         };
-        let problem = match pod.host_pid || pod.share_process_namespace {
+        let problem = match self.shares_processes() {
             false => delete(),
             true => {
                 let body = |reporter: &mut Reporter| {
@@ -449,11 +472,13 @@ impl Subject {
     fn message(&self, exit: Option<Exit>) -> Option<String> {
         let path = lower::termination_file(&self.context.layout, &self.container().id);
         let text = read_end(&path, MESSAGE_LIMIT).unwrap_or_default(); // not there: no message
-        if !text.is_empty() {
-            return Some(text);
-        }
         let from_log = self.spec().is_some_and(|s| s.termination_message_from_logs) && exit != Some(Exit::Code(0));
-        from_log.then(|| self.last_lines()).flatten()
+        let message = match (text.is_empty(), from_log) {
+            (false, _) => text,
+            (true, true) => self.last_lines()?,
+            (true, false) => return None,
+        };
+        Some(cut(message, POD_MESSAGE_LIMIT / self.record.containers.len().max(1)))
     }
 
     fn last_lines(&self) -> Option<String> {
@@ -485,6 +510,12 @@ pub(super) struct Deleted {
     pub problems: Vec<String>,
 }
 
+/// The first bytes of a text, and no half character.
+fn cut(mut text: String, limit: usize) -> String {
+    text.truncate((0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+    text
+}
+
 fn read_end(path: &Path, limit: u64) -> io::Result<String> {
     // The container could have put a FIFO there, had it the directory; the mount gives it the file only.
     let mut file = File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path)?;
@@ -493,4 +524,26 @@ fn read_end(path: &Path, limit: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_cut_between_characters() {
+        assert_eq!(cut("short".into(), 100), "short");
+        assert_eq!(cut("äää".into(), 3), "ä");
+        assert_eq!(cut("äää".into(), 0), "");
+    }
+
+    #[test]
+    fn the_end_of_a_long_message_is_read() -> io::Result<()> {
+        let path = std::env::temp_dir().join(format!("podkin-message-{}", std::process::id()));
+        fs::write(&path, "x".repeat(5_000) + "end")?;
+        let text = read_end(&path, MESSAGE_LIMIT)?;
+        fs::remove_file(&path)?;
+        assert!(text.len() == 4096 && text.ends_with("xend"));
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 mod attach;
 #[path = "../common/mod.rs"]
 mod common;
+mod debug;
 mod exec;
 mod listing;
 mod logs;

@@ -11,7 +11,7 @@ use super::detach::DetachKeys;
 use super::log_view::{Source, show};
 use super::logs::ensure_supervisor;
 use super::session::{self, Channel, Ended, Program};
-use crate::engine::ContainerView;
+use crate::engine::{ContainerView, Engine};
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerState, LogDriver};
 use crate::supervisor::{self, logs};
@@ -78,22 +78,49 @@ pub fn run(globals: &Globals, args: &AttachArgs) -> Result<(), CommandError> {
     // The state is not needed any more, and a long session shall not hold it.
     let layout = engine.layout().clone();
     drop(engine);
-    match join(&layout, &container, &args.session)? {
-        Ended::Detached(_) => Ok(()),
-        Ended::Exit(_) | Ended::Over => {
-            let mut engine = globals.engine()?;
-            // One that is gone by now says no more.
-            let Ok(container) = engine.container(container.id()) else { return Ok(()) };
-            match container.termination().and_then(|ended| ended.exit_code) {
-                Some(0) | None => Ok(()),
-                Some(code) => Err(CommandError::silent(Exit::Program(code as u8))),
-            }
-        }
+    let ended = join(&layout, &container, &args.session, From::Now)?;
+    finish(globals, &container, &ended)
+}
+
+/// Joins a container that has just been started, and misses nothing of it; one that has ended already is shown as it was.
+pub fn join_from_its_start(
+    globals: &Globals,
+    mut engine: Engine,
+    id: &str,
+    args: &SessionArgs,
+) -> Result<(), CommandError> {
+    let container = engine.container(id).map_err(|error| explain(&mut engine, error))?;
+    if !container.is_running() {
+        return super::logs::attach(&mut engine, &[id.to_owned()]);
+    }
+    let layout = engine.layout().clone();
+    drop(engine);
+    let ended = join(&layout, &container, args, From::Start)?;
+    finish(globals, &container, &ended)
+}
+
+/// Ends as the container has, unless the user left it.
+fn finish(globals: &Globals, container: &ContainerView, ended: &Ended) -> Result<(), CommandError> {
+    if matches!(ended, Ended::Detached(_)) {
+        return Ok(());
+    }
+    // One that is gone by now says no more.
+    let Ok(container) = globals.engine()?.container(container.id()) else { return Ok(()) };
+    match container.termination().and_then(|ended| ended.exit_code) {
+        Some(0) | None => Ok(()),
+        Some(code) => Err(CommandError::silent(Exit::Program(code as u8))),
     }
 }
 
+/// From where on output is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Start,
+    Now,
+}
+
 /// Carries input and output until the container's present run has ended, or the user leaves.
-fn join(layout: &Layout, container: &ContainerView, args: &SessionArgs) -> Result<Ended, CommandError> {
+fn join(layout: &Layout, container: &ContainerView, args: &SessionArgs, from: From) -> Result<Ended, CommandError> {
     let keys = DetachKeys::parse(&args.detach_keys).map_err(CommandError::invalid)?;
     let (process, started_at) = running(container)?;
     let channel = channel(layout, container, args.no_stdin)?;
@@ -103,7 +130,12 @@ fn join(layout: &Layout, container: &ContainerView, args: &SessionArgs) -> Resul
     let output = {
         let (layout, app) = (layout.clone(), container.pod.app.id.clone());
         ensure_supervisor(&layout, &app)?;
-        let options = logs::Options { tail: Some(0), follow: true, run: Some(started_at), ..logs::Options::default() };
+        let options = logs::Options {
+            tail: (from == From::Now).then_some(0),
+            follow: true,
+            run: Some(started_at),
+            ..logs::Options::default()
+        };
         let reader = logs::open(&layout, container.pod.id(), container.id(), options).map_err(CommandError::engine)?;
         let source = Source::new(reader, None, Style::stdout());
         std::thread::spawn(move || {

@@ -210,5 +210,10 @@ impl Session {
     }
 }
 
+/// Whether a container may have that name: a DNS-1123 label.
+pub fn is_container_name(name: &str) -> bool {
+    form::dns_label(name).is_ok()
+}
+
 #[cfg(test)]
 mod tests;

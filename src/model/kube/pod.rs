@@ -112,12 +112,8 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         "there is no cluster domain",
         "set `hostname`",
     );
-    let debugging = "use `podkin exec` to look into a running container";
-    at.field("ephemeralContainers").unsupported(
-        ephemeral_containers.is_some(),
-        "they are no part of a new pod",
-        debugging,
-    );
+    let debugging = "start the pod without them, then use `podkin debug`";
+    at.field("ephemeralContainers").refused(ephemeral_containers.is_some(), "they are no part of a new pod", debugging);
     let users = "pods share the machine's user ids";
     at.field("hostUsers").refused(host_users == Some(false), users, "set `runAsUser` and `runAsNonRoot`, or remove it");
     if let Some(core::PodOS { name }) = os {

@@ -3,7 +3,7 @@
 use super::state::KillPhase;
 use super::waiters::{Waiter, Wanted};
 use super::{
-    Action, After, Exit, Found, Goal, Hook, Index, Input, Machine, Now, Sandbox, Signal, StartFailure, Step,
+    Action, After, Exit, Found, Goal, Hook, Index, Input, Machine, Now, Role, Sandbox, Signal, StartFailure, Step,
     StopReason, Token,
 };
 use crate::model::RestartAction;
@@ -111,7 +111,8 @@ impl Machine {
         self.begin();
         // A container that is through by its policy stays so.
         let ended = |cell: &super::Cell| cell.step == Step::Ended && !cell.held;
-        let through: Vec<bool> = self.state.cells.iter().map(ended).collect();
+        let cells = self.state.cells.iter().zip(&self.spec.containers);
+        let through: Vec<bool> = cells.map(|(cell, spec)| ended(cell) || spec.role == Role::Ephemeral).collect();
         self.wake(|index| !through[index], now);
         self.waiters.push(Waiter { token, wanted: Wanted::Started(self.regulars()) });
     }
@@ -145,7 +146,7 @@ impl Machine {
         self.state.started.get_or_insert(now.wall);
         self.state.started_moment.get_or_insert(now.moment);
         for (index, cell) in self.state.cells.iter_mut().enumerate().filter(|(index, _)| which(*index)) {
-            let runs_once = self.spec.containers[index].role == super::Role::Init && self.state.initialized;
+            let runs_once = self.spec.containers[index].role == Role::Init && self.state.initialized;
             if runs_once {
                 continue;
             }
@@ -328,10 +329,13 @@ impl Machine {
 
     fn begin_again(&mut self, now: Now) {
         let state = &mut self.state;
-        for cell in &mut state.cells {
+        for (cell, spec) in state.cells.iter_mut().zip(&self.spec.containers) {
             let attempt = cell.attempt;
             let (ended, restart_count) = (cell.ended.take(), cell.restart_count);
-            *cell = super::Cell { attempt, ended, restart_count, ..Default::default() };
+            // An ephemeral container belonged to the run of the pod that is over.
+            let held = spec.role == Role::Ephemeral;
+            let step = if held { Step::Ended } else { Step::Waiting };
+            *cell = super::Cell { step, attempt, ended, restart_count, held, ..Default::default() };
         }
         state.goal = Goal::Run;
         state.problems.clear();

@@ -98,7 +98,7 @@ impl Machine {
         self.state.cells.iter().enumerate().all(|(other, cell)| {
             let first = match self.spec.containers[other].role {
                 Role::Sidecar => other > index,
-                Role::Init | Role::Regular => true,
+                Role::Init | Role::Regular | Role::Ephemeral => true,
             };
             !first || !cell.step.is_live()
         })

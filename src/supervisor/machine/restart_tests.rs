@@ -151,3 +151,29 @@ fn probes_keep_their_times() {
     sim.pass(1);
     assert_eq!(sim.take_log(), "KILL a, delete a");
 }
+
+#[test]
+fn an_ephemeral_container_runs_once_and_nothing_depends_on_it() {
+    let mut sim = Sim::new(vec![container("i", Role::Init, Always), regular("a", Never)]);
+    sim.start();
+    sim.take_log();
+    let mut spec = sim.machine.spec.clone();
+    spec.containers.push(container("debug", Role::Ephemeral, Never));
+    sim.machine.extend(spec);
+    sim.feed(Input::Tick);
+    assert_eq!(sim.take_log(), "", "it waits to be asked for");
+    sim.feed(Input::StartContainers { containers: vec![2], token: 7 });
+    assert_eq!(sim.take_log(), "create debug, start debug", "though the pod is still being initialized");
+    assert_eq!(sim.replies.last(), Some(&(7, vec![])));
+    sim.exit("debug", 1);
+    sim.exit("i", 0);
+    assert_eq!(sim.take_log(), "delete debug, delete i, create a, start a");
+    sim.feed(Input::StartContainers { containers: vec![2], token: 8 });
+    sim.take_log();
+    sim.exit("a", 0);
+    assert_eq!(sim.take_log(), "delete a, TERM debug, delete debug, teardown", "it keeps no pod alive");
+    assert_eq!(sim.status().phase, PodPhase::Succeeded);
+    // A pod that is started anew has none of it.
+    sim.feed(Input::Start { token: 9 });
+    assert!(!sim.take_log().contains("debug"));
+}

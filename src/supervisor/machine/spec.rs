@@ -7,7 +7,7 @@ use crate::store::record::PodRecord;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     pub pod: String,
-    /// In the record's order: init containers first.
+    /// In the record's order: init containers first, ephemeral ones last.
     pub containers: Vec<ContainerSpec>,
     /// Milliseconds.
     pub grace: u64,
@@ -38,6 +38,8 @@ pub enum Role {
     /// An init container that keeps running.
     Sidecar,
     Regular,
+    /// Added to the running pod, which does not depend on it in any way.
+    Ephemeral,
 }
 
 /// A probe's figures; times in milliseconds.
@@ -53,12 +55,13 @@ pub struct Timing {
 
 impl Spec {
     pub fn of(record: &PodRecord, back_off: BackOffRule) -> Self {
-        let containers = record.containers.iter().filter_map(|c| {
-            let spec = record.pod.all_containers().find(|s| s.name == c.container)?;
+        let containers = record.containers.iter().enumerate().filter_map(|(index, c)| {
+            let spec = record.spec(index)?;
             Some(ContainerSpec {
                 id: c.id.clone(),
                 name: c.container.clone(),
                 role: match (c.init, spec.sidecar) {
+                    _ if record.ephemeral(index).is_some() => Role::Ephemeral,
                     (false, _) => Role::Regular,
                     (true, false) => Role::Init,
                     (true, true) => Role::Sidecar,

@@ -71,6 +71,7 @@ fn container_state(machine: &Machine, index: Index, cell: &Cell) -> ContainerSta
             waiting(reason, cell.failure.as_ref().map(|f| f.message.clone()))
         }
         _ if machine.state.goal == Goal::Over => waiting("Stopped", None),
+        _ if cell.held => waiting("Stopped", None),
         _ if machine.may_run(index) => waiting("ContainerCreating", None),
         _ => waiting("PodInitializing", None),
     }

@@ -27,7 +27,7 @@ pub(super) struct Sim {
     pub(super) now: u64,
     /// Every action but probes, in short.
     log: Vec<String>,
-    replies: Vec<(Token, Vec<Failure>)>,
+    pub(super) replies: Vec<(Token, Vec<Failure>)>,
     /// Containers that do not die from their stop signal.
     stubborn: Vec<&'static str>,
     /// Containers whose program cannot be executed.
@@ -69,7 +69,7 @@ impl Sim {
         self.machine.spec.containers.iter().position(|c| c.name == name).expect("a container of that name")
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let wall = jiff::Timestamp::from_millisecond(self.now as i64).expect("a time");
