@@ -6,6 +6,7 @@ use super::spot::Spot;
 use super::{codes, env, form, mount, probe, quantity, security};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::references;
+use crate::model::reference::Reference;
 use crate::model::{Container, EnvFrom, EnvVar, PullPolicy, RestartPolicy};
 use k8s_openapi::api::core::v1 as core;
 
@@ -136,8 +137,9 @@ fn check_name(at: &Spot<'_>, name: &str) {
 fn check_image(at: &Spot<'_>, image: &str) {
     if image.is_empty() {
         at.missing("image");
-    } else if image.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        at.field("image").wrong(codes::FORM, "an image name must not contain blanks");
+    } else if let Err(error) = Reference::parse(image) {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        at.field("image").wrong(codes::FORM, format!("{error}{cause}"));
     }
 }
 
