@@ -50,7 +50,10 @@ pub fn payload(
                 files.add_projection(source)?;
             }
         }
-        VolumeSource::EmptyDir { .. } | VolumeSource::HostPath { .. } | VolumeSource::Claim { .. } => return Ok(None),
+        VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Image { .. } => return Ok(None),
     }
     Ok(Some(files.files))
 }

@@ -1,6 +1,6 @@
 //! Volumes of a pod and persistent volume claims (Kubernetes API, `Volume` and `PersistentVolumeClaim` v1 core).
 
-use super::EnvValue;
+use super::{EnvValue, PullPolicy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -45,6 +45,12 @@ pub enum VolumeSource {
     },
     /// A named volume of the store, made on demand.
     Claim { name: String, read_only: bool },
+    /// The root of an image, read-only.
+    Image {
+        /// As written.
+        reference: String,
+        pull_policy: Option<PullPolicy>,
+    },
     /// Facts about the pod and its containers as files.
     DownwardApi {
         items: Vec<DownwardFile>,

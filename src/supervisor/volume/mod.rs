@@ -5,6 +5,7 @@
 //! emptyDir (Memory)   <run>/pods/<pod>/volumes/<v>           a tmpfs of its own
 //! configMap, secret,  <run>/pods/<pod>/volumes/<v>           see [`files`]; mounted read-only
 //!   downwardAPI, projected
+//! image               <run>/pods/<pod>/volumes/<v>           its layers, merged read-only
 //! claim               <root>/volumes/<name>/_data
 //! hostPath            where it says
 //! ```
@@ -63,6 +64,7 @@ pub fn source_path(layout: &Layout, pod_id: &str, volume: &Volume) -> PathBuf {
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
         | VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => layout.pod_run_volume(pod_id, &volume.name),
     }
@@ -73,6 +75,7 @@ pub fn is_read_only(volume: &Volume) -> bool {
     match &volume.source {
         VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => true,
         VolumeSource::Claim { read_only, .. } => *read_only,
@@ -88,7 +91,7 @@ pub fn prepare_all(
     facts: &PodFacts,
 ) -> Result<(), VolumeError> {
     for volume in &record.pod.volumes {
-        prepare(layout, &record.id, &record.pod, volume, objects, facts)
+        prepare(layout, record, volume, objects, facts)
             .map_err(|cause| VolumeError { volume: volume.name.clone(), cause })?;
     }
     Ok(())
@@ -114,13 +117,13 @@ pub fn refresh(
 
 fn prepare(
     layout: &Layout,
-    pod_id: &str,
-    pod: &Pod,
+    record: &PodRecord,
     volume: &Volume,
     objects: &PodObjects,
     facts: &PodFacts,
 ) -> Result<(), VolumeCause> {
-    let path = source_path(layout, pod_id, volume);
+    let pod = &record.pod;
+    let path = source_path(layout, &record.id, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
     match &volume.source {
         VolumeSource::EmptyDir { medium, size_limit, mode } => {
@@ -140,6 +143,14 @@ fn prepare(
                 let only_on_mismatch = pod.security.fs_group_on_root_mismatch;
                 ownership.apply(&path, only_on_mismatch).map_err(failed("give to the pod's group", &path))?;
             }
+        }
+        VolumeSource::Image { .. } => {
+            make_directory(&path, 0o755)?;
+            let image = record.image_volumes.iter().find(|found| found.volume == volume.name).map(|found| &found.image);
+            // The engine has recorded one for each such volume.
+            let chains = image.map(|image| image.layers.as_slice()).unwrap_or_default();
+            let layers: Vec<PathBuf> = chains.iter().map(|chain| layout.layer_diff(chain)).collect();
+            mount_image(&path, &layers, &layout.empty_layer())?;
         }
         VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
@@ -196,6 +207,16 @@ fn mount_memory(path: &Path, size: Option<u64>, mode: u32) -> Result<(), VolumeC
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
     let tree = mount::tmpfs(size, mode, attributes).map_err(failed("make a tmpfs for", path))?;
     mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
+}
+
+/// Nothing is copied: the layers are those that containers are made of.
+fn mount_image(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<(), VolumeCause> {
+    if is_mount_point(path) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(empty).map_err(failed("make the directory", empty))?;
+    let attached = mount::merged(layers, empty).and_then(|tree| mount::attach(tree, rustix::fs::CWD, path));
+    attached.map_err(failed("mount the image on", path))
 }
 
 fn is_mount_point(path: &Path) -> bool {
