@@ -1,6 +1,7 @@
-//! `kube play`, `kube down`, `kube generate`.
+//! `kube play`, `kube down`, `kube generate`, `kube explain`.
 
 pub mod down;
+pub mod explain;
 pub mod generate;
 pub mod input;
 pub mod options;
@@ -10,7 +11,7 @@ use super::context::Globals;
 use super::error::CommandError;
 use clap::{Args, Subcommand};
 
-/// Play Kubernetes YAML, take it down, give it back
+/// Play Kubernetes YAML, take it down, give it back, explain its fields
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct KubeArgs {
@@ -24,6 +25,7 @@ pub enum KubeCommand {
     Play(Box<play::PlayArgs>),
     Down(down::DownArgs),
     Generate(generate::GenerateArgs),
+    Explain(explain::ExplainArgs),
 }
 
 /// The older spelling `play kube`.
@@ -59,5 +61,6 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Play(args) => play::run(globals, &args),
         KubeCommand::Down(args) => down::run(globals, &args),
         KubeCommand::Generate(args) => generate::run(globals, &args),
+        KubeCommand::Explain(args) => explain::run(&args),
     }
 }

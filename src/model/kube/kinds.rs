@@ -13,7 +13,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Kind, &'static str); 5] = [
+    pub const ALL: [(&'static str, Kind, &'static str); 5] = [
         ("Pod", Kind::Pod, "v1"),
         ("Deployment", Kind::Deployment, "apps/v1"),
         ("ConfigMap", Kind::ConfigMap, "v1"),
@@ -79,6 +79,19 @@ const OTHERS: [(&str, &str); 42] = [
     ("ValidatingWebhookConfiguration", ""),
     ("APIService", ""),
 ];
+
+/// A known kind that is not played, by its name or plural in lower case, with what to do instead.
+pub(super) fn not_played(name: &str) -> Option<(&'static str, String)> {
+    let is_it = |kind: &str| {
+        let single = kind.to_lowercase();
+        let stem = single.strip_suffix('y').map_or_else(|| single.clone(), |stem| format!("{stem}ie"));
+        name == single || name == format!("{stem}s") || name == format!("{stem}es")
+    };
+    let (known, hint) = OTHERS.iter().find(|(kind, _)| is_it(kind))?;
+    let played: Vec<_> = Kind::ALL.iter().map(|(name, _, _)| *name).collect();
+    let hint = if hint.is_empty() { format!("played kinds: {}", played.join(", ")) } else { (*hint).to_owned() };
+    Some((known, hint))
+}
 
 /// What to say about a kind that is not played.
 pub(super) struct Stranger {

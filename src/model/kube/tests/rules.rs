@@ -238,3 +238,34 @@ fn rules_of_annotations() {
     let limits: Vec<_> = pod.containers[0].ulimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
     assert_eq!(limits, [("nofile", 5, u64::MAX), ("core", 0, 0)]);
 }
+
+#[test]
+fn what_has_no_effect_is_told_once_for_each_file() {
+    let containers = "[{name: a, image: i, stdinOnce: true}, {name: b, image: i, stdinOnce: true}]";
+    let pod = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: n\n  containers: {}\n",
+            containers.replace("name: a", &format!("name: {name}"))
+        )
+    };
+    let text = format!("{}---\n{}", pod("p"), pod("q"));
+    let other = Input { name: "b.yaml".into(), ..input(&pod("r")) };
+    let loaded = load(&[input(&text), other], &LoadOptions::default(), &Known::default());
+    let said: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .map(|d| (loaded.sources.name(d.source().expect("a file")), d.message.as_str(), d.notes.join("")))
+        .collect();
+    let node = "`nodeName` has no effect here: there is one machine";
+    let stdin = "`stdinOnce` has no effect here: standard input stays open";
+    let more = |count: &str| format!("and in {count} of this file");
+    assert_eq!(
+        said,
+        [
+            ("a.yaml", node, more("1 more place")),
+            ("a.yaml", stdin, more("3 more places")),
+            ("b.yaml", node, String::new()),
+            ("b.yaml", stdin, more("1 more place")),
+        ]
+    );
+}
