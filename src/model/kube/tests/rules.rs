@@ -241,15 +241,18 @@ fn rules_of_annotations() {
 
 #[test]
 fn what_has_no_effect_is_told_once_for_each_file() {
-    let containers = "[{name: a, image: i, stdinOnce: true}, {name: b, image: i, stdinOnce: true}]";
-    let pod = |name: &str| {
+    let pod = |name: &str, ports: [u16; 2]| {
+        let container =
+            |i: usize| format!("{{name: c{i}, image: i, ports: [{{containerPort: {0}, hostPort: {0}}}]}}", ports[i]);
         format!(
-            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: n\n  containers: {}\n",
-            containers.replace("name: a", &format!("name: {name}"))
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: one\n  hostNetwork: true\n  \
+             containers: [{}, {}]\n",
+            container(0),
+            container(1)
         )
     };
-    let text = format!("{}---\n{}", pod("p"), pod("q"));
-    let other = Input { name: "b.yaml".into(), ..input(&pod("r")) };
+    let text = format!("{}---\n{}", pod("p", [81, 82]), pod("q", [83, 84]));
+    let other = Input { name: "b.yaml".into(), ..input(&pod("r", [85, 86])) };
     let loaded = load(&[input(&text), other], &LoadOptions::default(), &Known::default());
     let said: Vec<_> = loaded
         .diagnostics
@@ -257,15 +260,15 @@ fn what_has_no_effect_is_told_once_for_each_file() {
         .map(|d| (loaded.sources.name(d.source().expect("a file")), d.message.as_str(), d.notes.join("")))
         .collect();
     let node = "`nodeName` has no effect here: there is one machine";
-    let stdin = "`stdinOnce` has no effect here: standard input stays open";
+    let port = "`hostPort` has no effect here: with `hostNetwork` the container listens on the machine itself";
     let more = |count: &str| format!("and in {count} of this file");
     assert_eq!(
         said,
         [
             ("a.yaml", node, more("1 more place")),
-            ("a.yaml", stdin, more("3 more places")),
+            ("a.yaml", port, more("3 more places")),
             ("b.yaml", node, String::new()),
-            ("b.yaml", stdin, more("1 more place")),
+            ("b.yaml", port, more("1 more place")),
         ]
     );
 }
