@@ -1,4 +1,4 @@
-//! `kube play`, `kube down`, `kube generate`, `kube explain`.
+//! `kube play`, `kube down`, `kube generate`, `kube explain`, `kube create token`, `kube token-keys`.
 
 pub mod down;
 pub mod explain;
@@ -6,6 +6,7 @@ pub mod generate;
 pub mod input;
 pub mod options;
 pub mod play;
+pub mod token;
 
 use super::context::Globals;
 use super::error::CommandError;
@@ -26,6 +27,8 @@ pub enum KubeCommand {
     Down(down::DownArgs),
     Generate(generate::GenerateArgs),
     Explain(explain::ExplainArgs),
+    Create(token::CreateArgs),
+    TokenKeys(token::TokenKeysArgs),
 }
 
 /// The older spelling `play kube`.
@@ -62,5 +65,7 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Down(args) => down::run(globals, &args),
         KubeCommand::Generate(args) => generate::run(globals, &args),
         KubeCommand::Explain(args) => explain::run(&args),
+        KubeCommand::Create(args) => token::create(globals, &args),
+        KubeCommand::TokenKeys(args) => token::keys(globals, &args),
     }
 }

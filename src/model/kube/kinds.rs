@@ -10,16 +10,23 @@ pub(super) enum Kind {
     ConfigMap,
     Secret,
     PersistentVolumeClaim,
+    ServiceAccount,
 }
 
 impl Kind {
-    pub const ALL: [(&'static str, Kind, &'static str); 5] = [
+    const ALL: &[(&'static str, Kind, &'static str)] = &[
         ("Pod", Kind::Pod, "v1"),
         ("Deployment", Kind::Deployment, "apps/v1"),
         ("ConfigMap", Kind::ConfigMap, "v1"),
         ("Secret", Kind::Secret, "v1"),
         ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, "v1"),
+        ("ServiceAccount", Kind::ServiceAccount, "v1"),
     ];
+
+    /// Every played kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().map(|(_, kind, _)| *kind)
+    }
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(n, _, _)| *n == name).map(|(_, kind, _)| *kind)
@@ -56,7 +63,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("Event", "a cluster makes it; leave it out"),
     ("Binding", "a cluster makes it; leave it out"),
     ("Lease", "a cluster makes it; leave it out"),
-    ("ServiceAccount", "containers get no token of an API server; leave it out"),
     ("Role", "there is no API server whose access it would rule; leave it out"),
     ("RoleBinding", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRole", "there is no API server whose access it would rule; leave it out"),
@@ -129,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (name, kind, version) in Kind::ALL {
+        for &(name, kind, version) in Kind::ALL {
             assert_eq!((Kind::parse(name), kind.name(), kind.api_version()), (Some(kind), name, version));
         }
     }

@@ -82,7 +82,7 @@ pub struct PlayedKind {
 
 /// The played kinds.
 pub fn kinds() -> impl Iterator<Item = PlayedKind> {
-    Kind::ALL.iter().map(|(_, kind, _)| played(*kind))
+    Kind::all().map(played)
 }
 
 fn played(kind: Kind) -> PlayedKind {
@@ -156,14 +156,13 @@ fn parts(tree: &Tree, at: &[&'static str], recursive: bool, proven: &Proven) -> 
 
 fn find_kind(name: &str) -> Result<Kind, ExplainError> {
     let folded = name.to_lowercase();
-    let names = |kind: Kind| tree::names(kind);
-    if let Some((_, kind, _)) = Kind::ALL.iter().find(|(_, kind, _)| names(*kind).contains(&folded)) {
-        return Ok(*kind);
+    if let Some(kind) = Kind::all().find(|kind| tree::names(*kind).contains(&folded)) {
+        return Ok(kind);
     }
     if let Some((known, hint)) = kinds::not_played(&folded) {
         return Err(ExplainError::NotPlayed { name: known.to_owned(), hint });
     }
-    let all: Vec<String> = Kind::ALL.iter().flat_map(|(_, kind, _)| names(*kind)).collect();
+    let all: Vec<String> = Kind::all().flat_map(tree::names).collect();
     let hint = match nearest(&folded, all.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`podkin kube explain` without a name lists the kinds".to_owned(),
@@ -202,7 +201,7 @@ pub struct Row {
 /// Every field of every type of the played kinds once, in the order of `Type.field`.
 pub fn table(proven: &Proven) -> Vec<Row> {
     let mut found: BTreeMap<String, Vec<(&'static str, Field)>> = BTreeMap::new();
-    for (_, kind, _) in Kind::ALL {
+    for kind in Kind::all() {
         let tree = Tree::of(kind);
         for level in &tree.levels {
             for name in level.fields {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// An object as text, and where the field stands in it.
 pub(super) struct Sample {
     pub text: String,
-    /// `spec.containers[0].image`
+    /// `Pod/example · spec.containers[0].image`
     pub place: String,
 }
 
@@ -28,7 +28,16 @@ pub(super) fn sample(tree: &Tree, path: &[&'static str], value: Value) -> Sample
             });
         }
     }
-    Sample { text: object.to_string(), place: place.to_string() }
+    let label = format!("{}/example", tree.kind.name());
+    Sample { text: format!("{object}\n---\n{}", beside()), place: format!("{label} · {place}") }
+}
+
+/// A pod for what is played only beside one.
+fn beside() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "beside" },
+        "spec": { "containers": [{ "name": "main", "image": "demo" }] },
+    })
 }
 
 /// The struct at `at` with what it needs, and `value` further down.

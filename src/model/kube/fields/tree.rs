@@ -20,6 +20,7 @@ pub(super) fn short_name(kind: Kind) -> Option<&'static str> {
         Kind::ConfigMap => Some("cm"),
         Kind::Secret => None,
         Kind::PersistentVolumeClaim => Some("pvc"),
+        Kind::ServiceAccount => Some("sa"),
     }
 }
 
@@ -39,6 +40,7 @@ impl Tree {
             Kind::ConfigMap => levels::<core::ConfigMap>(),
             Kind::Secret => levels::<core::Secret>(),
             Kind::PersistentVolumeClaim => levels::<core::PersistentVolumeClaim>(),
+            Kind::ServiceAccount => levels::<core::ServiceAccount>(),
         };
         // The object compares these with its own and does not say what they are.
         if let Some(root) = levels.first_mut() {

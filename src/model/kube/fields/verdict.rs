@@ -1,10 +1,11 @@
 //! What becomes of a field: the loader is given an object that has it, and what it says is read.
 
 use super::super::spot::reason_of;
-use super::super::{Input, Known, LoadOptions, codes, load};
+use super::super::{Input, Known, LoadOptions, Machine, codes, load};
 use super::sample::{Sample, sample};
 use super::tree::Tree;
 use super::{Exception, Proven, Support, values};
+use crate::model::AppArmorProfile;
 use crate::model::diagnostic::{Diagnostic, Severity};
 use std::collections::BTreeMap;
 
@@ -30,7 +31,7 @@ impl Said {
     }
 
     fn is_inherited(&self) -> bool {
-        self.finding.as_ref().is_some_and(|f| is_at_or_above(f, &self.place) && place_of(f) != Some(&self.place))
+        self.finding.as_ref().is_some_and(|f| is_at_or_above(f, &self.place) && f.path.as_ref() != Some(&self.place))
     }
 }
 
@@ -81,7 +82,8 @@ fn finding(sample: &Sample) -> Option<Diagnostic> {
     let input = Input { name: "sample".to_owned(), path: None, text: sample.text.clone() };
     let objects = BTreeMap::from([(values::OBJECT.to_owned(), [values::KEY.to_owned()].into())]);
     let known = Known { config_maps: objects.clone(), secrets: objects };
-    let loaded = load(&[input], &LoadOptions::default(), &known);
+    let options = LoadOptions { machine: able_machine(), ..LoadOptions::default() };
+    let loaded = load(&[input], &options, &known);
     let concerns = |finding: &Diagnostic| match finding.severity {
         Severity::Error => true,
         Severity::Info => finding.code == codes::NO_EFFECT && is_at_or_above(finding, &sample.place),
@@ -92,14 +94,16 @@ fn finding(sample: &Sample) -> Option<Diagnostic> {
     all.max_by_key(|finding| (rank(Some(finding)), is_at_or_above(finding, &sample.place)))
 }
 
-/// Whether a finding is about the place or about what holds it.
-fn is_at_or_above(finding: &Diagnostic, place: &str) -> bool {
-    let rest = place_of(finding).and_then(|at| place.strip_prefix(at));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+/// A machine on which all works that works on some.
+fn able_machine() -> Machine {
+    let profiles = [values::OBJECT, AppArmorProfile::DEFAULT].map(str::to_owned);
+    Machine { app_armor: Some(profiles.into()), se_linux: true }
 }
 
-fn place_of(finding: &Diagnostic) -> Option<&str> {
-    finding.path.as_ref().and_then(|path| path.split_once(" · ")).map(|(_, at)| at)
+/// Whether a finding is about the place or about what holds it.
+fn is_at_or_above(finding: &Diagnostic, place: &str) -> bool {
+    let rest = finding.path.as_ref().and_then(|at| place.strip_prefix(at.as_str()));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// How a sample comes out.

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn words_are_about_fields_that_are_there() {
-        let trees = Kind::ALL.map(|(_, kind, _)| Tree::of(kind));
+        let trees: Vec<Tree> = Kind::all().map(Tree::of).collect();
         for (owner, name, text) in WORDS {
             let mut levels = trees.iter().flat_map(|tree| &tree.levels);
             let is_field = levels.any(|level| level.name == *owner && level.fields.contains(name));
