@@ -30,7 +30,7 @@ struct PodIds {
 }
 
 impl Engine {
-    /// Records everything the plan makes, and that this run makes it, in one transaction; the new pods.
+    /// Records everything the plan makes, and that this run makes it, in one transaction; the new and the updated pods.
     #[allow(clippy::too_many_arguments)] // the one place where all that was prepared meets
     pub(super) fn record(
         &mut self,
@@ -93,8 +93,22 @@ impl Engine {
                 made.push(Made::new(MadeKind::Pod, &record.id));
                 records.push(record);
             }
+            for name in &actions.update {
+                let wanted = application.pods.iter().zip(&prepared.pods).find(|(pod, _)| &pod.name == name);
+                let row = prepared.rows.iter().find(|row| &row.record.pod.name == name);
+                let (Some((pod, wanted)), Some(row)) = (wanted, row) else { continue };
+                let mut record = row.record.clone();
+                record.spec_hash.clone_from(&wanted.spec_hash);
+                record.pod.labels.clone_from(&pod.labels);
+                record.pod.annotations.clone_from(&pod.annotations);
+                let before = pods::update(t, &record)?;
+                made.push(Made { before, ..Made::new(MadeKind::Refresh, &record.id) });
+                records.push(record);
+            }
             made.extend(touched(prepared, &actions.start, &actions.create, MadeKind::Start));
-            made.extend(touched(prepared, &actions.refresh, &actions.create, MadeKind::Refresh));
+            let refreshed: Vec<_> =
+                actions.refresh.iter().filter(|name| !actions.update.contains(name)).cloned().collect();
+            made.extend(touched(prepared, &refreshed, &actions.create, MadeKind::Refresh));
             journal::begin(t, run, &made)?;
             Ok(records)
         })
@@ -120,6 +134,9 @@ impl Engine {
             actions.volumes.iter().map(|name| LoggedEvent::now("volume", "create", name, name)).collect();
         for record in records {
             self.write_pod(record)?;
+            if actions.update.contains(&record.pod.name) {
+                report(step(StepKind::UpdatePod { pod: record.pod.name.clone() }, StepState::Done));
+            }
             if actions.create.contains(&record.pod.name) {
                 report(step(StepKind::CreatePod { pod: record.pod.name.clone() }, StepState::Done));
                 logged.extend(created(record));

@@ -22,6 +22,8 @@ pub struct DesiredPod<'a> {
     pub pod: &'a Pod,
     /// Digest of the pod and of the options that shape it.
     pub spec_hash: String,
+    /// It is recorded, and differs from that in labels and annotations alone, which change nothing of what runs.
+    pub relabelled: bool,
     /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
     pub environment_hash: String,
     /// Each container's image, in start order.

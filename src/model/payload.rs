@@ -11,6 +11,8 @@ pub struct PayloadFile {
     pub data: Vec<u8>,
     /// Permission bits.
     pub mode: u32,
+    /// Owner; root when unset.
+    pub user: Option<u32>,
 }
 
 impl fmt::Debug for PayloadFile {
@@ -28,22 +30,22 @@ pub fn payload(
     objects: Objects<'_>,
     facts: &PodFacts,
 ) -> Result<Option<BTreeMap<String, PayloadFile>>, EnvironmentError> {
-    let mut files = Files { files: BTreeMap::new(), pod, objects, facts, default_mode: 0 };
+    let mut files = Files { files: BTreeMap::new(), pod, objects, facts, default_mode: 0, default_user: None };
     match source {
-        VolumeSource::ConfigMap { name, items, default_mode, optional } => {
-            files.default_mode = *default_mode;
+        VolumeSource::ConfigMap { name, items, default_mode, default_user, optional } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             files.add_object(ObjectKind::ConfigMap, name, items, *optional)?;
         }
-        VolumeSource::Secret { name, items, default_mode, optional } => {
-            files.default_mode = *default_mode;
+        VolumeSource::Secret { name, items, default_mode, default_user, optional } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             files.add_object(ObjectKind::Secret, name, items, *optional)?;
         }
-        VolumeSource::DownwardApi { items, default_mode } => {
-            files.default_mode = *default_mode;
+        VolumeSource::DownwardApi { items, default_mode, default_user } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             files.add_facts(items)?;
         }
-        VolumeSource::Projected { sources, default_mode } => {
-            files.default_mode = *default_mode;
+        VolumeSource::Projected { sources, default_mode, default_user } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             for source in sources {
                 files.add_projection(source)?;
             }
@@ -59,6 +61,7 @@ struct Files<'a> {
     objects: Objects<'a>,
     facts: &'a PodFacts,
     default_mode: u32,
+    default_user: Option<u32>,
 }
 
 impl Files<'_> {
@@ -88,12 +91,12 @@ impl Files<'_> {
         };
         if items.is_empty() {
             for (key, value) in data {
-                self.add(key, value.clone(), None);
+                self.add(key, value.clone(), None, None);
             }
         }
         for item in items {
             match data.get(&item.key) {
-                Some(value) => self.add(&item.path, value.clone(), item.mode),
+                Some(value) => self.add(&item.path, value.clone(), item.mode, item.user),
                 None if optional => {}
                 None => {
                     let (name, key) = (name.to_owned(), item.key.clone());
@@ -107,14 +110,15 @@ impl Files<'_> {
     fn add_facts(&mut self, items: &[DownwardFile]) -> Result<(), EnvironmentError> {
         for item in items {
             if let Some(text) = downward_value(&item.value, None, self.pod, self.facts)? {
-                self.add(&item.path, text.into_bytes(), item.mode);
+                self.add(&item.path, text.into_bytes(), item.mode, item.user);
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, path: &str, data: Vec<u8>, mode: Option<u32>) {
-        self.files.insert(path.to_owned(), PayloadFile { data, mode: mode.unwrap_or(self.default_mode) });
+    fn add(&mut self, path: &str, data: Vec<u8>, mode: Option<u32>, user: Option<u32>) {
+        let (mode, user) = (mode.unwrap_or(self.default_mode), user.or(self.default_user));
+        self.files.insert(path.to_owned(), PayloadFile { data, mode, user });
     }
 }
 
@@ -134,16 +138,23 @@ mod tests {
         let objects = Objects { config_maps: &maps, secrets: &secrets };
         let pod = Pod { name: "web".into(), ..Pod::default() };
         let files = |sources| {
-            let source = VolumeSource::Projected { sources, default_mode: 0o644 };
+            let source = VolumeSource::Projected { sources, default_mode: 0o644, default_user: Some(7) };
             payload(&source, &pod, objects, &PodFacts::default())
         };
-        let item = |key: &str| KeyToPath { key: key.into(), path: format!("dir/{key}"), mode: Some(0o400) };
+        let item =
+            |key: &str| KeyToPath { key: key.into(), path: format!("dir/{key}"), mode: Some(0o400), user: Some(5) };
         let map = |items, optional| Projection::ConfigMap { name: "m".into(), items, optional };
-        let fact = DownwardFile { path: "name".into(), value: EnvValue::Field("metadata.name".into()), mode: None };
+        let fact = DownwardFile {
+            path: "name".into(),
+            value: EnvValue::Field("metadata.name".into()),
+            mode: None,
+            user: None,
+        };
         let got = files(vec![map(vec![item("a")], false), Projection::DownwardApi { items: vec![fact] }]);
         let got = got.unwrap().unwrap();
         assert_eq!(got.keys().collect::<Vec<_>>(), ["dir/a", "name"]);
         assert_eq!((got["dir/a"].mode, got["name"].mode), (0o400, 0o644));
+        assert_eq!((got["dir/a"].user, got["name"].user), (Some(5), Some(7)));
         assert_eq!(got["name"].data, b"web");
         assert_eq!(files(vec![map(vec![], false)]).unwrap().unwrap().len(), 2, "binary keys are files, too");
         assert!(matches!(files(vec![map(vec![item("c")], false)]), Err(EnvironmentError::MissingKey { .. })));

@@ -18,6 +18,9 @@ pub enum VolumeSource {
         medium: EmptyDirMedium,
         /// Bytes.
         size_limit: Option<u64>,
+        /// Permission bits of the directory, 0777 when unset; `fsGroup` adds its own.
+        #[serde(default)]
+        mode: Option<u32>,
     },
     HostPath {
         /// Absolute: a relative path was resolved against the directory of the YAML file.
@@ -28,28 +31,33 @@ pub enum VolumeSource {
         name: String,
         items: Vec<KeyToPath>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
         optional: bool,
     },
     Secret {
         name: String,
         items: Vec<KeyToPath>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
         optional: bool,
     },
     /// A named volume of the store, made on demand.
-    Claim {
-        name: String,
-        read_only: bool,
-    },
+    Claim { name: String, read_only: bool },
     /// Facts about the pod and its containers as files.
     DownwardApi {
         items: Vec<DownwardFile>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
     },
     /// Several sources in one directory; their paths do not clash.
     Projected {
         sources: Vec<Projection>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
     },
 }
 
@@ -70,6 +78,9 @@ pub struct DownwardFile {
     /// with its container named.
     pub value: EnvValue,
     pub mode: Option<u32>,
+    /// Owner of the file.
+    #[serde(default)]
+    pub user: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +111,9 @@ pub struct KeyToPath {
     /// Relative, without `..`.
     pub path: String,
     pub mode: Option<u32>,
+    /// Owner of the file.
+    #[serde(default)]
+    pub user: Option<u32>,
 }
 
 /// A PersistentVolumeClaim: asks for a named volume.

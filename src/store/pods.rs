@@ -60,6 +60,30 @@ pub fn insert(connection: &Connection, record: &PodRecord) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Replaces the record of a pod whose name, containers, volumes and addresses stay; the old one, for [`restore`].
+pub fn update(connection: &Connection, record: &PodRecord) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT record FROM pods WHERE id = ?1")?;
+    let before = statement.query_row([&record.id], |row| row.get(0)).optional()?;
+    write(connection, record)?;
+    Ok(before)
+}
+
+/// Puts back the record that [`update`] replaced.
+pub fn restore(connection: &Connection, id: &str, before: &str) -> Result<(), StoreError> {
+    let record: PodRecord = decode("pod", before)?;
+    debug_assert_eq!(record.id, id, "the journal names the pod whose record it keeps");
+    write(connection, &record)
+}
+
+fn write(connection: &Connection, record: &PodRecord) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE pods SET spec_hash = ?2, record = ?3 WHERE id = ?1")?.execute(params![
+        record.id,
+        record.spec_hash,
+        encode("pod", record)?
+    ])?;
+    Ok(())
+}
+
 pub fn get(connection: &Connection, id: &str) -> Result<Option<PodRow>, StoreError> {
     one(connection, "pods.id = ?1", id)
 }

@@ -1,12 +1,12 @@
 //! From a pod's record to what the runtime needs of one container; pure.
 
 use super::volume;
-use crate::model::container::{EffectiveSecurity, Propagation, SeccompProfile};
+use crate::model::container::{self, EffectiveSecurity, Propagation, SeccompProfile};
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
 use crate::model::{Container, HostPathType, Pod, QosClass, VolumeMount, VolumeSource};
 use crate::runtime::config::{
-    CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process,
-    Rootfs, Seccomp, UserSpec,
+    CgroupResources, ContainerConfig, Device, Mount, MountKind, MountOptions, MountPropagation, Namespaces,
+    PidNamespace, Process, Rootfs, Seccomp, UserSpec,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
@@ -329,6 +329,7 @@ fn bind(target: &str, source: PathBuf, read_only: bool) -> Mount {
         read_only,
         recursive_read_only: false,
         propagation: MountPropagation::Private,
+        options: MountOptions::default(),
     }
 }
 
@@ -352,6 +353,10 @@ fn volume_mount(
             Propagation::None => MountPropagation::Private,
             Propagation::HostToContainer => MountPropagation::HostToContainer,
             Propagation::Bidirectional => MountPropagation::Bidirectional,
+        },
+        options: {
+            let container::MountOptions { no_exec, no_dev, no_suid } = mount.options;
+            MountOptions { no_exec, no_dev, no_suid }
         },
     })
 }

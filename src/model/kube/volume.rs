@@ -123,7 +123,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     sources.extend(secret.map(|s| ("secret", payload::secret_source(&at.field("secret"), s))));
     match sources.len() {
         // Kubernetes takes a volume without a source for an emptyDir.
-        0 => Some(VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, size_limit: None }),
+        0 => Some(VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, size_limit: None, mode: None }),
         1 => sources.remove(0).1,
         _ => {
             let (first, second) = (at.field(sources[0].0).key_mark(), at.field(sources[1].0));
@@ -137,7 +137,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
 
 fn empty_dir_source(at: &Spot<'_>, source: core::EmptyDirVolumeSource) -> VolumeSource {
     let core::EmptyDirVolumeSource { medium, mode, size_limit } = source;
-    at.field("mode").unsupported(mode.is_some(), "it is made with mode 0777", "change it in an init container");
+    let mode = mode.map(|bits| payload::mode_of(&at.field("mode"), bits, 0o1777));
     let mediums = [("", Some(EmptyDirMedium::Disk)), ("Memory", Some(EmptyDirMedium::Memory)), ("HugePages", None)];
     let medium = medium.unwrap_or_default();
     let medium = match medium.strip_prefix("HugePages-").map_or(medium.as_str(), |_| "HugePages") {
@@ -150,7 +150,7 @@ fn empty_dir_source(at: &Spot<'_>, source: core::EmptyDirVolumeSource) -> Volume
     let unlimited = size_limit.is_some() && medium == EmptyDirMedium::Disk;
     at.field("sizeLimit").no_effect(unlimited, "space on disk is not limited; `medium: Memory` is");
     let size_limit = size_limit.and_then(|q| parse_quantity(&at.field("sizeLimit"), &q)).map(|q| q.units() as u64);
-    VolumeSource::EmptyDir { medium, size_limit: size_limit.filter(|bytes| *bytes > 0) }
+    VolumeSource::EmptyDir { medium, size_limit: size_limit.filter(|bytes| *bytes > 0), mode }
 }
 
 fn host_path_source(at: &Spot<'_>, source: core::HostPathVolumeSource, base: &Path) -> Option<VolumeSource> {

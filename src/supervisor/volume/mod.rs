@@ -123,10 +123,11 @@ fn prepare(
     let path = source_path(layout, pod_id, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
     match &volume.source {
-        VolumeSource::EmptyDir { medium, size_limit } => {
-            make_directory(&path, 0o777)?;
+        VolumeSource::EmptyDir { medium, size_limit, mode } => {
+            let mode = mode.unwrap_or(0o777);
+            make_directory(&path, mode)?;
             if *medium == EmptyDirMedium::Memory {
-                mount_memory(&path, *size_limit)?;
+                mount_memory(&path, memory_size(pod, *size_limit), mode)?;
             }
             if let Some(ownership) = fs_group {
                 ownership.apply(&path, true).map_err(failed("give to the pod's group", &path))?;
@@ -180,12 +181,20 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), VolumeCause> {
     }
 }
 
-fn mount_memory(path: &Path, size: Option<u64>) -> Result<(), VolumeCause> {
+/// The lesser of a volume's limit and of what the pod's containers may use together, when all of them have a limit.
+fn memory_size(pod: &Pod, limit: Option<u64>) -> Option<u64> {
+    let of_pod = pod.containers.iter().map(|container| container.resources.memory_limit).sum::<Option<u64>>();
+    let init = pod.init_containers.iter().filter_map(|container| container.resources.memory_limit).max();
+    let of_pod = of_pod.map(|bytes| bytes.max(init.unwrap_or(0)));
+    [limit, of_pod.filter(|bytes| *bytes > 0)].into_iter().flatten().min()
+}
+
+fn mount_memory(path: &Path, size: Option<u64>, mode: u32) -> Result<(), VolumeCause> {
     if is_mount_point(path) {
         return Ok(());
     }
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
-    let tree = mount::tmpfs(size, 0o777, attributes).map_err(failed("make a tmpfs for", path))?;
+    let tree = mount::tmpfs(size, mode, attributes).map_err(failed("make a tmpfs for", path))?;
     mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
 }
 
@@ -195,5 +204,27 @@ fn is_mount_point(path: &Path) -> bool {
     match (device(path), path.parent().map(device)) {
         (Ok(own), Some(Ok(outer))) => own != outer,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Container, container::Resources};
+
+    #[test]
+    fn memory_volumes_have_the_lesser_of_their_own_and_the_pods_limit() {
+        let container = |limit| Container {
+            resources: Resources { memory_limit: limit, ..Resources::default() },
+            ..Container::default()
+        };
+        let mut pod = Pod { containers: vec![container(Some(10)), container(Some(20))], ..Pod::default() };
+        assert_eq!(memory_size(&pod, None), Some(30));
+        assert_eq!(memory_size(&pod, Some(25)), Some(25));
+        pod.init_containers.push(container(Some(50)));
+        assert_eq!(memory_size(&pod, Some(100)), Some(50));
+        pod.containers.push(container(None));
+        assert_eq!(memory_size(&pod, None), None, "one that may use any amount");
+        assert_eq!(memory_size(&pod, Some(25)), Some(25));
     }
 }
