@@ -17,6 +17,13 @@ pub struct Desired<'a> {
     pub start: bool,
 }
 
+impl Desired<'_> {
+    /// Whether what the input lacks is to go.
+    pub fn prunes(&self) -> bool {
+        self.replace && self.whole
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct DesiredPod<'a> {
     pub pod: &'a Pod,

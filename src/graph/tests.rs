@@ -193,6 +193,33 @@ fn a_changed_config_map_refreshes_the_pods_that_mount_it() {
 }
 
 #[test]
+fn an_object_that_only_optional_volumes_refer_to_goes_from_them() {
+    let application = |maps: &[&str]| {
+        let optional = |optional| VolumeSource::ConfigMap {
+            name: if optional { "maybe".into() } else { "conf".into() },
+            items: vec![],
+            default_mode: 0o644,
+            default_user: None,
+            optional,
+        };
+        let mut application = application();
+        application.pods[1].volumes = vec![Volume { name: "v".into(), source: optional(true) }];
+        application.pods[0].volumes[0].source = optional(false);
+        application.config_maps =
+            maps.iter().map(|name| ConfigMap { name: (*name).into(), ..ConfigMap::default() }).collect();
+        application
+    };
+    let (before, after) = (application(&["conf", "maybe"]), application(&[]));
+    assert!(build(&desired(&after, false), &played(&before)).unwrap().is_empty(), "only with --replace");
+    check(
+        build(&desired(&after, true), &played(&before)).unwrap(),
+        "1. remove `ConfigMap/maybe` (no longer in the file)
+         2. refresh objects of pod `api` (its ConfigMaps or Secrets changed), after 1
+            pod `web` is unchanged",
+    );
+}
+
+#[test]
 fn other_labels_are_recorded_and_shown_and_no_process_is_touched() {
     let before = application();
     let mut after = application();
