@@ -54,7 +54,7 @@ impl Engine {
     /// Removes the pods that use an image; the names of those that went.
     fn remove_users(&mut self, image: &str) -> Vec<String> {
         let pods = self.pods().unwrap_or_default();
-        let users = pods.iter().filter(|pod| pod.record.containers.iter().any(|c| c.image.id == image));
+        let users = pods.iter().filter(|pod| pod.record.images().any(|used| used.id == image));
         let users: Vec<String> = users.map(|pod| pod.name().to_owned()).collect();
         if users.is_empty() {
             return users;

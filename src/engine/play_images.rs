@@ -46,7 +46,7 @@ impl PlayImage {
     }
 }
 
-/// What the containers of a play want of one image.
+/// What the containers and volumes of a play want of one image.
 #[derive(Default)]
 struct Wanted {
     policy: Option<PullPolicy>,
@@ -279,10 +279,10 @@ impl Engine {
 fn wanted_images(request: &PlayRequest) -> BTreeMap<String, Wanted> {
     let mut images: BTreeMap<String, Wanted> = BTreeMap::new();
     for pod in &request.application.pods {
-        for container in Pod::all_containers(pod) {
-            let wanted = images.entry(container.image.clone()).or_default();
+        for (reference, policy) in Pod::images(pod) {
+            let wanted = images.entry(reference.to_owned()).or_default();
             wanted.secrets.extend(pod.image_pull_secrets.iter().cloned());
-            wanted.policy = std::cmp::max_by_key(wanted.policy, container.pull_policy, |policy| match policy {
+            wanted.policy = std::cmp::max_by_key(wanted.policy, policy, |policy| match policy {
                 Some(PullPolicy::Never) => 1,
                 Some(PullPolicy::IfNotPresent) => 2,
                 None => 0,

@@ -109,7 +109,7 @@ impl Engine {
                 spec_hash: prepared.spec_hash.clone(),
                 relabelled: prepared.relabelled,
                 environment_hash: prepared.environment_hash.clone(),
-                images: pod.all_containers().map(|container| images[&container.image].desired()).collect(),
+                images: pod.images().map(|(reference, _)| images[reference].desired()).collect(),
                 networks: prepared.network.names(),
             }
         };
@@ -209,7 +209,7 @@ impl Engine {
                 pod: record.pod.clone(),
                 spec_hash: record.spec_hash.clone(),
                 environment_hash: record.environment_hash.clone(),
-                images: record.containers.iter().map(|c| c.image.id.clone()).collect(),
+                images: record.images().map(|image| image.id.clone()).collect(),
                 state: state(&record.pod, &status),
             });
         }

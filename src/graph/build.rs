@@ -354,20 +354,20 @@ fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
         let fields = differ::fields(&found.pod, wanted.pod);
         return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
     }
-    let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.all_containers());
+    let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.images());
     let environment = (found.environment_hash != wanted.environment_hash)
         .then(|| "values of ConfigMaps or Secrets in its environment".to_owned());
     let images = images
         .filter(|((found, wanted), _)| wanted.differs(found))
-        .map(|(_, container)| format!("the image `{}` now names another one", container.image));
+        .map(|(_, (reference, _))| format!("the image `{reference}` now names another one"));
     environment.into_iter().chain(images).collect()
 }
 
 /// What brings the images of a pod here, and why.
 fn image_steps(pod: &DesiredPod<'_>) -> Vec<(StepKind, Cause)> {
-    let images = pod.pod.all_containers().zip(&pod.images);
-    let steps = images.filter_map(|(container, wanted)| {
-        let image = container.image.clone();
+    let images = pod.pod.images().zip(&pod.images);
+    let steps = images.filter_map(|((reference, _), wanted)| {
+        let image = reference.to_owned();
         match wanted {
             DesiredImage::Here(_) => None,
             DesiredImage::Pull(_) => Some((StepKind::PullImage { image }, Cause::Missing)),

@@ -33,7 +33,7 @@ pub struct DesiredPod<'a> {
     pub relabelled: bool,
     /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
     pub environment_hash: String,
-    /// Each container's image, in start order.
+    /// The images of [`Pod::images`], in that order.
     pub images: Vec<DesiredImage>,
     /// Networks it joins.
     pub networks: Vec<String>,
@@ -81,7 +81,7 @@ pub struct ObservedPod {
     pub spec_hash: String,
     /// Digest of what its variables took from ConfigMaps and Secrets when it was made.
     pub environment_hash: String,
-    /// Id of each container's image, in start order.
+    /// Id of each of the images of [`Pod::images`], in that order.
     pub images: Vec<String>,
     pub state: ObservedState,
 }

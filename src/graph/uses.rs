@@ -35,6 +35,7 @@ fn files(pod: &Pod) -> Vec<(ObjectKind, &str, bool)> {
             VolumeSource::EmptyDir { .. }
             | VolumeSource::HostPath { .. }
             | VolumeSource::Claim { .. }
+            | VolumeSource::Image { .. }
             | VolumeSource::DownwardApi { .. } => {}
         }
     }
@@ -75,6 +76,6 @@ fn projected(source: &Projection) -> Option<(ObjectKind, &str, bool)> {
     match source {
         Projection::ConfigMap { name, optional, .. } => Some((ObjectKind::ConfigMap, name, *optional)),
         Projection::Secret { name, optional, .. } => Some((ObjectKind::Secret, name, *optional)),
-        Projection::DownwardApi { .. } => None,
+        Projection::DownwardApi { .. } | Projection::ServiceAccountToken(_) => None,
     }
 }

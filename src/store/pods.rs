@@ -26,6 +26,12 @@ pub struct ContainerRow {
     pub pod: String,
 }
 
+/// Table expression with the `name` of each container and the id of each `image` that it was made from or has as a volume.
+pub const IMAGE_USES: &str = "(SELECT name, image FROM containers
+    UNION SELECT containers.name, json_extract(volume.value, '$.image.id')
+    FROM (SELECT id, record FROM pods WHERE instr(record, '\"image_volumes\":[') > 0) AS pod
+    JOIN containers ON containers.pod = pod.id, json_each(pod.record, '$.image_volumes') AS volume)";
+
 const SELECT: &str = "SELECT pods.record, apps.name, pods.state FROM pods JOIN apps ON apps.id = pods.app";
 
 /// Records a pod, its containers, the volumes it refers to and its addresses.

@@ -4,6 +4,7 @@ use super::super::error::{ImageError, write_error};
 use super::{ImageStore, ImageSummary, mount, names_of};
 use crate::store::layout::Layout;
 use crate::store::lock::FileLock;
+use crate::store::pods::IMAGE_USES;
 use crate::store::{StoreError, reserve};
 use crate::sys::dir;
 use crate::sys::failpoint;
@@ -105,7 +106,7 @@ impl ImageStore<'_> {
         let layout = self.layout;
         let removed = self.unrecord(|transaction| {
             let mounted = mount::mounted_ids(layout)?;
-            let unused = "NOT EXISTS (SELECT 1 FROM containers WHERE containers.image = images.id)";
+            let unused = format!("id NOT IN (SELECT image FROM {IMAGE_USES})");
             let unnamed = "NOT EXISTS (SELECT 1 FROM image_names WHERE image_names.image = images.id)";
             let query = format!("SELECT id FROM images WHERE {unused} AND (?1 OR {unnamed}) ORDER BY id");
             let mut statement = transaction.prepare(&query)?;
@@ -205,9 +206,10 @@ fn unmount(layout: &Layout, id: &str, given: &str, how: Removal) -> Result<(), I
     }
 }
 
-/// Names of the containers made from an image.
+/// Names of the containers made from an image, or with a volume that is one.
 fn users(connection: &Connection, id: &str) -> Result<Vec<String>, ImageError> {
-    let mut statement = connection.prepare("SELECT name FROM containers WHERE image = ? ORDER BY name")?;
+    let query = format!("SELECT name FROM {IMAGE_USES} WHERE image = ? ORDER BY name");
+    let mut statement = connection.prepare(&query)?;
     let names = statement.query_map([id], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
 }

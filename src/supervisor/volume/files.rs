@@ -58,6 +58,18 @@ pub fn write(directory: &Path, files: &BTreeMap<String, PayloadFile>, group: Opt
     Ok(true)
 }
 
+/// A file as it is now, when it is there and has at most `limit` bytes.
+pub fn current(directory: &Path, path: &str, limit: u64) -> Option<Vec<u8>> {
+    let volume = Dir::open(directory).ok()?;
+    let generation = read_link(&volume, DATA).ok()??;
+    is_generation(&generation).then(|| volume.open_dir(&generation).ok()?.read(path.as_bytes(), limit).ok())?
+}
+
+fn is_generation(name: &CStr) -> bool {
+    let name = name.to_bytes();
+    name.starts_with(b"..") && name != b".." && !name.contains(&b'/')
+}
+
 fn validate(path: &str) -> Result<(), FilesError> {
     let reason = match path {
         "" => "it is empty",
@@ -109,8 +121,7 @@ fn holds(
     files: &BTreeMap<String, PayloadFile>,
     group: Option<u32>,
 ) -> io::Result<bool> {
-    let is_name = generation.to_bytes().starts_with(b"..") && !generation.to_bytes().contains(&b'/');
-    if !is_name || generation.to_bytes() == b".." {
+    if !is_generation(generation) {
         return Ok(false);
     }
     let Ok(root) = volume.open_dir(generation) else { return Ok(false) };
@@ -253,6 +264,8 @@ mod tests {
         assert!(write(&volume, &first, None)?);
         assert!(!write(&volume, &first, None)?, "the same files change nothing");
         assert_eq!(fs::read_to_string(volume.join("dir/deep/file"))?, "x");
+        assert_eq!(current(&volume, "dir/deep/file", 9).as_deref(), Some(&b"x"[..]));
+        assert_eq!((current(&volume, "none", 9), current(&volume, "dir/deep/file", 0)), (None, None));
         assert_eq!(fs::metadata(volume.join("dir/deep/file"))?.permissions().mode() & 0o777, 0o400);
         let generation = fs::read_link(volume.join("..data"))?;
 

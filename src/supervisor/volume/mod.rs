@@ -5,6 +5,7 @@
 //! emptyDir (Memory)   <run>/pods/<pod>/volumes/<v>           a tmpfs of its own
 //! configMap, secret,  <run>/pods/<pod>/volumes/<v>           see [`files`]; mounted read-only
 //!   downwardAPI, projected
+//! image               <run>/pods/<pod>/volumes/<v>           its layers, merged read-only
 //! claim               <root>/volumes/<name>/_data
 //! hostPath            where it says
 //! ```
@@ -14,7 +15,9 @@
 mod files;
 mod host_path;
 mod ownership;
+mod tokens;
 
+use crate::account::KeyError;
 use crate::model::environment::{EnvironmentError, Objects, PodFacts};
 use crate::model::payload::payload;
 use crate::model::{EmptyDirMedium, Pod, Volume, VolumeSource};
@@ -25,6 +28,7 @@ use ownership::Ownership;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tokens::Issuer;
 
 pub use files::FilesError;
 pub use host_path::HostPathError;
@@ -47,6 +51,8 @@ pub enum VolumeCause {
     Files(#[from] FilesError),
     #[error(transparent)]
     HostPath(#[from] HostPathError),
+    #[error("cannot issue a token")]
+    Token(#[from] KeyError),
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VolumeCause {
@@ -63,6 +69,7 @@ pub fn source_path(layout: &Layout, pod_id: &str, volume: &Volume) -> PathBuf {
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
         | VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => layout.pod_run_volume(pod_id, &volume.name),
     }
@@ -73,6 +80,7 @@ pub fn is_read_only(volume: &Volume) -> bool {
     match &volume.source {
         VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => true,
         VolumeSource::Claim { read_only, .. } => *read_only,
@@ -80,47 +88,49 @@ pub fn is_read_only(volume: &Volume) -> bool {
     }
 }
 
-/// Makes every volume of the pod; what exists is kept, files of objects are brought up to date.
+/// Makes every volume of the pod; what exists is kept, files of objects are brought up to date. Returns when the first of its
+/// tokens is to be renewed, in seconds since the epoch.
 pub fn prepare_all(
     layout: &Layout,
     record: &PodRecord,
     objects: &PodObjects,
     facts: &PodFacts,
-) -> Result<(), VolumeError> {
+) -> Result<Option<u64>, VolumeError> {
+    let mut issuer = Issuer::new(layout, &record.pod, facts);
     for volume in &record.pod.volumes {
-        prepare(layout, &record.id, &record.pod, volume, objects, facts)
+        prepare(layout, record, volume, objects, facts, &mut issuer)
             .map_err(|cause| VolumeError { volume: volume.name.clone(), cause })?;
     }
-    Ok(())
+    Ok(issuer.renewed_at)
 }
 
-/// Swaps the files of the pod's volumes that are made of objects; the rest is left alone. Returns the names of changed ones.
+/// Swaps the files of the pod's volumes that are made of objects or tokens; the rest is left alone. Returns when the first of its
+/// tokens is to be renewed, in seconds since the epoch.
 pub fn refresh(
     layout: &Layout,
     record: &PodRecord,
     objects: &PodObjects,
     facts: &PodFacts,
-) -> Result<Vec<String>, VolumeError> {
-    let mut changed = Vec::new();
+) -> Result<Option<u64>, VolumeError> {
+    let mut issuer = Issuer::new(layout, &record.pod, facts);
     for volume in &record.pod.volumes {
         let path = source_path(layout, &record.id, volume);
-        let result = write_files(&path, &record.pod, volume, objects, facts);
-        if result.map_err(|cause| VolumeError { volume: volume.name.clone(), cause })? == Some(true) {
-            changed.push(volume.name.clone());
-        }
+        write_files(&path, &record.pod, volume, objects, facts, &mut issuer)
+            .map_err(|cause| VolumeError { volume: volume.name.clone(), cause })?;
     }
-    Ok(changed)
+    Ok(issuer.renewed_at)
 }
 
 fn prepare(
     layout: &Layout,
-    pod_id: &str,
-    pod: &Pod,
+    record: &PodRecord,
     volume: &Volume,
     objects: &PodObjects,
     facts: &PodFacts,
+    issuer: &mut Issuer<'_>,
 ) -> Result<(), VolumeCause> {
-    let path = source_path(layout, pod_id, volume);
+    let pod = &record.pod;
+    let path = source_path(layout, &record.id, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
     match &volume.source {
         VolumeSource::EmptyDir { medium, size_limit, mode } => {
@@ -141,28 +151,40 @@ fn prepare(
                 ownership.apply(&path, only_on_mismatch).map_err(failed("give to the pod's group", &path))?;
             }
         }
+        VolumeSource::Image { .. } => {
+            make_directory(&path, 0o755)?;
+            let image = record.image_volumes.iter().find(|found| found.volume == volume.name).map(|found| &found.image);
+            // The engine has recorded one for each such volume.
+            let chains = image.map(|image| image.layers.as_slice()).unwrap_or_default();
+            let layers: Vec<PathBuf> = chains.iter().map(|chain| layout.layer_diff(chain)).collect();
+            mount_image(&path, &layers, &layout.empty_layer())?;
+        }
         VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => {
             make_directory(&path, 0o755)?;
-            write_files(&path, pod, volume, objects, facts)?;
+            write_files(&path, pod, volume, objects, facts, issuer)?;
         }
     }
     Ok(())
 }
 
-/// `None` when the volume is not made of objects, else whether anything changed.
+/// Does nothing to a volume that is not made of objects.
 fn write_files(
     path: &Path,
     pod: &Pod,
     volume: &Volume,
     objects: &PodObjects,
     facts: &PodFacts,
-) -> Result<Option<bool>, VolumeCause> {
+    issuer: &mut Issuer<'_>,
+) -> Result<(), VolumeCause> {
     let objects = Objects { config_maps: &objects.config_maps, secrets: &objects.secrets };
-    let Some(files) = payload(&volume.source, pod, objects, facts)? else { return Ok(None) };
-    Ok(Some(files::write(path, &files, pod.security.fs_group)?))
+    let tokens = issuer.tokens(path, &volume.source)?;
+    if let Some(files) = payload(&volume.source, pod, objects, facts, &tokens)? {
+        files::write(path, &files, pod.security.fs_group)?;
+    }
+    Ok(())
 }
 
 /// Makes a directory with that mode whatever the umask; one that exists is left as it is.
@@ -196,6 +218,16 @@ fn mount_memory(path: &Path, size: Option<u64>, mode: u32) -> Result<(), VolumeC
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
     let tree = mount::tmpfs(size, mode, attributes).map_err(failed("make a tmpfs for", path))?;
     mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
+}
+
+/// Nothing is copied: the layers are those that containers are made of.
+fn mount_image(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<(), VolumeCause> {
+    if is_mount_point(path) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(empty).map_err(failed("make the directory", empty))?;
+    let attached = mount::merged(layers, empty).and_then(|tree| mount::attach(tree, rustix::fs::CWD, path));
+    attached.map_err(failed("mount the image on", path))
 }
 
 fn is_mount_point(path: &Path) -> bool {
