@@ -86,7 +86,7 @@ impl Builder<'_> {
             ObservedState::Stopped | ObservedState::Starting if self.desired.start => {
                 Verdict::Start { state: found.state }
             }
-            ObservedState::Running if wanted.relabelled || self.objects_changed(wanted.pod) => Verdict::Refresh,
+            ObservedState::Running if wanted.amended || self.objects_changed(wanted.pod) => Verdict::Refresh,
             ObservedState::Stopped | ObservedState::Starting | ObservedState::Running | ObservedState::Completed => {
                 Verdict::Keep
             }
@@ -238,10 +238,10 @@ impl Builder<'_> {
         }
     }
 
-    /// Records other labels and annotations of a pod that stays.
+    /// Records what changed of a pod that stays.
     fn update(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) -> Option<StepId> {
         let found = self.observed.pods.iter().find(|found| found.pod.name == wanted.pod.name);
-        let found = found.filter(|_| wanted.relabelled && !verdict.makes_pod())?;
+        let found = found.filter(|_| wanted.amended && !verdict.makes_pod())?;
         let cause = Cause::Changed { differences: differ::fields(&found.pod, wanted.pod) };
         Some(self.add(StepKind::UpdatePod { pod: wanted.pod.name.clone() }, cause))
     }
@@ -350,7 +350,7 @@ fn given(application: &Application, kind: ObjectKind) -> Vec<&str> {
 
 /// Fields in which a pod is not what is wanted; empty when it is.
 fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
-    if found.spec_hash != wanted.spec_hash && !wanted.relabelled {
+    if found.spec_hash != wanted.spec_hash && !wanted.amended {
         let fields = differ::fields(&found.pod, wanted.pod);
         return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
     }

@@ -29,8 +29,8 @@ pub struct DesiredPod<'a> {
     pub pod: &'a Pod,
     /// Digest of the pod and of the options that shape it.
     pub spec_hash: String,
-    /// It is recorded, and differs from that in labels and annotations alone, which change nothing of what runs.
-    pub relabelled: bool,
+    /// It is recorded, and differs from that in what a running pod takes up alone ([`Pod::amend`]).
+    pub amended: bool,
     /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
     pub environment_hash: String,
     /// The images of [`Pod::images`], in that order.

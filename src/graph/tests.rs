@@ -45,7 +45,7 @@ fn desired(application: &Application, replace: bool) -> Desired<'_> {
     let pod = |pod| DesiredPod {
         pod,
         spec_hash: spec_hash(pod),
-        relabelled: false,
+        amended: false,
         environment_hash: String::new(),
         images: pod.all_containers().map(|_| DesiredImage::Here("i1".to_owned())).collect(),
         networks: vec!["podkin".to_owned()],
@@ -228,12 +228,12 @@ fn other_labels_are_recorded_and_shown_and_no_process_is_touched() {
     let mut observed = played(&before);
     observed.pods[1].state = ObservedState::Stopped;
     let mut desired = desired(&after, false);
-    desired.pods.iter_mut().for_each(|pod| pod.relabelled = true);
+    desired.pods.iter_mut().for_each(|pod| pod.amended = true);
     check(
         build(&desired, &observed).unwrap(),
-        "1. update metadata of pod `web` (changed: labels.tier)
+        "1. update pod `web` (changed: labels.tier)
          2. refresh objects of pod `web` (changed: labels.tier), after 1
-         3. update metadata of pod `api` (changed: annotations.note)
+         3. update pod `api` (changed: annotations.note)
          4. make sandbox of pod `api` (not running), after 3
          5. start container `api/app` (not running), after 4",
     );
