@@ -192,7 +192,8 @@ mod tests {
     fn a_running_pod_takes_up_labels_and_an_earlier_deadline() {
         let mut pod = Pod { name: "web".into(), active_deadline_seconds: Some(60), ..Pod::default() };
         let labels = BTreeMap::from([("tier".to_owned(), "front".to_owned())]);
-        let by = Pod { name: "other".into(), labels: labels.clone(), active_deadline_seconds: Some(30), ..Pod::default() };
+        let by =
+            Pod { name: "other".into(), labels: labels.clone(), active_deadline_seconds: Some(30), ..Pod::default() };
         assert!(pod.deadline_may_become(Some(30)) && Pod::default().deadline_may_become(Some(90)));
         assert!(!pod.deadline_may_become(Some(61)) && !pod.deadline_may_become(None));
         pod.amend(&by);
