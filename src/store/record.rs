@@ -32,6 +32,9 @@ pub struct PodRecord {
     /// What the last of `containers` are, in the same order. Not part of the pod's spec: a replay knows nothing of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ephemeral: Vec<EphemeralContainer>,
+    /// The images of its `image` volumes, in the order of [`Pod::image_volumes`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_volumes: Vec<ImageVolumeRecord>,
     pub network: PodNetwork,
     /// Write `/etc/hosts` (`--no-hosts` clears it).
     pub manage_hosts: bool,
@@ -77,6 +80,14 @@ impl PodRecord {
     pub fn ephemeral(&self, index: usize) -> Option<&EphemeralContainer> {
         self.ephemeral.get(index.checked_sub(self.pod.all_containers().count())?)
     }
+}
+
+/// The image of a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageVolumeRecord {
+    /// Name in the pod's spec.
+    pub volume: String,
+    pub image: ImageRecord,
 }
 
 /// The image of a container as it was when the container was made.
@@ -232,6 +243,11 @@ pub struct Termination {
 }
 
 impl PodRecord {
+    /// All its images: of each container in start order, then of each `image` volume.
+    pub fn images(&self) -> impl Iterator<Item = &ImageRecord> {
+        self.containers.iter().map(|c| &c.image).chain(self.image_volumes.iter().map(|v| &v.image))
+    }
+
     /// `metadata.uid` of the pod: the beginning of its id as a UUID of version 8 (RFC 9562, 5.8).
     pub fn uid(&self) -> String {
         let digits = u128::from_str_radix(self.id.get(..32).unwrap_or_default(), 16).unwrap_or_default();

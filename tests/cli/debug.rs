@@ -1,6 +1,6 @@
 //! `debug`: containers added to a running pod.
 
-use crate::common::{TestEnv, eventually};
+use crate::common::eventually;
 use crate::terminal::Desk;
 use crate::with_sleeper;
 use std::io::Write;

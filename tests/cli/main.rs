@@ -5,6 +5,7 @@ mod attach;
 mod common;
 mod debug;
 mod exec;
+mod explain;
 mod listing;
 mod logs;
 mod outcome;

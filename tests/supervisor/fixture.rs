@@ -73,6 +73,7 @@ impl App {
             ephemeral: Vec::new(),
             containers: containers.collect(),
             pod,
+            image_volumes: Vec::new(),
             network: PodNetwork::None,
             manage_hosts: true,
             manage_hostname: true,
