@@ -14,6 +14,7 @@
 
 mod apply;
 mod back_off;
+mod conditions;
 mod decide;
 mod kill;
 mod probes;
@@ -23,6 +24,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod waiting;
 
 pub use back_off::{BackOff, BackOffRule};
 pub use probes::{Outcome, ProbeKind};
@@ -31,6 +33,7 @@ pub use state::{Cell, Goal, Moment, Now, Process, Sandbox, State, Step, Stop, St
 pub use status::{changes, status};
 
 use super::protocol::{Change, Failure, FailureKind};
+use crate::store::record::ConditionStatus;
 use std::net::IpAddr;
 
 /// Position of a container in the pod's record.
@@ -155,6 +158,11 @@ pub enum Input {
     TornDown {
         problems: Vec<String>,
     },
+    /// Somebody outside says whether a condition holds (readiness gates).
+    SetConditions {
+        conditions: Vec<(String, ConditionStatus)>,
+        token: Token,
+    },
     /// The moment [`Machine::deadline`] gave has come.
     Tick,
     /// A new supervisor took over; one entry per container.
@@ -248,6 +256,7 @@ impl Machine {
         let mut actions = Vec::new();
         self.apply(now, input, &mut actions);
         self.decide(now, &mut actions);
+        self.observe_conditions(now);
         self.answer(&mut actions);
         actions
     }
