@@ -15,6 +15,7 @@ pub mod kube;
 pub mod object;
 pub mod payload;
 pub mod pod;
+pub mod qos;
 pub mod quantity;
 pub mod volume;
 pub mod yaml;
@@ -27,6 +28,7 @@ pub use container::{
 };
 pub use object::{ConfigMap, ObjectKind, Secret};
 pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, PodSecurity, RestartPolicy};
+pub use qos::QosClass;
 pub use volume::{
     ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath, Projection, Volume, VolumeSource,
 };

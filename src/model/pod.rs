@@ -1,6 +1,6 @@
 //! A pod: containers that share network, IPC and UTS namespaces and volumes (Kubernetes API, `PodSpec` v1 core).
 
-use super::{Container, SeccompProfile, Volume};
+use super::{Container, Resources, SeccompProfile, Volume};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -38,6 +38,8 @@ pub struct Pod {
     pub host_aliases: Vec<HostAlias>,
     pub dns: DnsConfig,
     pub security: PodSecurity,
+    /// `resources` of the pod as a whole.
+    pub resources: Option<Resources>,
     /// Seconds after which a running pod is stopped and fails (`activeDeadlineSeconds`).
     pub active_deadline_seconds: Option<u64>,
     /// `serviceAccountName`, `default` when unset: only a name, for field references.

@@ -3,7 +3,7 @@
 use super::volume;
 use crate::model::container::{EffectiveSecurity, Propagation, SeccompProfile};
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
-use crate::model::{Container, HostPathType, Pod, VolumeMount, VolumeSource};
+use crate::model::{Container, HostPathType, Pod, QosClass, VolumeMount, VolumeSource};
 use crate::runtime::config::{
     CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process,
     Rootfs, Seccomp, UserSpec,
@@ -234,22 +234,10 @@ pub fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
 fn oom_score_adj(pod: &Pod, spec: &Container, machine_memory: u64) -> i32 {
     const GUARANTEED: i32 = -997;
     const BEST_EFFORT: i32 = 1000;
-    let is_set = |c: &Container| {
-        let r = c.resources;
-        [r.cpu_request_milli, r.cpu_limit_milli, r.memory_request, r.memory_limit].iter().any(Option::is_some)
-    };
-    let is_guaranteed = |c: &Container| {
-        let r = c.resources;
-        r.cpu_limit_milli.is_some()
-            && r.memory_limit.is_some()
-            && r.cpu_request_milli.is_none_or(|request| Some(request) == r.cpu_limit_milli)
-            && r.memory_request.is_none_or(|request| Some(request) == r.memory_limit)
-    };
-    if pod.all_containers().all(is_guaranteed) {
-        return GUARANTEED;
-    }
-    if !pod.all_containers().any(is_set) {
-        return BEST_EFFORT;
+    match QosClass::of(pod) {
+        QosClass::Guaranteed => return GUARANTEED,
+        QosClass::BestEffort => return BEST_EFFORT,
+        QosClass::Burstable => {}
     }
     let request = spec.resources.memory_request.or(spec.resources.memory_limit).unwrap_or(0);
     let part = u128::from(request) * 1000 / u128::from(machine_memory.max(1));

@@ -188,6 +188,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         security: security_context
             .map(|c| security::pod(&at.field("securityContext"), c, host_network, host_ipc))
             .unwrap_or_default(),
+        resources: None,
         active_deadline_seconds: deadline,
         service_account: service_account.unwrap_or_else(|| "default".to_owned()),
         enable_service_links: enable_service_links.unwrap_or(true),
