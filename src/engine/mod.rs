@@ -10,6 +10,7 @@
 //! undo, removal, down            taking back, taking away
 //! listing, status, view          records joined with what supervisors say
 //! lifecycle                      start, stop, restart, kill, remove, wait
+//! kube, changes                  objects as an API server would show them; waking up when they change
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! pull, play_images, push        images from registries, on request and for a play, and to them
@@ -23,6 +24,7 @@ pub mod progress;
 pub mod request;
 pub mod view;
 
+mod changes;
 mod check;
 mod command;
 mod diff;
@@ -35,6 +37,7 @@ mod identity;
 mod image;
 mod info;
 mod input;
+mod kube;
 mod lifecycle;
 mod listing;
 mod login;

@@ -180,6 +180,12 @@ pub struct Condition {
     pub since: jiff::Timestamp,
 }
 
+impl Condition {
+    /// Types that follow from what the supervisor sees, in the order in which they are told.
+    pub const OF_THE_SUPERVISOR: [&str; 5] =
+        ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConditionStatus {
     True,

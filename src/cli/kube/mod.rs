@@ -1,16 +1,23 @@
-//! `kube play`, `kube down`, `kube generate`.
+//! `kube play`, `kube down`, `kube generate`, and what kubectl has for looking at objects: `get`, `describe`, `wait`.
 
 pub mod down;
 pub mod generate;
+pub mod get;
+pub mod get_output;
 pub mod input;
+pub mod jsonpath;
 pub mod options;
 pub mod play;
+pub mod resources;
+pub mod selector;
+pub mod set_condition;
+pub mod wait;
 
 use super::context::Globals;
 use super::error::CommandError;
 use clap::{Args, Subcommand};
 
-/// Play Kubernetes YAML, take it down, give it back
+/// Play Kubernetes YAML, take it down, look at what became of it
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct KubeArgs {
@@ -24,6 +31,9 @@ pub enum KubeCommand {
     Play(Box<play::PlayArgs>),
     Down(down::DownArgs),
     Generate(generate::GenerateArgs),
+    Get(get::GetArgs),
+    Wait(wait::WaitArgs),
+    SetCondition(set_condition::SetConditionArgs),
 }
 
 /// The older spelling `play kube`.
@@ -59,5 +69,8 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Play(args) => play::run(globals, &args),
         KubeCommand::Down(args) => down::run(globals, &args),
         KubeCommand::Generate(args) => generate::run(globals, &args),
+        KubeCommand::Get(args) => get::run(globals, &args),
+        KubeCommand::Wait(args) => wait::run(globals, &args),
+        KubeCommand::SetCondition(args) => set_condition::run(globals, &args),
     }
 }

@@ -32,16 +32,17 @@ impl Machine {
         let phase = status::phase(self);
         let containers_ready = self.containers_ready(&containers, phase);
         let observed = [
-            ("PodReadyToStartContainers", self.ready_to_start()),
-            ("Initialized", self.initialized(&containers, phase)),
-            ("Ready", self.ready(&containers_ready)),
-            ("ContainersReady", containers_ready),
-            ("PodScheduled", Verdict::holds()),
+            self.ready_to_start(),
+            self.initialized(&containers, phase),
+            self.ready(&containers_ready),
+            containers_ready,
+            Verdict::holds(),
         ];
+        let kinds = Condition::OF_THE_SUPERVISOR;
         let old = std::mem::take(&mut self.state.conditions);
         let (known, from_outside): (Vec<_>, Vec<_>) =
-            old.into_iter().partition(|condition| observed.iter().any(|(kind, _)| *kind == condition.kind));
-        let conditions = observed.into_iter().map(|(kind, Verdict { status, reason, message })| {
+            old.into_iter().partition(|condition| kinds.contains(&condition.kind.as_str()));
+        let conditions = kinds.into_iter().zip(observed).map(|(kind, Verdict { status, reason, message })| {
             let before = known.iter().find(|c| c.kind == kind && c.status == status);
             let since = before.map_or(now.wall, |c| c.since);
             Condition { kind: kind.to_owned(), status, reason: reason.map(str::to_owned), message, since }
@@ -49,7 +50,7 @@ impl Machine {
         self.state.conditions = conditions.chain(from_outside).collect();
     }
 
-    /// Takes in what somebody outside says of conditions; the machine's own are not theirs to set.
+    /// Takes in what somebody outside says of conditions other than [`Condition::OF_THE_SUPERVISOR`].
     pub(super) fn set_conditions(&mut self, conditions: Vec<(String, ConditionStatus)>, now: Now) {
         for (kind, status) in conditions {
             match self.state.conditions.iter_mut().find(|c| c.kind == kind) {
