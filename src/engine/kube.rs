@@ -58,7 +58,7 @@ impl Engine {
                 let is_its =
                     |pod: &&Arc<PodView>| pod.app.id == app.id && workload.pods.iter().any(|p| p == pod.name());
                 let statuses: Vec<_> = pods.iter().filter(is_its).map(|pod| &pod.status).collect();
-                let identity = Identity { uid: &app.id, created: app.created };
+                let identity = Identity { uid: None, created: app.created };
                 found.push(object::deployment(&app.sources, workload, &statuses, identity, now));
             }
         }
@@ -69,7 +69,7 @@ impl Engine {
         let mut found = Vec::new();
         for app in self.apps()? {
             for row in objects::of_app(self.database.connection(), &app.id)? {
-                let identity = Identity { uid: &row.id, created: app.created };
+                let identity = Identity { uid: None, created: app.created };
                 match &row.object {
                     Stored::ConfigMap(map) if resource == Resource::ConfigMap => {
                         found.push(object::config_map(&app.sources, map, identity, now));
@@ -90,7 +90,7 @@ impl Engine {
             let names = app.claims.iter().map(|claim| claim.name.as_str());
             let bound = volumes::existing(self.database.connection(), names)?;
             for claim in &app.claims {
-                let identity = Identity { uid: &app.id, created: app.created };
+                let identity = Identity { uid: None, created: app.created };
                 found.push(object::claim(&app.sources, &claim.name, bound.contains(&claim.name), identity, now));
             }
         }

@@ -13,6 +13,7 @@
 //! kube, changes                  objects as an API server would show them; waking up when they change
 //! image, volume, network         the stores
 //! login                          credentials of registries
+//! account                        tokens of service accounts
 //! pull, play_images, push        images from registries, on request and for a play, and to them
 //! save, manifest, search         images to archives, manifest lists, what registries have
 //! diff, export                   files of images and containers
@@ -24,6 +25,7 @@ pub mod progress;
 pub mod request;
 pub mod view;
 
+mod account;
 mod changes;
 mod check;
 mod command;
@@ -60,6 +62,7 @@ mod undo;
 mod usage;
 mod volume;
 
+pub use account::{TokenKeys, TokenRequest};
 pub use check::Problem;
 pub use diff::DiffKind;
 pub use error::{EngineError, ErrorKind};

@@ -30,8 +30,8 @@ pub fn deployment(sources: &[Source], name: &str) -> Option<Deployment> {
 
 /// The latest document of that kind and name.
 pub fn object<T: DeserializeOwned>(sources: &[Source], kind: &str, name: &str) -> Option<T> {
-    let documents = sources.iter().flat_map(|source| source.documents.iter().map(move |d| (source, d)));
-    let (source, document) = documents.filter(|(_, d)| d.kind == kind && d.name == name).last()?;
+    let mut documents = sources.iter().flat_map(|source| source.documents.iter().map(move |d| (source, d)));
+    let (source, document) = documents.rfind(|(_, d)| d.kind == kind && d.name == name)?;
     let text = cut(&source.text, document);
     let mut places = Sources::default();
     let id = places.add(&source.name, &text);

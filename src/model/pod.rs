@@ -1,6 +1,6 @@
 //! A pod: containers that share network, IPC and UTS namespaces and volumes (Kubernetes API, `PodSpec` v1 core).
 
-use super::{Container, Resources, SeccompProfile, Volume};
+use super::{Container, PodSecurity, Resources, Volume};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -42,7 +42,7 @@ pub struct Pod {
     pub resources: Option<Resources>,
     /// Seconds after which a running pod is stopped and fails (`activeDeadlineSeconds`).
     pub active_deadline_seconds: Option<u64>,
-    /// `serviceAccountName`, `default` when unset: only a name, for field references.
+    /// `serviceAccountName`, `default` when unset: whom the pod's tokens speak for.
     pub service_account: String,
     /// Whether service environment variables are wanted; kept for later.
     pub enable_service_links: bool,
@@ -89,22 +89,6 @@ pub enum DnsPolicy {
     None,
 }
 
-/// `securityContext` of a pod. What a container sets itself wins; merging is done by [`Container::effective_security`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodSecurity {
-    pub run_as_user: Option<u32>,
-    pub run_as_group: Option<u32>,
-    pub run_as_non_root: Option<bool>,
-    /// Group that owns the pod's volumes and is added to every process.
-    pub fs_group: Option<u32>,
-    /// `OnRootMismatch` instead of `Always`.
-    pub fs_group_on_root_mismatch: bool,
-    pub supplemental_groups: Vec<u32>,
-    pub sysctls: Vec<(String, String)>,
-    pub seccomp: Option<SeccompProfile>,
-}
-
 /// Digest of everything that makes the pod what it is: 64 hexadecimal digits, equal for equal pods.
 ///
 /// Unset values are left out before hashing, so that a field the model gains later does not change the digest of pods that
@@ -140,6 +124,13 @@ impl Pod {
     /// Every container in start order: init containers (sidecars among them), then the regular ones.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
         self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// The user that every container runs as, when the pod says so of each.
+    pub fn common_user(&self) -> Option<u32> {
+        let mut users = self.all_containers().map(|c| c.effective_security(self).run_as_user);
+        let first = users.next()??;
+        users.all(|user| user == Some(first)).then_some(first)
     }
 
     /// The volume of that name.

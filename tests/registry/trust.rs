@@ -65,6 +65,28 @@ fn a_name_that_is_not_in_the_certificate_is_refused() {
 }
 
 #[test]
+fn an_insecure_registry_of_this_machine_is_asked_by_http_first() {
+    // Nobody reads the bundle of the machine for that.
+    let unreadable = scratch("bundle");
+    let config = || ClientConfig { roots: vec![unreadable.clone()], ..quick() };
+    let plain = FakeServer::http(|_| Reply::new(200, "{}"));
+    let port = plain.address.rsplit(':').next().unwrap();
+    for name in [plain.address.clone(), format!("localhost:{port}")] {
+        let before = plain.connections();
+        ask(config(), &name, true).unwrap();
+        assert_eq!(plain.connections(), before + 1, "{name}");
+    }
+    assert!(matches!(ask(config(), &plain.address, false), Err(RegistryError::Certificates(_))));
+    // One that wants TLS is found all the same.
+    let tls = Tls::new();
+    let secret = FakeServer::https(&tls, |_| Reply::new(200, "{}"));
+    ask(config(), &secret.address, true).unwrap();
+    assert_eq!(secret.lines(), ["GET /v2/app/manifests/1 -"]);
+    let picky = FakeServer::http(|_| Reply::new(400, "{}"));
+    assert!(matches!(ask(config(), &picky.address, true), Err(RegistryError::Said { status: 400, .. })));
+}
+
+#[test]
 fn mistakes_in_certs_d_are_told_with_their_path() {
     let directory = scratch("certs");
     Authority::new(&directory).issue("client");

@@ -1,4 +1,5 @@
-//! `kube play`, `kube down`, `kube generate`, and what kubectl has for looking at objects: `get`, `describe`, `wait`.
+//! `kube play`, `kube down`, `kube generate`; what kubectl has for looking at objects: `kube get`, `kube wait`; `kube create token`, `kube
+//! token-keys`.
 
 pub mod down;
 pub mod generate;
@@ -11,6 +12,7 @@ pub mod play;
 pub mod resources;
 pub mod selector;
 pub mod set_condition;
+pub mod token;
 pub mod wait;
 
 use super::context::Globals;
@@ -34,6 +36,8 @@ pub enum KubeCommand {
     Get(get::GetArgs),
     Wait(wait::WaitArgs),
     SetCondition(set_condition::SetConditionArgs),
+    Create(token::CreateArgs),
+    TokenKeys(token::TokenKeysArgs),
 }
 
 /// The older spelling `play kube`.
@@ -72,5 +76,7 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Get(args) => get::run(globals, &args),
         KubeCommand::Wait(args) => wait::run(globals, &args),
         KubeCommand::SetCondition(args) => set_condition::run(globals, &args),
+        KubeCommand::Create(args) => token::create(globals, &args),
+        KubeCommand::TokenKeys(args) => token::keys(globals, &args),
     }
 }

@@ -119,7 +119,8 @@ pub struct Object {
 /// What an object has beside what was played.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
-    pub uid: &'a str,
+    /// Where there is one.
+    pub uid: Option<&'a str>,
     pub created: Timestamp,
 }
 
@@ -140,6 +141,6 @@ impl Object {
 fn identify(metadata: &mut ObjectMeta, name: &str, identity: Identity<'_>) {
     metadata.name = Some(name.to_owned());
     metadata.namespace.get_or_insert_with(|| "default".to_owned());
-    metadata.uid = Some(identity.uid.to_owned());
+    metadata.uid = identity.uid.map(str::to_owned);
     metadata.creation_timestamp = Some(Time(identity.created));
 }

@@ -19,7 +19,7 @@ pub fn pod(sources: &[Source], record: &PodRecord, status: &PodStatus, node: &st
 /// The typed object of a pod.
 pub fn full_pod(sources: &[Source], record: &PodRecord, status: &PodStatus) -> core::Pod {
     let mut pod = played::pod(sources, &record.pod);
-    identify(&mut pod.metadata, &record.pod.name, Identity { uid: &record.id, created: record.created });
+    identify(&mut pod.metadata, &record.pod.name, Identity { uid: Some(&record.uid()), created: record.created });
     if let Some(deletion) = status.deletion {
         pod.metadata.deletion_timestamp = Some(Time(deletion.at));
         pod.metadata.deletion_grace_period_seconds = i64::try_from(deletion.grace_seconds).ok();

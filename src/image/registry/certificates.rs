@@ -46,9 +46,11 @@ pub(super) struct Certificates {
 }
 
 /// What one registry is spoken to with.
-#[derive(Clone)]
-pub(super) struct Trust {
-    roots: Arc<Vec<Certificate<'static>>>,
+pub(super) struct Trust<'c> {
+    /// Read for connections that check certificates, and only for those.
+    roots: &'c Roots,
+    /// Of `certs.d`.
+    more: Vec<Certificate<'static>>,
     client: Option<ClientCert>,
 }
 
@@ -58,15 +60,13 @@ impl Certificates {
     }
 
     /// Roots and client certificate for `host[:port]` as the user writes it.
-    pub fn of(&self, registry: &str) -> Result<Trust, CertificatesError> {
-        let roots = self.roots.get()?;
-        match &self.only {
-            Some(directory) => read_directory(directory, roots),
-            None => match self.directory_of(registry)? {
-                Some(directory) => read_directory(&directory, roots),
-                None => Ok(Trust { roots, client: None }),
-            },
-        }
+    pub fn of(&self, registry: &str) -> Result<Trust<'_>, CertificatesError> {
+        let directory = match &self.only {
+            Some(directory) => Some(directory.clone()),
+            None => self.directory_of(registry)?,
+        };
+        let (more, client) = directory.map_or(Ok((Vec::new(), None)), |directory| read_directory(&directory))?;
+        Ok(Trust { roots: &self.roots, more, client })
     }
 
     fn directory_of(&self, registry: &str) -> Result<Option<PathBuf>, CertificatesError> {
@@ -83,12 +83,16 @@ impl Certificates {
     }
 }
 
-impl Trust {
+impl Trust<'_> {
     /// Settings for connections to the registry itself, or to others it sends to: those trust the same, as podman's do, but
     /// never see the client certificate.
-    pub fn tls(&self, is_registry: bool) -> TlsConfig {
+    pub fn tls(&self, is_registry: bool) -> Result<TlsConfig, CertificatesError> {
+        let mut roots = self.roots.get()?;
+        if !self.more.is_empty() {
+            roots = Arc::new(self.more.iter().chain(roots.iter()).cloned().collect());
+        }
         let client = self.client.clone().filter(|_| is_registry);
-        TlsConfig::builder().root_certs(RootCerts::Specific(self.roots.clone())).client_cert(client).build()
+        Ok(TlsConfig::builder().root_certs(RootCerts::Specific(roots)).client_cert(client).build())
     }
 
     /// As [`Trust::tls`], taking any certificate.
@@ -123,11 +127,12 @@ impl Roots {
     }
 }
 
-fn read_directory(directory: &Path, roots: Arc<Vec<Certificate<'static>>>) -> Result<Trust, CertificatesError> {
+/// CA certificates and client certificate of a directory.
+fn read_directory(directory: &Path) -> Result<(Vec<Certificate<'static>>, Option<ClientCert>), CertificatesError> {
     let fail = |source| CertificatesError::Read { path: directory.to_owned(), source };
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Trust { roots, client: None }),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok((Vec::new(), None)),
         Err(error) => return Err(fail(error)),
     };
     let mut files: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map_err(fail)?;
@@ -143,12 +148,7 @@ fn read_directory(directory: &Path, roots: Arc<Vec<Certificate<'static>>>) -> Re
             _ => {}
         }
     }
-    let client = read_client(pairs)?;
-    if all.is_empty() {
-        return Ok(Trust { roots, client });
-    }
-    all.extend(roots.iter().cloned());
-    Ok(Trust { roots: Arc::new(all), client })
+    Ok((all, read_client(pairs)?))
 }
 
 /// CA certificates of a file. A link to nowhere counts for nothing: Red Hat's packages leave such ones behind.

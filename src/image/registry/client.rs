@@ -15,6 +15,7 @@ use super::token::Tokens;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -166,6 +167,13 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether it is on this machine, by its name or address.
+    pub fn is_local(&self) -> bool {
+        let Some(address) = self.address(Scheme::Http, "/") else { return false };
+        let host = address.host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// Where to ask for `path`.
     pub fn address(&self, scheme: Scheme, path: &str) -> Option<Address> {
         // The one registry that is not where its name says.
@@ -257,14 +265,15 @@ impl Shared {
             let trust = self.certificates.of(&key.endpoint.registry)?;
             builder = builder.tls_config(match key.endpoint.insecure {
                 true => trust.unchecked_tls(key.is_registry),
-                false => trust.tls(key.is_registry),
+                false => trust.tls(key.is_registry)?,
             });
         }
         Ok(ureq::Agent::with_parts(builder.build(), DefaultConnector::default(), Names::default()))
     }
 }
 
-/// Looks up names, and says when it was that which failed.
+/// Looks up names, and says when it was that which failed. `localhost` is known (RFC 6761, section 6.3): a look-up with a time limit
+/// costs a thread.
 #[derive(Debug, Default)]
 struct Names(DefaultResolver);
 
@@ -275,6 +284,13 @@ impl Resolver for Names {
         config: &ureq::config::Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        if uri.host() == Some("localhost") && config.proxy().is_none() {
+            let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+            let mut addresses = self.empty();
+            addresses.push((Ipv4Addr::LOCALHOST, port).into());
+            addresses.push((Ipv6Addr::LOCALHOST, port).into());
+            return Ok(addresses);
+        }
         self.0.resolve(uri, config, timeout).map_err(|error| match error {
             ureq::Error::Io(error) => ureq::Error::Other(Box::new(Unresolved(error))),
             error => error,

@@ -140,7 +140,8 @@ impl Session {
         Ok(to)
     }
 
-    /// Sends to the registry, by http where an insecure one has no https.
+    /// Sends to the registry; to an insecure one by http where it has no https. One on this machine is asked by http first, as
+    /// nobody listens on the way.
     fn reach(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Answer, RegistryError> {
         let path = match &ask.to {
             To::Path(path) => path,
@@ -153,20 +154,33 @@ impl Session {
         if let Some(scheme) = self.shared.schemes.get(&self.endpoint) {
             return go(scheme);
         }
-        let (scheme, answer) = match go(Scheme::Https) {
-            Err(error) if error.is_no_connection() => match go(Scheme::Http) {
-                // What servers with TLS say to those without: it was only the connection that failed.
-                Ok(answer) if answer.status == 400 && !matches!(error, RegistryError::PlainHttp { .. }) => {
-                    return Err(error);
-                }
-                Ok(answer) => (Scheme::Http, answer),
-                Err(plain) if matches!(error, RegistryError::PlainHttp { .. }) => return Err(plain),
-                Err(_) => return Err(error),
-            },
-            answer => (Scheme::Https, answer?),
+        if self.endpoint.is_local() {
+            match go(Scheme::Http) {
+                // What servers with TLS say to those without, if anything.
+                Ok(answer) if answer.status == 400 => {}
+                Ok(answer) => return Ok(self.spoken(Scheme::Http, answer)),
+                Err(error) if error.is_no_connection() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let error = match go(Scheme::Https) {
+            Err(error) if error.is_no_connection() => error,
+            answer => return answer.map(|answer| self.spoken(Scheme::Https, answer)),
         };
+        match (go(Scheme::Http), &error) {
+            // It was only the connection with TLS that failed.
+            (Ok(answer), error) if answer.status != 400 || matches!(error, RegistryError::PlainHttp { .. }) => {
+                Ok(self.spoken(Scheme::Http, answer))
+            }
+            (Err(plain), RegistryError::PlainHttp { .. }) => Err(plain),
+            _ => Err(error),
+        }
+    }
+
+    /// Remembers how an insecure registry answered.
+    fn spoken(&self, scheme: Scheme, answer: Answer) -> Answer {
         self.shared.schemes.insert(self.endpoint.clone(), scheme);
-        Ok(answer)
+        answer
     }
 
     pub fn address(&self, scheme: Scheme, path: &str) -> Result<Address, RegistryError> {

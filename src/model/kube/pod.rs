@@ -5,7 +5,7 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, security};
+use super::{annotations, codes, form, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias};
 use crate::model::{Container, Pod, RestartPolicy};
@@ -21,12 +21,14 @@ pub(super) struct Draft {
     pub ports: Vec<Vec<DraftPort>>,
     /// Where the name of the pod, or of its workload, stands.
     pub name: Mark,
+    /// `automountServiceAccountToken`.
+    pub automount_token: Option<bool>,
 }
 
 impl Draft {
     /// The pod with its ports.
     pub fn finish(self) -> Pod {
-        let Self { mut pod, ports, name: _ } = self;
+        let Self { mut pod, ports, name: _, automount_token: _ } = self;
         let containers = pod.init_containers.iter_mut().chain(&mut pod.containers);
         for (container, ports) in containers.zip(ports) {
             container.ports = ports.into_iter().map(|p| p.port).collect();
@@ -96,8 +98,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("tolerations").no_effect(tolerations.is_some(), one);
     at.field("topologySpreadConstraints").no_effect(topology_spread_constraints.is_some(), one);
     at.field("evictionResponders").no_effect(eviction_responders.is_some(), "pods are not evicted");
-    let token = "there is no API server to get a token for";
-    at.field("automountServiceAccountToken").no_effect(automount_service_account_token == Some(true), token);
+    at.field("enableServiceLinks").no_effect(enable_service_links == Some(true), "there are no Services");
     at.field("subdomain").no_effect(subdomain.is_some(), "there are no headless Services");
     let fixed = "set `resources` of each container";
     at.field("resources").unsupported(resources.is_some(), "limits are set per container", fixed);
@@ -128,6 +129,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
 
     let host_network = host_network.unwrap_or_default();
     let (host_pid, host_ipc) = (host_pid.unwrap_or_default(), host_ipc.unwrap_or_default());
+    let shared = sysctl::Shared { network: host_network, ipc: host_ipc };
     let share_process_namespace = share_process_namespace.unwrap_or_default();
     if share_process_namespace && host_pid {
         let first = at.field("hostPID").key_mark();
@@ -185,9 +187,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         share_process_namespace,
         host_aliases: host_alias_list(&at.field("hostAliases"), host_aliases.unwrap_or_default()),
         dns: dns(at, dns_policy, dns_config.unwrap_or_default()),
-        security: security_context
-            .map(|c| security::pod(&at.field("securityContext"), c, host_network, host_ipc))
-            .unwrap_or_default(),
+        security: security_context.map(|c| security::pod(&at.field("securityContext"), c, shared)).unwrap_or_default(),
         resources: None,
         active_deadline_seconds: deadline,
         service_account: service_account.unwrap_or_else(|| "default".to_owned()),
@@ -196,7 +196,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         readiness_gates: gates(&at.field("readinessGates"), readiness_gates.unwrap_or_default()),
     };
     annotations::apply(at, &mut pod);
-    Draft { pod, ports, name }
+    Draft { pod, ports, name, automount_token: automount_service_account_token }
 }
 
 fn container_names(init: &[core::Container], regular: &[core::Container]) -> Vec<String> {
@@ -237,7 +237,7 @@ fn check_shared_ports(session: &super::Session, names: &[String], ports: &[Vec<D
 }
 
 /// Names of Secrets; whether they exist is seen when an image is pulled, as on a kubelet.
-fn pull_secrets(at: &Spot<'_>, references: Vec<core::LocalObjectReference>) -> Vec<String> {
+pub(super) fn pull_secrets(at: &Spot<'_>, references: Vec<core::LocalObjectReference>) -> Vec<String> {
     let mut names = Vec::new();
     for (i, core::LocalObjectReference { name }) in references.into_iter().enumerate() {
         if name.is_empty() {

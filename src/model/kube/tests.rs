@@ -1,10 +1,12 @@
 use super::*;
 use crate::model::diagnostic::{Diagnostic, Sources};
 
+mod accounts;
 mod objects;
 mod pods;
 mod robust;
 mod rules;
+mod security;
 
 /// Loads one text as `a.yaml` in `/dir`.
 fn load_text(text: &str, options: &LoadOptions) -> Loaded {

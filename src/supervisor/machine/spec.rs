@@ -79,7 +79,7 @@ impl Spec {
         });
         Self {
             pod: record.id.clone(),
-            full_name: format!("{}_{}({})", record.pod.name, record.pod.namespace, record.id),
+            full_name: format!("{}_{}({})", record.pod.name, record.pod.namespace, record.uid()),
             readiness_gates: record.pod.readiness_gates.clone(),
             containers: containers.collect(),
             grace: record.pod.termination_grace_seconds.saturating_mul(1_000),
