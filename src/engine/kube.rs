@@ -1,14 +1,24 @@
 //! Objects as an API server would show them.
 
 use super::{Engine, EngineError, PodView};
+use crate::generate::describe::{self, Subject};
+use crate::generate::events::{self, Event};
 use crate::generate::object::{self, Identity, Object, Resource};
 use crate::model::Source;
 use crate::store::apps::{self, AppRow};
 use crate::store::objects;
 use crate::store::{objects::Object as Stored, volumes};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// How long an API server keeps events.
+const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(1);
+
+/// The machine's name.
+fn node_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 impl Engine {
     /// Every object of a kind, by name.
@@ -19,7 +29,7 @@ impl Engine {
             Resource::Deployment => self.kube_deployments(now)?,
             Resource::ConfigMap | Resource::Secret => self.kube_data(resource, now)?,
             Resource::PersistentVolumeClaim => self.kube_claims(now)?,
-            Resource::Event => Vec::new(),
+            Resource::Event => self.kube_events(now)?,
         };
         if resource != Resource::Event {
             found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -30,7 +40,7 @@ impl Engine {
     fn kube_pods(&mut self, now: Timestamp) -> Result<Vec<Object>, EngineError> {
         let pods = self.pods()?;
         let sources = self.sources_of(&pods)?;
-        let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let node = node_name();
         let object = |pod: &Arc<PodView>| {
             let sources = sources.get(&pod.app.id).map(Vec::as_slice).unwrap_or_default();
             object::pod(sources, &pod.record, &pod.status, &node, now)
@@ -95,6 +105,31 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// Of the last hour, as an API server keeps them; the latest comes last.
+    fn kube_events(&mut self, now: Timestamp) -> Result<Vec<Object>, EngineError> {
+        let mut found = self.pod_events()?;
+        found.retain(|event| now.duration_since(event.last) <= EVENTS_KEPT);
+        Ok(found.iter().map(|event| event.object(now)).collect())
+    }
+
+    /// What happened to pods, as far back as the log goes.
+    fn pod_events(&self) -> Result<Vec<Event>, EngineError> {
+        let fail = |source| EngineError::File { attempt: "read", path: self.layout().events(), source };
+        Ok(events::gather(self.events()?.next_batch().map_err(fail)?))
+    }
+
+    /// A pod in the form of `kubectl describe`, with all that happened to it.
+    pub fn describe_pod(&mut self, name: &str) -> Result<String, EngineError> {
+        let pod = self.pod(name)?;
+        let app = apps::get(self.database.connection(), &pod.app.id)?;
+        let sources = app.map(|app| app.sources).unwrap_or_default();
+        let mut events = self.pod_events()?;
+        events.retain(|event| event.pod_id == pod.id());
+        let whole = object::full_pod(&sources, &pod.record, &pod.status);
+        let subject = Subject { pod: &whole, record: &pod.record, node: &node_name(), events: &events };
+        Ok(describe::pod(&subject, Timestamp::now()))
     }
 
     fn apps(&mut self) -> Result<Vec<AppRow>, EngineError> {

@@ -126,6 +126,7 @@ pub(super) fn failure_kind(kind: FailureKind) -> ErrorKind {
         | FailureKind::Config
         | FailureKind::ImageMissing
         | FailureKind::PostStart
+        | FailureKind::Volume
         | FailureKind::Other => ErrorKind::Failed,
     }
 }

@@ -181,9 +181,12 @@ impl Driver {
 
     fn feed(&mut self, input: Input) {
         let now = now();
+        let before = self.machine.state.clone();
         let actions = self.machine.handle(now, input);
         self.save();
         self.publish(now);
+        let occurred = machine::occurrences(&self.machine.spec, &before, &self.machine.state, now.moment);
+        publish::tell(&self.context, &self.record, occurred);
         for action in actions {
             self.act(action, now);
         }

@@ -133,5 +133,7 @@ pub enum FailureKind {
     ImageMissing,
     /// A postStart hook failed.
     PostStart,
+    /// A volume could not be made ready.
+    Volume,
     Other,
 }

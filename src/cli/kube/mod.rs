@@ -1,6 +1,7 @@
-//! `kube play`, `kube down`, `kube generate`; what kubectl has for looking at objects: `kube get`, `kube wait`; `kube create token`, `kube
-//! token-keys`.
+//! `kube play`, `kube down`, `kube generate`; what kubectl has for looking at objects: `kube get`, `kube describe`, `kube wait`;
+//! `kube set-condition`; `kube create token`, `kube token-keys`.
 
+pub mod describe;
 pub mod down;
 pub mod generate;
 pub mod get;
@@ -34,6 +35,7 @@ pub enum KubeCommand {
     Down(down::DownArgs),
     Generate(generate::GenerateArgs),
     Get(get::GetArgs),
+    Describe(describe::DescribeArgs),
     Wait(wait::WaitArgs),
     SetCondition(set_condition::SetConditionArgs),
     Create(token::CreateArgs),
@@ -74,6 +76,7 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Down(args) => down::run(globals, &args),
         KubeCommand::Generate(args) => generate::run(globals, &args),
         KubeCommand::Get(args) => get::run(globals, &args),
+        KubeCommand::Describe(args) => describe::run(globals, &args),
         KubeCommand::Wait(args) => wait::run(globals, &args),
         KubeCommand::SetCondition(args) => set_condition::run(globals, &args),
         KubeCommand::Create(args) => token::create(globals, &args),

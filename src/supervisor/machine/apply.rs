@@ -422,6 +422,7 @@ fn failure_code(kind: FailureKind) -> i32 {
         | FailureKind::Config
         | FailureKind::ImageMissing
         | FailureKind::PostStart
+        | FailureKind::Volume
         | FailureKind::Other => 128,
     }
 }

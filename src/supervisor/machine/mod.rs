@@ -17,6 +17,7 @@ mod back_off;
 mod conditions;
 mod decide;
 mod kill;
+mod occurrence;
 mod probes;
 mod spec;
 mod state;
@@ -27,6 +28,7 @@ mod waiters;
 mod waiting;
 
 pub use back_off::{BackOff, BackOffRule};
+pub use occurrence::{Occurrence, occurrences};
 pub use probes::{Outcome, ProbeKind};
 pub use spec::{Role, Spec};
 pub use state::{Cell, Goal, Moment, Now, Process, Sandbox, State, Step, Stop, StopReason};

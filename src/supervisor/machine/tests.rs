@@ -6,6 +6,7 @@ use crate::model::RestartPolicy::{self, Always, Never, OnFailure};
 use crate::store::record::{ContainerState, PodPhase};
 
 mod conditions;
+mod occurrences;
 
 const PERIOD: u64 = 10_000;
 
@@ -47,6 +48,9 @@ struct Sim {
     uncreatable: Vec<&'static str>,
     /// Containers that end by themselves as soon as they run.
     brief: Vec<(&'static str, i32)>,
+    /// Container and reason of what a kubelet would tell, `!` before a warning; and the messages.
+    told: Vec<String>,
+    messages: Vec<String>,
     /// Why those cannot be.
     failure_kind: FailureKind,
     hooks_fail: bool,
@@ -75,6 +79,8 @@ impl Sim {
             broken: Vec::new(),
             uncreatable: Vec::new(),
             brief: Vec::new(),
+            told: Vec::new(),
+            messages: Vec::new(),
             failure_kind: FailureKind::Other,
             hooks_fail: false,
             hold_network: false,
@@ -95,9 +101,20 @@ impl Sim {
         while let Some(input) = inputs.pop_front() {
             let wall = jiff::Timestamp::from_millisecond(self.now as i64).expect("a time");
             let now = Now { moment: Moment(self.now), wall };
-            for action in self.machine.handle(now, input) {
+            let before = self.machine.state.clone();
+            let actions = self.machine.handle(now, input);
+            self.hear(occurrences(&self.machine.spec, &before, &self.machine.state, now.moment));
+            for action in actions {
                 inputs.extend(self.act(action));
             }
+        }
+    }
+
+    fn hear(&mut self, occurred: Vec<Occurrence>) {
+        for Occurrence { container, warning, reason, message } in occurred {
+            let name = container.map(|index| format!("{} ", self.name(index))).unwrap_or_default();
+            self.told.push(format!("{}{name}{reason}", if warning { "!" } else { "" }));
+            self.messages.push(message);
         }
     }
 
