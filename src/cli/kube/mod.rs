@@ -1,8 +1,9 @@
 //! `kube play`, `kube down`, `kube generate`; what kubectl has for looking at objects: `kube get`, `kube describe`, `kube wait`;
-//! `kube set-condition`; `kube create token`, `kube token-keys`.
+//! `kube set-condition`, `kube explain`, `kube create token`, `kube token-keys`.
 
 pub mod describe;
 pub mod down;
+pub mod explain;
 pub mod generate;
 pub mod get;
 pub mod get_output;
@@ -20,7 +21,7 @@ use super::context::Globals;
 use super::error::CommandError;
 use clap::{Args, Subcommand};
 
-/// Play Kubernetes YAML, take it down, look at what became of it
+/// Play Kubernetes YAML, take it down, look at what became of it, explain its fields
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct KubeArgs {
@@ -38,6 +39,7 @@ pub enum KubeCommand {
     Describe(describe::DescribeArgs),
     Wait(wait::WaitArgs),
     SetCondition(set_condition::SetConditionArgs),
+    Explain(explain::ExplainArgs),
     Create(token::CreateArgs),
     TokenKeys(token::TokenKeysArgs),
 }
@@ -79,6 +81,7 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Describe(args) => describe::run(globals, &args),
         KubeCommand::Wait(args) => wait::run(globals, &args),
         KubeCommand::SetCondition(args) => set_condition::run(globals, &args),
+        KubeCommand::Explain(args) => explain::run(&args),
         KubeCommand::Create(args) => token::create(globals, &args),
         KubeCommand::TokenKeys(args) => token::keys(globals, &args),
     }
