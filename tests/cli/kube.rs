@@ -1,4 +1,4 @@
-//! `kube get`, `kube wait` and `kube set-condition`.
+//! `kube get`, `kube describe`, `kube wait` and `kube set-condition`.
 
 use crate::common::{TestEnv, eventually};
 use crate::{SLEEPER, with_sleeper};
@@ -132,6 +132,19 @@ fn get_says_what_is_wrong_with_the_command_line() {
     assert_eq!(env.ok(["kube", "get", "pod", "wbe", "--ignore-not-found"]), "");
 }
 
+/// The supervisor and the first container of the only pod.
+fn processes(env: &TestEnv) -> [i32; 2] {
+    let status = env.root.join("pods").join(env.ok(["pod", "ps", "-q", "--no-trunc"]).trim()).join("status.json");
+    let status: serde_json::Value = serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
+    let pids = [&status["supervisor_pid"], &status["containers"][0]["state"]["Running"]["pid"]];
+    pids.map(|pid| pid.as_i64().expect("it runs") as i32)
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it lives");
+}
+
 #[test]
 fn wait_is_woken_by_what_happens_to_pods() {
     let env = TestEnv::new("kube-wait");
@@ -151,13 +164,8 @@ fn wait_is_woken_by_what_happens_to_pods() {
     env.ok(["kube", "wait", "--for=condition=Ready", "pods", "--all"]);
     std::thread::sleep(Duration::from_millis(100));
     // Nobody is left to tell of what follows but the kernel.
-    let status = env.root.join("pods").join(env.ok(["pod", "ps", "-q", "--no-trunc"]).trim()).join("status.json");
-    let status: serde_json::Value = serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
-    let supervisor = status["supervisor_pid"].as_i64().expect("it lives") as i32;
-    let container = status["containers"][0]["state"]["Running"]["pid"].as_i64().expect("it runs") as i32;
-    for pid in [supervisor, container] {
-        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it lives");
+    for pid in processes(&env) {
+        kill(pid);
     }
     for (waiting, what) in [(created, "create"), (terminated, "restart")] {
         let output = waiting.join().expect("no panic");
@@ -196,4 +204,79 @@ fn watching_shows_each_change() {
     reader.join().expect("no panic");
     let seen = seen.lock().unwrap();
     assert_eq!(seen.iter().filter(|line| line.starts_with("NAME")).count(), 1, "{seen:?}");
+}
+
+const PROBED: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: app
+    image: localhost/podkin-demo
+    command: [/podkin-demo, sleep, forever]
+    env: [{name: WORD, valueFrom: {secretKeyRef: {name: hidden, key: word}}}]
+    readinessProbe: {exec: {command: [/podkin-demo, cat, /nothing/here]}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: hidden}
+stringData: {word: geheim}
+"#;
+
+#[test]
+fn describe_tells_all_about_a_pod_and_what_happened_to_it() {
+    let env = TestEnv::new("kube-describe");
+    let file = env.file("web.yaml", PROBED);
+    env.ok(["kube", "play", "--quiet", &file.to_string_lossy()]);
+    let described = || env.ok(["kube", "describe", "pod", "web"]);
+    eventually("the probe is told of", Duration::from_secs(10), || described().contains("Unhealthy"));
+    let text = described();
+    let has = |wanted: &str| {
+        let squeezed = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert!(squeezed.into_iter().any(|line| line.contains(wanted)), "no {wanted} in\n{text}");
+    };
+    has("Name: web");
+    has("Status: Running");
+    has("State: Running");
+    has("ContainersReady False");
+    has("WORD: <set to the key 'word' in secret 'hidden'> Optional: false");
+    has("QoS Class: BestEffort");
+    has("Normal Pulled");
+    has("podkin Created container: app");
+    has("podkin Started container app");
+    has("podkin Readiness probe failed: ");
+    let unhealthy = text.lines().find(|line| line.contains("Unhealthy")).unwrap_or_default();
+    assert!(unhealthy.contains("/nothing/here"), "what the probing program printed: {unhealthy}");
+    assert!(!text.contains("geheim"), "{text}");
+
+    let events = env.ok(["kube", "get", "events"]);
+    assert_eq!(line(&events, "LAST"), ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]);
+    assert!(events.lines().any(|l| l.contains("Started") && l.contains("pod/web")), "{events}");
+    let reasons = env.ok(["kube", "get", "events", "-o", "jsonpath={.items[*].reason}"]);
+    assert!(reasons.starts_with("Pulled Created Started"), "{reasons}");
+    let podmans = env.ok(["events", "--stream=false", "--since", "1h"]);
+    assert!(podmans.contains(" container start ") && !podmans.contains(" kube "), "{podmans}");
+
+    env.ok(["pod", "rm", "-f", "web"]);
+    assert!(env.ok(["kube", "get", "events"]).contains("Stopping container app"), "events outlive their pod");
+    assert!(env.fails(125, ["kube", "describe", "pod", "web"]).contains("no such pod `web`"));
+    assert!(env.fails(2, ["kube", "describe", "cm"]).contains("only pods are described"));
+}
+
+#[test]
+fn an_image_that_went_is_told_when_its_container_starts_again() {
+    let env = with_sleeper("kube-image-gone");
+    let status =
+        || env.ok(["kube", "get", "pod", "web", "-o", "jsonpath={.status.containerStatuses[0].state.waiting}"]);
+    let layers = env.root.join("layers");
+    std::fs::rename(&layers, env.root.join("gone")).expect("the layers can be taken away");
+    let [_, container] = processes(&env);
+    kill(container);
+    eventually("it waits for its image", Duration::from_secs(10), || status().contains("ErrImagePull"));
+    assert!(status().contains("is not here any more"), "{}", status());
+    let row = line(&env.ok(["kube", "get", "pods"]), "web");
+    assert_eq!(row[1..3], ["0/1", "ErrImagePull"]);
+    std::fs::rename(env.root.join("gone"), &layers).expect("they can be put back");
 }
