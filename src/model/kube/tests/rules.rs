@@ -25,8 +25,24 @@ fn rules_of_containers() {
         ("terminationMessagePolicy: Log", &["K115", "FallbackToLogsOnError"]),
         ("volumeDevices: [{name: d, devicePath: /dev/x}]", &["error[K302]", "spec.containers[0].volumeDevices"]),
         ("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]", &["info[K301]"]),
-        ("stdinOnce: true", &["info[K301]"]),
-        ("restartPolicy: Never", &["K302", "of the pod"]),
+        ("restartPolicy: never", &["K115", "did you mean `Never`?"]),
+        (
+            "restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [1]}}]",
+            &["K113", "own `restartPolicy`"],
+        ),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Stop, exitCodes: {operator: In, values: [1]}}]",
+            &["K115", "RestartAllContainers"],
+        ),
+        ("restartPolicy: Never\nrestartPolicyRules: [{action: Restart}]", &["K113", "exitCodes"]),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Restart, exitCodes: {operator: Is, values: [1]}}]",
+            &["K115", "NotIn"],
+        ),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Restart, exitCodes: {operator: In}}]",
+            &["K113", "values"],
+        ),
         ("volumeMounts: [{name: data, mountPath: /data}]", &["K203", "8:29", "below `spec.volumes`"]),
         ("ports: [{containerPort: 70000}]", &["K115", "1 to 65535, not 70000"]),
         ("ports: [{containerPort: -1}]", &["K115"]),
@@ -55,7 +71,7 @@ fn rules_of_containers() {
             "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, containerName: d}}}]",
             &["K208", "no container `d`"],
         ),
-        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K302", "fileKeyRef"]),
+        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K208", "no volume `v`"]),
         ("env: [{name: A, value: $(B)}]", &["warning[K207]", "`B` is not defined", "$$(B)"]),
         ("args: [$(PORTT)]\nenv: [{name: PORT, value: x}]", &["warning[K207]", "did you mean `PORT`?"]),
         ("envFrom: [{prefix: a_}]", &["K118", "either"]),
@@ -79,7 +95,9 @@ fn rules_of_containers() {
 fn rules_of_probes() {
     let table = [
         ("livenessProbe: {}", &["K118", "what to do"][..]),
-        ("livenessProbe: {grpc: {port: 1}}", &["K302", "grpc"]),
+        ("livenessProbe: {grpc: {port: 0}}", &["K115", "1 to 65535"]),
+        ("livenessProbe: {grpc: {port: 1, mode: tls}}", &["K115", "did you mean `TLS`?"]),
+        ("livenessProbe: {grpc: {port: 1}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {exec: {}}", &["K113", "command"]),
         ("livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {tcpSocket: {port: 0}}", &["K115"]),
@@ -181,7 +199,7 @@ fn rules_of_pods() {
         ("priorityClassName: high", &["info[K301]"]),
         ("imagePullSecrets: [{}]", &["K113", "name"]),
         ("schedulingGates: [{name: a}]", &["K302"]),
-        ("ephemeralContainers: [{name: a, image: b}]", &["K302", "podkin exec"]),
+        ("ephemeralContainers: [{name: a, image: b}]", &["K302", "podkin debug"]),
         ("os: {name: windows}", &["K302", "Linux"]),
         ("hostPID: true\nshareProcessNamespace: true", &["K118", "exclude"]),
         ("hostname: a.b", &["K114"]),
@@ -278,6 +296,23 @@ fn rules_of_annotations() {
     assert_eq!(pod.containers[0].resources.pids_limit, Some(5));
     let limits: Vec<_> = pod.containers[0].ulimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
     assert_eq!(limits, [("nofile", 5, u64::MAX), ("core", 0, 0)]);
+}
+
+#[test]
+fn rules_of_variables_from_files() {
+    let table = [
+        ("volumeName: v, path: ../p, key: k", &["K114", "must not contain `..`"][..]),
+        ("volumeName: v, path: p, key: a=b", &["K114", "without `=`"]),
+        ("volumeName: v, key: k", &["K113", "path"]),
+        ("volumeName: h, path: p, key: k", &["K118", "is no `emptyDir`"]),
+    ];
+    let spec = |reference: &str| {
+        with_spec(&format!(
+            "volumes: [{{name: v, emptyDir: {{}}}}, {{name: h, hostPath: {{path: /x}}}}]\n\
+             initContainers: [{{name: i, image: i, env: [{{name: A, valueFrom: {{fileKeyRef: {{{reference}}}}}}}]}}]"
+        ))
+    };
+    finds_each(table.map(|(reference, parts)| (spec(reference), parts)));
 }
 
 #[test]
