@@ -78,7 +78,8 @@ pub fn run(globals: &Globals, args: &AttachArgs) -> Result<(), CommandError> {
     // The state is not needed any more, and a long session shall not hold it.
     let layout = engine.layout().clone();
     drop(engine);
-    let ended = join(&layout, &container, &args.session, From::Now)?;
+    let run = running(&container)?;
+    let ended = join(&layout, &container, run, &args.session, From::Now)?;
     finish(globals, &container, &ended)
 }
 
@@ -90,12 +91,12 @@ pub fn join_from_its_start(
     args: &SessionArgs,
 ) -> Result<(), CommandError> {
     let container = engine.container(id).map_err(|error| explain(&mut engine, error))?;
-    if !container.is_running() {
+    let Ok(run) = running(&container) else {
         return super::logs::attach(&mut engine, &[id.to_owned()]);
-    }
+    };
     let layout = engine.layout().clone();
     drop(engine);
-    let ended = join(&layout, &container, args, From::Start)?;
+    let ended = join(&layout, &container, run, args, From::Start)?;
     finish(globals, &container, &ended)
 }
 
@@ -120,9 +121,15 @@ enum From {
 }
 
 /// Carries input and output until the container's present run has ended, or the user leaves.
-fn join(layout: &Layout, container: &ContainerView, args: &SessionArgs, from: From) -> Result<Ended, CommandError> {
+fn join(
+    layout: &Layout,
+    container: &ContainerView,
+    run: Run,
+    args: &SessionArgs,
+    from: From,
+) -> Result<Ended, CommandError> {
     let keys = DetachKeys::parse(&args.detach_keys).map_err(CommandError::invalid)?;
-    let (process, started_at) = running(container)?;
+    let Run { process, started_at } = run;
     let channel = channel(layout, container, args.no_stdin)?;
     // Before there is a second thread, which would else be told of them.
     let signals = session::signals(args.sig_proxy).map_err(lost)?;
@@ -153,8 +160,14 @@ fn join(layout: &Layout, container: &ContainerView, args: &SessionArgs, from: Fr
     Ok(ended)
 }
 
-/// The container's process, and when its run began.
-fn running(container: &ContainerView) -> Result<(OwnedFd, jiff::Timestamp), CommandError> {
+/// A container's process, and when its run began.
+struct Run {
+    process: OwnedFd,
+    started_at: jiff::Timestamp,
+}
+
+/// The run of a container that has not ended yet: its status may say so a moment later than its process.
+fn running(container: &ContainerView) -> Result<Run, CommandError> {
     let not_running = |state| {
         let name = container.name().to_owned();
         CommandError::engine(AttachError::NotRunning { name, state })
@@ -164,7 +177,7 @@ fn running(container: &ContainerView) -> Result<(OwnedFd, jiff::Timestamp), Comm
     };
     let opened = process::pidfd_open(pid).and_then(|pidfd| Ok((pidfd, process::start_ticks(pid)?)));
     match opened {
-        Ok((pidfd, ticks)) if ticks == start_ticks => Ok((pidfd, started_at)),
+        Ok((process, ticks)) if ticks == start_ticks => Ok(Run { process, started_at }),
         _ => Err(not_running("gone")),
     }
 }

@@ -8,7 +8,7 @@ use super::volume::{self, Surroundings};
 use super::{annotations, codes, form, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias};
-use crate::model::{Container, Pod};
+use crate::model::{Container, Pod, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -142,10 +142,10 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
 
     let names = container_names(init_containers.as_deref().unwrap_or_default(), &containers);
     let declared: Vec<_> = volumes.iter().flatten().map(|v| v.name.clone()).collect();
-    let empty_dirs: Vec<_> =
-        volumes.iter().flatten().filter(|v| v.empty_dir.is_some()).map(|v| v.name.clone()).collect();
     let surroundings = Surroundings { base, containers: &names };
     let volumes = volume::lower_all(&at.field("volumes"), volumes.unwrap_or_default(), &surroundings);
+    let is_empty_dir = |v: &&Volume| matches!(v.source, VolumeSource::EmptyDir { .. });
+    let empty_dirs: Vec<_> = volumes.iter().filter(is_empty_dir).map(|v| v.name.clone()).collect();
     let around =
         Around { volumes: &declared, empty_dirs: &empty_dirs, containers: &names, host_network, grace_seconds: grace };
     check_unique(at, init_containers.as_deref().unwrap_or_default(), &containers);
