@@ -3,6 +3,20 @@
 use super::*;
 
 #[test]
+fn names_of_images() {
+    for (image, words) in [
+        ("registry.test/App", &["K114", "6:22", "upper-case"][..]),
+        ("app:a b", &["K114", "a b"]),
+        ("app@sha256:12", &["K114", "app@sha256:12"]),
+    ] {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - {{name: c, image: '{image}'}}\n"
+        );
+        finds(&text, words);
+    }
+}
+
+#[test]
 fn rules_of_containers() {
     let table = [
         ("image: ''", &["K006"][..]),
