@@ -84,6 +84,7 @@ fn words(owner: &str, name: &str) -> &'static [&'static str] {
         ("Sysctl", "value") => &["1"],
         ("VolumeDevice", "devicePath") => &["/dev/example"],
         ("VolumeDevice" | "VolumeMount" | "Volume", "name") | ("FileKeySelector", "volumeName") => &["data"],
+        ("VolumeMount", "bindMountOptions") => &["noexec", "nodev", "nosuid"],
         ("VolumeMount", "mountPath") => &["/data"],
         ("VolumeMount", "mountPropagation") => &["HostToContainer", "None"],
         ("VolumeMount", "recursiveReadOnly") => &["Enabled", "IfPossible", "Disabled"],
