@@ -6,6 +6,7 @@ mod common;
 mod debug;
 mod exec;
 mod explain;
+mod kube;
 mod listing;
 mod logs;
 mod outcome;
