@@ -56,7 +56,12 @@ impl<'a> Statuses<'a> {
             Ok(status) if status.version > RECORD_VERSION => {
                 Err(EngineError::NewerStatus { pod: record.pod.name.clone(), found: status.version })
             }
-            Ok(status) if status.containers.len() == record.containers.len() => Ok(Some(status)),
+            Ok(mut status) if status.containers.len() <= record.containers.len() => {
+                // One that was just added to the pod.
+                let added = never_started(record).containers.split_off(status.containers.len());
+                status.containers.extend(added);
+                Ok(Some(status))
+            }
             // Not synced when written, so a power loss may leave anything; then nothing runs either.
             Ok(_) | Err(_) => Ok(None),
         }

@@ -3,7 +3,7 @@
 //! `PodRecord` is written once by the engine and read by the supervisor; `PodStatus` is written by the supervisor alone and
 //! read by everyone. Both carry a version: a newer one is refused with the reason.
 
-use crate::model::{ConfigMap, Pod, Secret};
+use crate::model::{ConfigMap, Container, Pod, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,8 +27,11 @@ pub struct PodRecord {
     #[serde(default)]
     pub environment_hash: String,
     pub pod: Pod,
-    /// In start order: init containers, then the regular ones; same order as [`Pod::all_containers`].
+    /// In start order: init containers, then the regular ones, in the order of [`Pod::all_containers`]; then the ephemeral ones.
     pub containers: Vec<ContainerRecord>,
+    /// What the last of `containers` are, in the same order. Not part of the pod's spec: a replay knows nothing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ephemeral: Vec<EphemeralContainer>,
     /// The images of its `image` volumes, in the order of [`Pod::image_volumes`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_volumes: Vec<ImageVolumeRecord>,
@@ -52,6 +55,31 @@ pub struct ContainerRecord {
     pub container: String,
     pub init: bool,
     pub image: ImageRecord,
+}
+
+/// A container that was added to a running pod (Kubernetes, "Ephemeral Containers").
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EphemeralContainer {
+    pub spec: Container,
+    /// Name of the container of the pod whose processes it sees.
+    pub target: Option<String>,
+}
+
+impl PodRecord {
+    /// The spec of the container at that place of `containers`.
+    pub fn spec(&self, index: usize) -> Option<&Container> {
+        self.pod.all_containers().chain(self.ephemeral.iter().map(|added| &added.spec)).nth(index)
+    }
+
+    /// The same of the container with that id.
+    pub fn spec_of(&self, id: &str) -> Option<&Container> {
+        self.spec(self.containers.iter().position(|container| container.id == id)?)
+    }
+
+    /// The container at that place, when it was added to the running pod.
+    pub fn ephemeral(&self, index: usize) -> Option<&EphemeralContainer> {
+        self.ephemeral.get(index.checked_sub(self.pod.all_containers().count())?)
+    }
 }
 
 /// The image of a volume.

@@ -1,6 +1,6 @@
-//! Asking a container how it is: by a program in it, over HTTP, by connecting.
+//! Asking a container how it is: by a program in it, over HTTP or gRPC, by connecting.
 //!
-//! Sockets are made in the pod's network namespace by this process, so HTTP and TCP need neither a process nor anything in
+//! Sockets are made in the pod's network namespace by this process, so these need neither a process nor anything in
 //! the image.
 
 use super::container::Subject;
@@ -43,6 +43,7 @@ pub(super) async fn run(subject: &Subject, kind: ProbeKind, ips: &[IpAddr]) -> O
                 Verdict::Follow(_) => Err(format!("more than {} redirects", http::MAX_REDIRECTS)),
             },
             Handler::Tcp(target) => tcp(subject, target, ips).await.map(|()| "connected".to_owned()),
+            Handler::Grpc(health) => super::grpc::check(subject, health, ips, limit).await,
             Handler::Sleep(_) => Ok(String::new()),
         }
     };
@@ -90,11 +91,11 @@ pub(super) async fn tcp(subject: &Subject, target: &TcpSocket, ips: &[IpAddr]) -
     connect(subject, SocketAddr::new(address, target.port)).await.map(drop)
 }
 
-fn own_address(ips: &[IpAddr]) -> IpAddr {
+pub(super) fn own_address(ips: &[IpAddr]) -> IpAddr {
     ips.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-async fn connect(subject: &Subject, address: SocketAddr) -> Result<TcpStream, String> {
+pub(super) async fn connect(subject: &Subject, address: SocketAddr) -> Result<TcpStream, String> {
     let refused = |error: std::io::Error| format!("cannot connect to {address}: {error}");
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let path = match super::sandbox::network_request(&subject.record) {

@@ -43,6 +43,11 @@ pub enum Operation {
     StartContainers {
         containers: Vec<String>,
     },
+    /// Reads the record of a running pod again, which has this container more than before, and starts it.
+    AddContainer {
+        pod: String,
+        container: String,
+    },
     StopContainers {
         containers: Vec<String>,
         grace_seconds: Option<u64>,

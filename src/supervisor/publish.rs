@@ -90,8 +90,7 @@ fn logged(record: &PodRecord, statuses: Option<(&PodStatus, &PodStatus)>, change
         Change::Ready { id, ready } => {
             let container = record.containers.iter().find(|c| c.id == *id)?;
             // Without a probe nobody has asked how it is.
-            let spec = record.pod.all_containers().find(|spec| spec.name == container.container)?;
-            spec.readiness_probe.as_ref()?;
+            record.spec_of(id)?.readiness_probe.as_ref()?;
             let health = if *ready { "healthy" } else { "unhealthy" };
             Some(about(record, container, "health_status").with("healthStatus", health))
         }

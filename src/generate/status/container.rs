@@ -9,14 +9,36 @@ use std::collections::BTreeMap;
 /// Exit code of a container of which nobody knows how it ended (kubelet).
 const LOST: i32 = 137;
 
-/// Each container's status in start order, and whether it is an init container.
+/// In which list of a pod a container stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum List {
+    Init,
+    Regular,
+    Ephemeral,
+}
+
+impl List {
+    /// That of the container at this place of the record.
+    pub fn of(record: &PodRecord, index: usize) -> Self {
+        match record.ephemeral(index) {
+            Some(_) => Self::Ephemeral,
+            None if record.containers[index].init => Self::Init,
+            None => Self::Regular,
+        }
+    }
+}
+
+/// The status of each container of a list, in start order; `None` when it has none.
 pub(super) fn statuses(
     record: &PodRecord,
     status: &PodStatus,
     spec: Option<&core::PodSpec>,
-) -> Vec<(bool, core::ContainerStatus)> {
-    let pairs = record.containers.iter().zip(&status.containers);
-    pairs.map(|(container, status)| (container.init, one(record, container, status, spec))).collect()
+    list: List,
+) -> Option<Vec<core::ContainerStatus>> {
+    let pairs = record.containers.iter().zip(&status.containers).enumerate();
+    let of_list = pairs.filter(|(index, _)| List::of(record, *index) == list);
+    let statuses: Vec<_> = of_list.map(|(_, (container, status))| one(record, container, status, spec)).collect();
+    (!statuses.is_empty()).then_some(statuses)
 }
 
 fn one(

@@ -7,6 +7,7 @@ mod container;
 #[cfg(test)]
 pub(super) mod tests;
 
+use self::container::List;
 use crate::model::{Container, QosClass, RestartPolicy};
 use crate::store::record::{Condition, ContainerState, ContainerStatus, PodNetwork, PodPhase, PodRecord, PodStatus};
 use k8s_openapi::api::core::v1 as core;
@@ -26,20 +27,16 @@ pub fn pod_status(record: &PodRecord, status: &PodStatus, spec: Option<&core::Po
         PodNetwork::Host | PodNetwork::None | PodNetwork::Networks(_) => &status.ips,
     };
     let pod_ips: Vec<_> = pod_ips.iter().map(|ip| core::PodIP { ip: ip.to_string() }).collect();
-    let (init, regular): (Vec<_>, Vec<_>) = container::statuses(record, status, spec).into_iter().partition(|c| c.0);
-    let only = |statuses: Vec<(bool, core::ContainerStatus)>| {
-        let statuses: Vec<_> = statuses.into_iter().map(|(_, status)| status).collect();
-        (!statuses.is_empty()).then_some(statuses)
-    };
+    let statuses = |list| container::statuses(record, status, spec, list);
     core::PodStatus {
         allocated_resources: None,
         conditions: Some(status.conditions.iter().map(condition).collect()).filter(|c: &Vec<_>| !c.is_empty()),
-        container_statuses: only(regular),
-        ephemeral_container_statuses: None,
+        container_statuses: statuses(List::Regular),
+        ephemeral_container_statuses: statuses(List::Ephemeral),
         extended_resource_claim_status: None,
         host_ip: host_ips.first().map(|first| first.ip.clone()),
         host_ips: (!host_ips.is_empty()).then_some(host_ips),
-        init_container_statuses: only(init),
+        init_container_statuses: statuses(List::Init),
         message,
         node_allocatable_resource_claim_statuses: None,
         nominated_node_name: None,
@@ -84,7 +81,8 @@ fn phase(record: &PodRecord, status: &PodStatus) -> &'static str {
     const EACH: [&str; 4] = ["Pending", "Running", "Succeeded", "Failed"];
     let [pending, running, succeeded, failed] = EACH;
     let pairs = || record.containers.iter().zip(&status.containers);
-    let regular = || pairs().filter(|(container, _)| !container.init).map(|(_, status)| status);
+    let regular =
+        || status.containers.iter().enumerate().filter(|(i, _)| List::of(record, *i) == List::Regular).map(|(_, s)| s);
     match status.phase {
         PodPhase::Created => return pending,
         PodPhase::Succeeded => return succeeded,

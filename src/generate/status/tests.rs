@@ -34,6 +34,7 @@ pub(crate) fn pod(policy: RestartPolicy, containers: &[&str]) -> (PodRecord, Pod
         environment_hash: String::new(),
         pod: model,
         containers: records,
+        ephemeral: Vec::new(),
         network: PodNetwork::None,
         manage_hosts: true,
         manage_hostname: true,

@@ -5,10 +5,10 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, security, sysctl};
+use super::{annotations, codes, form, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias};
-use crate::model::{Container, Pod, RestartPolicy};
+use crate::model::{Container, Pod, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -111,12 +111,8 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         "there is no cluster domain",
         "set `hostname`",
     );
-    let debugging = "use `podkin exec` to look into a running container";
-    at.field("ephemeralContainers").unsupported(
-        ephemeral_containers.is_some(),
-        "they are no part of a new pod",
-        debugging,
-    );
+    let debugging = "start the pod without them, then use `podkin debug`";
+    at.field("ephemeralContainers").refused(ephemeral_containers.is_some(), "they are no part of a new pod", debugging);
     let users = "pods share the machine's user ids";
     at.field("hostUsers").refused(host_users == Some(false), users, "set `runAsUser` and `runAsNonRoot`, or remove it");
     if let Some(core::PodOS { name }) = os {
@@ -136,7 +132,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         let error = Diagnostic::error(codes::CONFLICT, "`shareProcessNamespace` and `hostPID` exclude each other");
         at.field("shareProcessNamespace").on_key(error.also(first.span, "the other"), "");
     }
-    let restart_policy = restart(&at.field("restartPolicy"), restart_policy);
+    let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy).unwrap_or_default();
     let grace_at = at.field("terminationGracePeriodSeconds");
     let grace = termination_grace_period_seconds
         .map_or(30, |seconds| grace_at.in_range("the grace period", seconds, 0..=i64::MAX) as u64);
@@ -148,7 +144,10 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     let declared: Vec<_> = volumes.iter().flatten().map(|v| v.name.clone()).collect();
     let surroundings = Surroundings { base, containers: &names };
     let volumes = volume::lower_all(&at.field("volumes"), volumes.unwrap_or_default(), &surroundings);
-    let around = Around { volumes: &declared, containers: &names, host_network, restart_policy, grace_seconds: grace };
+    let is_empty_dir = |v: &&Volume| matches!(v.source, VolumeSource::EmptyDir { .. });
+    let empty_dirs: Vec<_> = volumes.iter().filter(is_empty_dir).map(|v| v.name.clone()).collect();
+    let around =
+        Around { volumes: &declared, empty_dirs: &empty_dirs, containers: &names, host_network, grace_seconds: grace };
     check_unique(at, init_containers.as_deref().unwrap_or_default(), &containers);
     if containers.is_empty() {
         at.missing("containers");
@@ -263,12 +262,6 @@ fn gates(at: &Spot<'_>, gates: Vec<core::PodReadinessGate>) -> Vec<String> {
         }
     }
     types
-}
-
-fn restart(at: &Spot<'_>, policy: Option<String>) -> RestartPolicy {
-    let policies =
-        [("Always", RestartPolicy::Always), ("OnFailure", RestartPolicy::OnFailure), ("Never", RestartPolicy::Never)];
-    policy.filter(|p| !p.is_empty()).and_then(|p| at.one_of("restart policy", &p, &policies)).unwrap_or_default()
 }
 
 fn host_name(at: &Spot<'_>, plain: Option<String>, full: Option<String>, host_network: bool) -> Option<String> {

@@ -76,7 +76,7 @@ impl Machine {
         let is_incomplete = |role: Role, container: &ContainerStatus| match role {
             Role::Init => !container.state.succeeded(),
             Role::Sidecar => !container.started,
-            Role::Regular => false,
+            Role::Regular | Role::Ephemeral => false,
         };
         let incomplete = self.names(containers, is_incomplete);
         if incomplete.is_empty() || self.regulars().iter().any(|index| has_started(&containers[*index])) {
@@ -91,7 +91,8 @@ impl Machine {
             PodPhase::Failed => return Verdict::fails("PodFailed", String::new()),
             PodPhase::Created | PodPhase::Pending | PodPhase::Running | PodPhase::Stopped => {}
         }
-        let unready = self.names(containers, |role, container| role != Role::Init && !container.ready);
+        let counts = |role| matches!(role, Role::Regular | Role::Sidecar);
+        let unready = self.names(containers, |role, container| counts(role) && !container.ready);
         if unready.is_empty() {
             return Verdict::holds();
         }

@@ -24,7 +24,10 @@ impl Machine {
         }
         match &mut self.state.goal {
             Goal::Over => {}
-            Goal::Run => self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace, until }),
+            Goal::Run => {
+                self.state.restarting_all = false;
+                self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace, until });
+            }
             Goal::Stop(stop) => {
                 stop.grace = stop.grace.min(grace);
                 if deadline < stop.deadline {
@@ -98,7 +101,7 @@ impl Machine {
         self.state.cells.iter().enumerate().all(|(other, cell)| {
             let first = match self.spec.containers[other].role {
                 Role::Sidecar => other > index,
-                Role::Init | Role::Regular => true,
+                Role::Init | Role::Regular | Role::Ephemeral => true,
             };
             !first || !cell.step.is_live()
         })

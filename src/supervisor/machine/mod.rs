@@ -19,6 +19,8 @@ mod decide;
 mod kill;
 mod occurrence;
 mod probes;
+#[cfg(test)]
+mod restart_tests;
 mod spec;
 mod state;
 mod status;
@@ -233,7 +235,7 @@ pub enum Signal {
     Number(i32),
 }
 
-/// One pod. `spec` is what is wanted and never changes, `state` what is.
+/// One pod. `spec` is what is wanted and changes by ephemeral containers only, `state` what is.
 #[derive(Debug, Clone)]
 pub struct Machine {
     pub spec: Spec,
@@ -244,13 +246,29 @@ pub struct Machine {
 impl Machine {
     /// A pod of which nothing exists yet.
     pub fn new(spec: Spec) -> Self {
-        let state = State::new(spec.containers.len());
+        let mut state = State::new(spec.containers.len());
+        for (cell, spec) in state.cells.iter_mut().zip(&spec.containers) {
+            // What was added to an earlier run of the pod is no part of this one.
+            cell.held = spec.role == Role::Ephemeral;
+        }
         Self { spec, state, waiters: Vec::new() }
     }
 
     /// Goes on from a saved state; feed [`Input::Adopt`] next.
     pub fn resume(spec: Spec, state: State) -> Self {
-        Self { spec, state, waiters: Vec::new() }
+        let mut machine = Self { spec, state, waiters: Vec::new() };
+        machine.fill();
+        machine
+    }
+
+    /// Takes in containers that were added at the end; they wait to be started by request.
+    pub fn extend(&mut self, spec: Spec) {
+        self.spec = spec;
+        self.fill();
+    }
+
+    fn fill(&mut self) {
+        self.state.cells.resize(self.spec.containers.len(), Cell { held: true, ..Cell::default() });
     }
 
     /// Takes in what happened and says what to do, in order.

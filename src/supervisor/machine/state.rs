@@ -42,6 +42,9 @@ pub struct State {
     pub sandbox: Sandbox,
     /// Init containers are through: from now on each container is looked after on its own.
     pub initialized: bool,
+    /// A rule has all containers start anew: none does until every one is down.
+    #[serde(default)]
+    pub restarting_all: bool,
     pub cells: Vec<Cell>,
     pub ips: Vec<IpAddr>,
     pub started: Option<jiff::Timestamp>,
@@ -64,6 +67,7 @@ impl State {
             goal: Goal::Over,
             sandbox: Sandbox::Absent,
             initialized: false,
+            restarting_all: false,
             cells: vec![Cell::default(); containers],
             ips: Vec::new(),
             started: None,

@@ -10,8 +10,9 @@ mod occurrences;
 
 const PERIOD: u64 = 10_000;
 
-fn container(name: &str, role: Role, restart: RestartPolicy) -> ContainerSpec {
+pub(super) fn container(name: &str, role: Role, restart: RestartPolicy) -> ContainerSpec {
     let id = format!("{name}-id");
+    let (rules, probes) = (Vec::new(), [None; 3]);
     ContainerSpec {
         id,
         name: name.into(),
@@ -19,13 +20,14 @@ fn container(name: &str, role: Role, restart: RestartPolicy) -> ContainerSpec {
         pull: None,
         role,
         restart,
+        rules,
         post_start: false,
         pre_stop: false,
-        probes: [None; 3],
+        probes,
     }
 }
 
-fn regular(name: &str, restart: RestartPolicy) -> ContainerSpec {
+pub(super) fn regular(name: &str, restart: RestartPolicy) -> ContainerSpec {
     container(name, Role::Regular, restart)
 }
 
@@ -34,12 +36,12 @@ fn timing(failure_threshold: u32) -> Timing {
 }
 
 /// Carries actions out at once: what it makes up is always a success, unless told otherwise.
-struct Sim {
-    machine: Machine,
-    now: u64,
+pub(super) struct Sim {
+    pub(super) machine: Machine,
+    pub(super) now: u64,
     /// Every action but probes, in short.
     log: Vec<String>,
-    replies: Vec<(Token, Vec<Failure>)>,
+    pub(super) replies: Vec<(Token, Vec<Failure>)>,
     /// Containers that do not die from their stop signal.
     stubborn: Vec<&'static str>,
     /// Containers whose program cannot be executed.
@@ -55,11 +57,13 @@ struct Sim {
     failure_kind: FailureKind,
     hooks_fail: bool,
     hold_network: bool,
-    probe_ok: fn(ProbeKind) -> bool,
+    /// Signals have no effect yet.
+    pub(super) hold_deaths: bool,
+    pub(super) probe_ok: fn(ProbeKind) -> bool,
 }
 
 impl Sim {
-    fn new(containers: Vec<ContainerSpec>) -> Self {
+    pub(super) fn new(containers: Vec<ContainerSpec>) -> Self {
         let back_off = BackOffRule::default();
         let spec = Spec {
             pod: "pod".into(),
@@ -84,6 +88,7 @@ impl Sim {
             failure_kind: FailureKind::Other,
             hooks_fail: false,
             hold_network: false,
+            hold_deaths: false,
             probe_ok: |_| true,
         }
     }
@@ -96,7 +101,7 @@ impl Sim {
         self.machine.spec.containers.iter().position(|c| c.name == name).expect("a container of that name")
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let wall = jiff::Timestamp::from_millisecond(self.now as i64).expect("a time");
@@ -162,7 +167,8 @@ impl Sim {
             }
             Action::Signal { index, signal } => {
                 let name = self.name(index);
-                let kills = signal == Signal::Number(9) || !self.stubborn.contains(&name.as_str());
+                let obeys = signal == Signal::Number(9) || !self.stubborn.contains(&name.as_str());
+                let kills = obeys && !self.hold_deaths;
                 self.log.push(format!("{} {name}", if signal == Signal::Number(9) { "KILL" } else { "TERM" }));
                 let number = if signal == Signal::Number(9) { 9 } else { 15 };
                 let attempt = self.machine.state.cells[index].attempt;
@@ -188,16 +194,16 @@ impl Sim {
         }
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.feed(Input::Start { token: 1 });
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.feed(Input::Stop { grace: None, after: After::Nothing, token: 2 });
     }
 
     /// Lets time pass, waking at each deadline.
-    fn pass(&mut self, milliseconds: u64) {
+    pub(super) fn pass(&mut self, milliseconds: u64) {
         let end = self.now + milliseconds;
         while let Some(Moment(due)) = self.machine.deadline().filter(|d| d.0 <= end) {
             assert!(due >= self.now || self.machine.deadline() != Some(Moment(due)) || due <= self.now);
@@ -209,21 +215,21 @@ impl Sim {
         self.now = end;
     }
 
-    fn exit(&mut self, name: &str, code: i32) {
+    pub(super) fn exit(&mut self, name: &str, code: i32) {
         let index = self.index(name);
         let attempt = self.machine.state.cells[index].attempt;
         self.feed(Input::Exited { index, attempt, exit: Exit::Code(code) });
     }
 
-    fn take_log(&mut self) -> String {
+    pub(super) fn take_log(&mut self) -> String {
         std::mem::take(&mut self.log).join(", ")
     }
 
-    fn status(&self) -> crate::store::record::PodStatus {
+    pub(super) fn status(&self) -> crate::store::record::PodStatus {
         status(&self.machine, "boot", None)
     }
 
-    fn cell(&self, name: &str) -> &Cell {
+    pub(super) fn cell(&self, name: &str) -> &Cell {
         &self.machine.state.cells[self.index(name)]
     }
 }

@@ -10,7 +10,7 @@ use crate::supervisor::protocol::FailureKind;
 pub(super) fn waiting(machine: &Machine, index: Index, cell: &Cell) -> ContainerState {
     let (reason, message) = match cell.step {
         Step::Waiting if cell.ended.is_some() => held_back(machine, &machine.spec.containers[index], cell),
-        _ if machine.state.goal == Goal::Over => ("Stopped", None),
+        _ if machine.state.goal == Goal::Over || cell.held => ("Stopped", None),
         _ if machine.may_run(index) => ("ContainerCreating", None),
         _ => ("PodInitializing", None),
     };
