@@ -75,6 +75,7 @@ fn words(owner: &str, name: &str) -> &'static [&'static str] {
         ("PodDNSConfig", "nameservers") => &["10.0.0.1"],
         ("PodOS", "name") => &["linux", "windows"],
         ("PodSecurityContext", "fsGroupChangePolicy") => &["OnRootMismatch", "Always"],
+        ("PodReadinessGate", "conditionType") => &["example.com/gate"],
         ("PodSecurityContext", "seLinuxChangePolicy") => &["MountOption", "Recursive"],
         ("PodSecurityContext", "supplementalGroupsPolicy") => &["Merge", "Strict"],
         ("PodSpec", "dnsPolicy") => &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"],
@@ -163,6 +164,7 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "Pod" => json!({ "spec": pod_spec() }),
         "PodDNSConfigOption" => json!({ "name": "ndots" }),
         "PodOS" => json!({ "name": "linux" }),
+        "PodReadinessGate" => json!({ "conditionType": "example.com/gate" }),
         "PodSpec" if next == "dnsPolicy" => {
             json!({ "containers": [{ "name": "main", "image": "demo" }], "dnsConfig": { "nameservers": ["10.0.0.1"] } })
         }
