@@ -164,7 +164,7 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "Pod" => json!({ "spec": pod_spec() }),
         "PodDNSConfigOption" => json!({ "name": "ndots" }),
         "PodOS" => json!({ "name": "linux" }),
-        "PodReadinessGate" => json!({ "conditionType": "example.com/gate" }),
+        "PodReadinessGate" => json!({ "conditionType": "example.com/ready" }),
         "PodSpec" if next == "dnsPolicy" => {
             json!({ "containers": [{ "name": "main", "image": "demo" }], "dnsConfig": { "nameservers": ["10.0.0.1"] } })
         }
