@@ -268,6 +268,7 @@ fn join(
         for container in pod.all_containers() {
             aliases.extend([container.name.clone(), format!("{}-{}", pod.name, container.name)]);
         }
+        aliases.extend(pod.domain_names());
         aliases.extend(join.aliases.iter().cloned());
         aliases.sort();
         aliases.dedup();

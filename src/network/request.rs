@@ -1,6 +1,6 @@
 //! What one pod needs of the network, and what it got.
 
-use super::{Definition, NetworkError, Networks, PublishedPort, SEARCH_DOMAIN, address};
+use super::{Definition, NetworkError, Networks, PublishedPort, address};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -37,8 +37,6 @@ pub struct NetworkStatus {
     pub interfaces: Vec<InterfaceStatus>,
     /// For `/etc/resolv.conf`: the gateways of networks with DNS. Empty without such a network.
     pub nameservers: Vec<IpAddr>,
-    /// For `/etc/resolv.conf`.
-    pub searches: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,9 +96,6 @@ impl NetworkStatus {
         });
         if definition.dns() {
             self.nameservers.extend(ranges.iter().filter_map(|r| r.gateway));
-            if self.searches.is_empty() {
-                self.searches.push(SEARCH_DOMAIN.to_owned());
-            }
         }
     }
 }

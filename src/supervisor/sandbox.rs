@@ -235,7 +235,12 @@ fn write_files(
     let host = |path: &str| fs::read_to_string(path).unwrap_or_default(); // a machine without the file has nothing to pass on
     let pod = &record.pod;
     let run = layout.pod_run(&record.id);
-    let mut files = vec![("resolv.conf", resolver::resolv_conf(&pod.dns, network, &host("/etc/resolv.conf")))];
+    let servers = host(resolver::PATH);
+    let servers = match pod.host_network {
+        true => servers,
+        false => resolver::behind_stub(servers, || host(resolver::PATH_BEHIND_STUB)),
+    };
+    let mut files = vec![("resolv.conf", resolver::resolv_conf(pod, network, &servers))];
     if record.manage_hosts {
         files.push(("hosts", hosts_file::hosts(pod, network, &host("/etc/hosts"))));
     }
