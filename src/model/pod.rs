@@ -172,6 +172,16 @@ impl Pod {
         self.domain().map(|domain| vec![format!("{}.{domain}", self.plain_name()), domain]).unwrap_or_default()
     }
 
+    /// Every name by which others find the pod on a network, but for what a network adds: its own, its containers', those of its
+    /// domain.
+    pub fn network_names(&self) -> Vec<String> {
+        let of_container = |name: &String| [name.clone(), format!("{}-{name}", self.name)];
+        let mut names = vec![self.name.clone()];
+        names.extend(self.all_containers().flat_map(|container| of_container(&container.name)));
+        names.extend(self.domain_names());
+        names
+    }
+
     /// Its name without a domain, and with one if it has one, as `/etc/hosts` shows them.
     pub fn host_names(&self) -> (String, Option<String>) {
         match &self.hostname_override {

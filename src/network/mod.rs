@@ -37,7 +37,7 @@ pub use definition::{Definition, NetworkWish, Networks};
 pub use error::{Cause, NetworkError};
 pub use option::{NetworkChoice, NetworkJoin};
 pub use port::{PublishedPort, Reservation, reserve};
-pub use request::{Attachment, InterfaceStatus, NetworkStatus, SetupRequest};
+pub use request::{Attachment, HostRequest, InterfaceStatus, NetworkStatus, SetupRequest};
 
 /// Name of the network that pods join when nothing else is said; made on demand.
 pub const DEFAULT_NETWORK: &str = "podkin";

@@ -13,6 +13,18 @@ pub struct SetupRequest {
     /// None: the pod has a loopback device only.
     pub attachments: Vec<Attachment>,
     pub ports: Vec<PublishedPort>,
+    /// Whether it is in the host's network and only asks for names, see [`Networks::setup_names`].
+    #[serde(default)]
+    pub host_network: bool,
+}
+
+/// What a pod in the host's network asks for: to resolve names, and to be found by its own.
+#[derive(Debug, Clone, Copy)]
+pub struct HostRequest<'a> {
+    /// 64 hexadecimal digits.
+    pub pod_id: &'a str,
+    pub pod_name: &'a str,
+    pub names: &'a [String],
 }
 
 /// One network of the pod.

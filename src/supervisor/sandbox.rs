@@ -4,10 +4,11 @@ use super::launcher::{Reporter, chain};
 use super::lower;
 use super::protocol::FailureKind;
 use super::volume;
-use crate::model::Pod;
 use crate::model::environment::PodFacts;
+use crate::model::{DnsPolicy, Pod};
 use crate::network::{
-    Attachment, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest, hosts_file, resolver,
+    Attachment, DEFAULT_NETWORK, HostRequest, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest,
+    hosts_file, resolver,
 };
 use crate::runtime::{RuntimeError, pause};
 use crate::store::layout::Layout;
@@ -98,7 +99,17 @@ pub(super) fn network_request(record: &PodRecord) -> Option<SetupRequest> {
             .collect(),
     };
     let (pod_id, pod_name) = (record.id.clone(), record.pod.name.clone());
-    Some(SetupRequest { pod_id, pod_name, attachments, ports: published_ports(&record.pod) })
+    Some(SetupRequest { pod_id, pod_name, attachments, ports: published_ports(&record.pod), host_network: false })
+}
+
+/// Whether a pod in the machine's network is to resolve the names of others as they do.
+fn asks_cluster(record: &PodRecord) -> bool {
+    record.pod.host_network && record.pod.dns.policy == DnsPolicy::ClusterFirstWithHostNet
+}
+
+/// Whether the network knows the pod.
+pub(super) fn is_on_networks(record: &PodRecord) -> bool {
+    network_request(record).is_some() || asks_cluster(record)
 }
 
 /// The ports of all containers that the host answers on.
@@ -139,20 +150,32 @@ fn try_make(
 ) -> Result<Vec<IpAddr>, SandboxError> {
     point("supervisor.sandbox.begin")?;
     let request = network_request(record);
-    let expected = request.as_ref().map(|r| networks.expected_status(r)).transpose().map_err(SandboxError::Network)?;
+    let names = record.pod.network_names();
+    let on_host = HostRequest { pod_id: &record.id, pod_name: &record.pod.name, names: &names };
+    let expected = match &request {
+        Some(request) => networks.expected_status(request),
+        None if asks_cluster(record) => networks.expected_names(DEFAULT_NETWORK, &on_host),
+        None => Ok(NetworkStatus::default()),
+    };
+    let expected = expected.map_err(SandboxError::Network)?;
     make_directories(layout, record)?;
     let host_network = File::open("/proc/self/ns/net").map_err(at("open", Path::new("/proc/self/ns/net")))?;
     make_namespaces(layout, record, facts)?;
     namespace::setns_fd(&host_network, Kinds::NETWORK)
         .map_err(|source| SandboxError::System { action: "return to the machine's network namespace", source })?;
     point("supervisor.sandbox.namespaces")?;
-    write_files(layout, record, facts, &expected.unwrap_or_default())?;
+    write_files(layout, record, facts, &expected)?;
     point("supervisor.sandbox.files")?;
     let objects = super::records::objects(layout, &record.id)?;
     let renew_at = volume::prepare_all(layout, record, &objects, facts)?;
     point("supervisor.sandbox.volumes")?;
     reporter.send(&Report::Namespaces { renew_at });
-    let Some(request) = request else { return Ok(facts.host_ips.clone()) };
+    let Some(request) = request else {
+        if asks_cluster(record) {
+            networks.setup_names(DEFAULT_NETWORK, &on_host).map_err(SandboxError::Network)?;
+        }
+        return Ok(facts.host_ips.clone());
+    };
     let netns = layout.pod_namespace(&record.id, "net");
     let status = networks.setup(&netns, &request).map_err(SandboxError::Network)?;
     point("supervisor.sandbox.network")?;
