@@ -2,6 +2,7 @@
 
 use super::{Engine, EngineError};
 use crate::model::kube;
+use crate::sys::lsm;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -35,6 +36,10 @@ pub struct LoadRequest {
     pub validation: Validation,
     pub no_pod_prefix: bool,
     pub no_hosts: bool,
+    /// `--seccomp-profile-root`: an absolute path.
+    pub seccomp_root: Option<PathBuf>,
+    /// `--allowed-unsafe-sysctls`: names, or prefixes that end in `*`.
+    pub unsafe_sysctls: Vec<String>,
 }
 
 /// Bytes of an input: far more than any cluster accepts.
@@ -56,6 +61,9 @@ impl Engine {
             annotations: request.annotations.clone(),
             no_pod_prefix: request.no_pod_prefix,
             no_hosts: request.no_hosts,
+            seccomp_root: request.seccomp_root.clone(),
+            unsafe_sysctls: request.unsafe_sysctls.clone(),
+            machine: kube::Machine { app_armor: lsm::app_armor_profiles(), se_linux: lsm::is_se_linux_enabled() },
             base_dir: working_directory()?,
         };
         let known = known(self.database.connection())?;

@@ -1,6 +1,7 @@
 //! A container of a pod (Kubernetes API, `Container` v1 core).
 
 use super::pod::{Pod, RestartPolicy};
+use super::security::ContainerSecurity;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -254,79 +255,7 @@ pub struct Lifecycle {
     pub stop_signal: Option<String>,
 }
 
-/// `securityContext` of a container as written; unset values fall back to the pod's.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ContainerSecurity {
-    pub run_as_user: Option<u32>,
-    pub run_as_group: Option<u32>,
-    pub run_as_non_root: Option<bool>,
-    pub privileged: bool,
-    pub read_only_root_filesystem: bool,
-    pub allow_privilege_escalation: Option<bool>,
-    pub capabilities: Capabilities,
-    pub seccomp: Option<SeccompProfile>,
-    /// `procMount: Unmasked`.
-    pub unmasked_proc: bool,
-}
-
-/// `capabilities`: names in upper case without `CAP_`; `ALL` stands for every one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Capabilities {
-    pub add: Vec<String>,
-    pub drop: Vec<String>,
-}
-
-/// `seccompProfile`. Unset means `RuntimeDefault` here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SeccompProfile {
-    RuntimeDefault,
-    Unconfined,
-    /// Path of a profile in the OCI JSON form, relative to the profile root.
-    Localhost(String),
-}
-
-/// The security settings that hold for one container after the pod's have been merged in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EffectiveSecurity {
-    pub run_as_user: Option<u32>,
-    pub run_as_group: Option<u32>,
-    pub run_as_non_root: bool,
-    pub supplemental_groups: Vec<u32>,
-    pub fs_group: Option<u32>,
-    pub privileged: bool,
-    pub read_only_root_filesystem: bool,
-    pub no_new_privileges: bool,
-    pub capabilities: Capabilities,
-    pub seccomp: SeccompProfile,
-    pub unmasked_proc: bool,
-}
-
 impl Container {
-    /// Merges the pod's security context under the container's own (Kubernetes: the container's value wins).
-    pub fn effective_security(&self, pod: &Pod) -> EffectiveSecurity {
-        let (own, outer) = (&self.security, &pod.security);
-        let seccomp = own.seccomp.clone().or_else(|| outer.seccomp.clone());
-        EffectiveSecurity {
-            run_as_user: own.run_as_user.or(outer.run_as_user),
-            run_as_group: own.run_as_group.or(outer.run_as_group),
-            run_as_non_root: own.run_as_non_root.or(outer.run_as_non_root).unwrap_or(false),
-            supplemental_groups: outer.supplemental_groups.clone(),
-            fs_group: outer.fs_group,
-            privileged: own.privileged,
-            read_only_root_filesystem: own.read_only_root_filesystem,
-            no_new_privileges: own.allow_privilege_escalation == Some(false),
-            capabilities: own.capabilities.clone(),
-            seccomp: if own.privileged {
-                SeccompProfile::Unconfined
-            } else {
-                seccomp.unwrap_or(SeccompProfile::RuntimeDefault)
-            },
-            unmasked_proc: own.unmasked_proc,
-        }
-    }
-
     /// The policy that decides whether the container is started again after it ended.
     pub fn restart_policy(&self, pod: &Pod, is_init: bool) -> RestartPolicy {
         match (is_init, self.sidecar, pod.restart_policy) {

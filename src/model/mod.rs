@@ -4,7 +4,8 @@
 //! argument. Kubernetes semantics are the base of the model. Both front ends lower to it: [`kube`] now, Compose later.
 //!
 //! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
-//! [`pod`], [`container`], [`volume`], [`object`], [`account`], [`application`] (the model), [`environment`] (variables of a container),
+//! [`pod`], [`container`], [`security`], [`qos`], [`volume`], [`object`], [`account`], [`application`] (the model),
+//! [`environment`] (variables of a container),
 //! [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
 
 pub mod account;
@@ -18,19 +19,22 @@ pub mod payload;
 pub mod pod;
 pub mod qos;
 pub mod quantity;
+pub mod security;
 pub mod volume;
 pub mod yaml;
 
 pub use account::{ServiceAccount, TokenProjection};
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
-    Capabilities, Container, ContainerSecurity, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle,
-    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, SeccompProfile, TcpSocket, Ulimit,
-    VolumeMount,
+    Container, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle, Port, PortTarget, Probe,
+    Protocol, PullPolicy, ResourceName, Resources, TcpSocket, Ulimit, VolumeMount,
 };
 pub use object::{ConfigMap, ObjectKind, Secret};
-pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, PodSecurity, RestartPolicy};
+pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy};
 pub use qos::QosClass;
+pub use security::{
+    AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, SeLinuxLabel, SeccompProfile,
+};
 pub use volume::{
     ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath, Projection, Volume, VolumeSource,
 };

@@ -1,6 +1,6 @@
 //! A pod: containers that share network, IPC and UTS namespaces and volumes (Kubernetes API, `PodSpec` v1 core).
 
-use super::{Container, Resources, SeccompProfile, Volume};
+use super::{Container, PodSecurity, Resources, Volume};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -97,22 +97,6 @@ pub enum DnsPolicy {
     ClusterFirstWithHostNet,
     Default,
     None,
-}
-
-/// `securityContext` of a pod. What a container sets itself wins; merging is done by [`Container::effective_security`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodSecurity {
-    pub run_as_user: Option<u32>,
-    pub run_as_group: Option<u32>,
-    pub run_as_non_root: Option<bool>,
-    /// Group that owns the pod's volumes and is added to every process.
-    pub fs_group: Option<u32>,
-    /// `OnRootMismatch` instead of `Always`.
-    pub fs_group_on_root_mismatch: bool,
-    pub supplemental_groups: Vec<u32>,
-    pub sysctls: Vec<(String, String)>,
-    pub seccomp: Option<SeccompProfile>,
 }
 
 /// Digest of everything that makes the pod what it is: 64 hexadecimal digits, equal for equal pods.

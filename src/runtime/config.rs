@@ -57,6 +57,9 @@ pub struct Process {
     pub capabilities: BTreeSet<String>,
     pub no_new_privileges: bool,
     pub seccomp: Seccomp,
+    pub app_armor: AppArmor,
+    /// `user:role:type:level`, for a machine with SELinux.
+    pub se_linux_label: Option<String>,
     /// Name (`nofile`), soft, hard; cut to our own hard limits.
     pub rlimits: Vec<(String, u64, u64)>,
     /// Best effort.
@@ -74,6 +77,9 @@ pub struct UserSpec {
     pub gid: Option<u32>,
     /// `supplementalGroups` and `fsGroup`, beside those the image's `/etc/group` gives the user.
     pub additional_gids: Vec<u32>,
+    /// Only `additional_gids`: those of the image's `/etc/group` are left out.
+    #[serde(default)]
+    pub strict_groups: bool,
     /// `runAsNonRoot`: refuse uid 0, and a user that is not numeric.
     pub must_not_be_root: bool,
 }
@@ -86,6 +92,16 @@ pub enum Seccomp {
     Unconfined,
     /// A profile in the OCI or containers JSON form.
     Profile(PathBuf),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum AppArmor {
+    #[default]
+    Unconfined,
+    /// Name of a profile that is used where it is loaded.
+    Default(String),
+    /// Name of a profile that must be loaded.
+    Profile(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! The last steps before a program runs in a container, the same for its first process and for every later exec.
 //!
 //! All that can be looked up or allocated is prepared outside, as an [`Entry`]; inside, [`Entry::run`] only makes system calls.
-//! Their order: signals, terminal, limits; the seccomp filter while privileges for it are held (or last, under
+//! Their order: signals, terminal, limits, the label of a security module; the seccomp filter while privileges for it are held (or last, under
 //! no-new-privileges); capabilities; execve. A failure goes to the report pipe.
 
 use super::report::{self, ExecFailure, ExecFailureKind};
 use crate::sys::capability::{self, Capabilities};
+use crate::sys::lsm::ExecLabel;
 use crate::sys::{process, rlimit, seccomp, signal, terminal};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::process::Resource;
@@ -32,6 +33,7 @@ pub(crate) struct Entry {
     limits: Vec<(Resource, u64, u64)>,
     capabilities: Capabilities,
     no_new_privileges: bool,
+    label: Option<ExecLabel>,
     filter: Option<Vec<u8>>,
     /// Standard input is a terminal to be the controlling one.
     terminal: bool,
@@ -50,6 +52,7 @@ pub(crate) struct EntryOptions<'a> {
     /// Cut to what this process holds.
     pub capabilities: Capabilities,
     pub no_new_privileges: bool,
+    pub label: Option<ExecLabel>,
     /// A compiled seccomp filter.
     pub filter: Option<Vec<u8>>,
     pub terminal: bool,
@@ -58,7 +61,8 @@ pub(crate) struct EntryOptions<'a> {
 impl Entry {
     /// `Err` says what is wrong with the configuration.
     pub(crate) fn new(options: EntryOptions<'_>, report: OwnedFd) -> Result<Self, String> {
-        let EntryOptions { name, args, env, limits, capabilities, no_new_privileges, filter, terminal } = options;
+        let EntryOptions { name, args, env, limits, capabilities, no_new_privileges, label, filter, terminal } =
+            options;
         let c_string = |text: &str| CString::new(text).map_err(|_| "an argument contains a NUL character".to_owned());
         let program = args.first().filter(|a| !a.is_empty()).ok_or("no command to run")?;
         let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value.as_str());
@@ -76,6 +80,7 @@ impl Entry {
             limits: limits.collect::<Result<_, _>>()?,
             capabilities: capabilities.intersection(permitted),
             no_new_privileges,
+            label,
             filter,
             terminal,
             own_program: (own.st_dev, own.st_ino),
@@ -126,6 +131,8 @@ impl Entry {
             rlimit::set(*resource, *soft, *hard).map_err(|e| ("set resource limits", e))?;
         }
         process::close_on_exec_from(3).map_err(|e| ("close descriptors", e))?;
+        // While the files of a process that is not dumpable may still be opened.
+        self.label.as_ref().map_or(Ok(()), ExecLabel::set).map_err(|e| ("set the security label", e))?;
         if self.no_new_privileges {
             capability::set_no_new_privileges().map_err(|e| ("set no_new_privs", e))?;
         } else {

@@ -160,7 +160,10 @@ pub fn exec(target: &ExecTarget, request: &ExecRequest, stdio: Stdio) -> Result<
 
 fn identity(root: &Tree, record: &ExecRecord, request: &ExecRequest) -> Result<Identity, ExecError> {
     match &request.user {
-        Some(spec) => Ok(rootfs::resolve(root, &UserSpec { spec: spec.clone(), ..UserSpec::default() })?),
+        Some(spec) => {
+            let strict_groups = record.user.strict_groups;
+            Ok(rootfs::resolve(root, &UserSpec { spec: spec.clone(), strict_groups, ..UserSpec::default() })?)
+        }
         None => Ok(record.identity.clone()),
     }
 }
@@ -188,6 +191,7 @@ fn entry(
         limits: &record.rlimits,
         capabilities,
         no_new_privileges: record.no_new_privileges && !request.privileged,
+        label: record.label.clone().filter(|_| !request.privileged),
         filter,
         terminal,
     };

@@ -18,7 +18,7 @@ use super::config::{ContainerConfig, PidNamespace};
 use super::entry::{Entry, EntryOptions};
 use super::record::ExecRecord;
 use super::rootfs::{self, LateMount};
-use super::{Created, Runtime, RuntimeError, Stdio, cgroup, seccomp, spec, sysctl};
+use super::{Created, Runtime, RuntimeError, Stdio, cgroup, confinement, seccomp, spec, sysctl};
 use crate::store::atomic::{self, Durability};
 use crate::sys::capability::{self, Capabilities};
 use crate::sys::namespace::{self, Kinds};
@@ -60,6 +60,7 @@ impl Runtime for Libcontainer {
         rootfs::make_host_directory(&config.run_dir)?;
         let capabilities = capabilities_of(config)?;
         let devices = rootfs::devices_of(config)?;
+        let label = confinement::exec_label(&config.process)?;
         let filter = seccomp::filter(&self.seccomp_cache, &config.process.seccomp, capabilities)?;
 
         write_file(config, CGROUP_FILE, config.cgroup_path.as_bytes())?;
@@ -72,7 +73,7 @@ impl Runtime for Libcontainer {
         capability::set_groups(&identity.groups)
             .map_err(|source| RuntimeError::System { action: "set the supplementary groups", source })?;
 
-        let record = ExecRecord::new(config, identity, &self.seccomp_cache);
+        let record = ExecRecord::new(config, identity, label, &self.seccomp_cache);
         let options = EntryOptions {
             name: &config.process.name,
             args: &config.process.args,
@@ -80,6 +81,7 @@ impl Runtime for Libcontainer {
             limits: &config.process.rlimits,
             capabilities,
             no_new_privileges: config.process.no_new_privileges,
+            label: record.label.clone(),
             filter,
             terminal,
         };

@@ -14,6 +14,7 @@
 
 pub mod cgroup;
 pub mod config;
+mod confinement;
 mod entry;
 pub mod exec;
 mod libcontainer;

@@ -3,6 +3,7 @@
 use super::config::{ContainerConfig, Seccomp, UserSpec};
 use super::entry::DEFAULT_PATH;
 use super::rootfs::Identity;
+use crate::sys::lsm::ExecLabel;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ pub(crate) struct ExecRecord {
     pub capabilities: Vec<String>,
     pub privileged: bool,
     pub no_new_privileges: bool,
+    #[serde(default)]
+    pub label: Option<ExecLabel>,
     pub seccomp: Seccomp,
     pub seccomp_cache: PathBuf,
     pub rlimits: Vec<(String, u64, u64)>,
@@ -25,7 +28,12 @@ pub(crate) struct ExecRecord {
 impl ExecRecord {
     pub(crate) const FILE: &'static str = "exec.json";
 
-    pub(crate) fn new(config: &ContainerConfig, identity: Identity, seccomp_cache: &Path) -> Self {
+    pub(crate) fn new(
+        config: &ContainerConfig,
+        identity: Identity,
+        label: Option<ExecLabel>,
+        seccomp_cache: &Path,
+    ) -> Self {
         let process = &config.process;
         Self {
             env: complete(process.env.clone(), &identity.home, &config.hostname, process.terminal),
@@ -35,6 +43,7 @@ impl ExecRecord {
             capabilities: process.capabilities.iter().cloned().collect(),
             privileged: config.privileged,
             no_new_privileges: process.no_new_privileges,
+            label,
             seccomp: process.seccomp.clone(),
             seccomp_cache: seccomp_cache.to_owned(),
             rlimits: process.rlimits.clone(),

@@ -21,16 +21,28 @@ const IPC: [&str; 8] = [
 pub(super) fn apply(config: &ContainerConfig) -> Result<(), RuntimeError> {
     for (name, value) in &config.sysctls {
         check(config, name).map_err(|reason| RuntimeError::Refused(format!("sysctl `{name}` {reason}")))?;
-        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+        let path = Path::new("/proc/sys").join(path_of(name));
         fs::write(&path, value).map_err(|source| RuntimeError::Path { action: "set", path, source })?;
     }
     Ok(())
 }
 
+/// Dots are slashes there, and slashes, as in the name of an interface, dots.
+fn path_of(name: &str) -> String {
+    let exchanged = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    name.chars().map(exchanged).collect()
+}
+
 /// Only what is the pod's own may be set: anything else would change the machine (CVE-2022-0811).
 fn check(config: &ContainerConfig, name: &str) -> Result<(), &'static str> {
-    let is_plain =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    let is_plain = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/'))
+    };
     if !name.split('.').all(is_plain) {
         return Err("is not a valid name");
     }
@@ -42,4 +54,14 @@ fn check(config: &ContainerConfig, name: &str) -> Result<(), &'static str> {
         return Err("is not confined to a pod");
     };
     if namespace.is_some() { Ok(()) } else { Err(missing) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_may_have_a_dot() {
+        assert_eq!(path_of("net.ipv4.conf.eth0/1.forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+    }
 }

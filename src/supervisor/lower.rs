@@ -1,12 +1,15 @@
 //! From a pod's record to what the runtime needs of one container; pure.
 
 use super::volume;
-use crate::model::container::{EffectiveSecurity, Propagation, SeccompProfile};
+use crate::model::container::Propagation;
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
-use crate::model::{Container, HostPathType, Pod, QosClass, VolumeMount, VolumeSource};
+use crate::model::{
+    AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, QosClass, SeLinuxLabel, SeccompProfile,
+    VolumeMount, VolumeSource,
+};
 use crate::runtime::config::{
-    CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process,
-    Rootfs, Seccomp, UserSpec,
+    AppArmor, CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace,
+    Process, Rootfs, Seccomp, UserSpec,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
@@ -172,6 +175,7 @@ fn process(
             uid: security.run_as_user,
             gid: security.run_as_group,
             additional_gids,
+            strict_groups: security.strict_groups,
             must_not_be_root: security.run_as_non_root,
         },
         terminal: spec.tty,
@@ -182,6 +186,12 @@ fn process(
             SeccompProfile::Unconfined => Seccomp::Unconfined,
             SeccompProfile::Localhost(path) => Seccomp::Profile(Path::new(SECCOMP_ROOT).join(path)),
         },
+        app_armor: match &security.app_armor {
+            AppArmorProfile::RuntimeDefault => AppArmor::Default(AppArmorProfile::DEFAULT.to_owned()),
+            AppArmorProfile::Unconfined => AppArmor::Unconfined,
+            AppArmorProfile::Localhost(name) => AppArmor::Profile(name.clone()),
+        },
+        se_linux_label: security.se_linux.as_ref().map(SeLinuxLabel::of_process),
         rlimits: spec.ulimits.iter().map(|l| (l.name.clone(), l.soft, l.hard)).collect(),
         oom_score_adj: Some(oom_score_adj(pod, spec, facts.host.memory)),
     })

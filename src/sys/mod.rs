@@ -6,6 +6,7 @@ pub mod capability;
 pub mod dir;
 pub mod failpoint;
 pub mod lock;
+pub mod lsm;
 pub mod mount;
 pub mod namespace;
 pub mod net;

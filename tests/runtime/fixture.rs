@@ -90,8 +90,7 @@ impl Fixture {
                 capabilities: CAPABILITIES.iter().map(|c| (*c).to_owned()).collect(),
                 no_new_privileges: false,
                 seccomp: Seccomp::Default,
-                rlimits: Vec::new(),
-                oom_score_adj: None,
+                ..Process::default()
             },
             namespaces: Namespaces { network: None, ipc: None, uts: None, pid: PidNamespace::Private },
             hostname: "box".to_owned(),

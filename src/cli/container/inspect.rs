@@ -6,7 +6,7 @@ use super::super::error::CommandError;
 use super::super::listing::print_inspected;
 use super::ps::protocol;
 use crate::engine::{ContainerView, PortView, RunState};
-use crate::model::container::EffectiveSecurity;
+use crate::model::EffectiveSecurity;
 use crate::model::environment::{Objects, PodFacts, resolve};
 use crate::model::{Handler, Probe, RestartPolicy, SeccompProfile};
 use crate::store::layout::Layout;

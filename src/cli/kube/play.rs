@@ -14,7 +14,7 @@ use crate::model::Application;
 use crate::sys::signal::first;
 use clap::{ArgAction, Args, ValueEnum};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Create and start what Kubernetes YAML asks for
 ///
@@ -81,6 +81,12 @@ pub struct PlayArgs {
     /// Do not manage /etc/hostname
     #[arg(long)]
     pub no_hostname: bool,
+    /// Directory of seccomp profiles of type Localhost, instead of /var/lib/kubelet/seccomp
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub seccomp_profile_root: Option<PathBuf>,
+    /// Let pods set these sysctls of their namespaces too, as net.core.somaxconn or kernel.msg*
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub allowed_unsafe_sysctls: Vec<String>,
     /// Name containers as the YAML does, without the pod's name before
     #[arg(long)]
     pub no_pod_prefix: bool,
@@ -130,8 +136,6 @@ pub struct Refused {
     #[arg(long, hide = true)]
     context_dir: Option<String>,
     #[arg(long, hide = true)]
-    seccomp_profile_root: Option<PathBuf>,
-    #[arg(long, hide = true)]
     service_container: bool,
     #[arg(long, hide = true)]
     service_exit_code_propagation: Option<String>,
@@ -150,31 +154,16 @@ pub struct RefusedFlag {
     reason: &'static str,
 }
 
-/// Where the kubelet, and the supervisor, look for `Localhost` profiles.
-const PROFILES: &str = "/var/lib/kubelet/seccomp";
-
 impl Refused {
     /// The first refused flag that was given.
     pub fn check(&self) -> Result<(), RefusedFlag> {
-        let Refused {
-            build,
-            context_dir,
-            seccomp_profile_root,
-            service_container,
-            service_exit_code_propagation,
-            userns,
-            no_trunc: _,
-        } = self;
+        let Refused { build, context_dir, service_container, service_exit_code_propagation, userns, no_trunc: _ } =
+            self;
         let building = "images are not built; build them with another tool and use `podkin load`";
         let service = "every application has a supervisor of its own, no service container is needed";
         let given = [
             ("build", *build, building),
             ("context-dir", context_dir.is_some(), building),
-            (
-                "seccomp-profile-root",
-                seccomp_profile_root.as_deref().is_some_and(|root| root != Path::new(PROFILES)),
-                "`Localhost` profiles are read from /var/lib/kubelet/seccomp",
-            ),
             ("service-container", *service_container, service),
             ("service-exit-code-propagation", service_exit_code_propagation.is_some(), service),
             (
@@ -231,6 +220,10 @@ fn load_request(args: &PlayArgs) -> Result<LoadRequest, CommandError> {
         publish_all: args.publish_all,
         no_pod_prefix: args.no_pod_prefix,
         no_hosts: args.no_hosts,
+        seccomp_root: args.seccomp_profile_root.as_deref().map(std::path::absolute).transpose().map_err(|source| {
+            CommandError::from(EngineError::Read { name: "--seccomp-profile-root".to_owned(), source })
+        })?,
+        unsafe_sysctls: args.allowed_unsafe_sysctls.clone(),
         validation: match args.validate {
             Validate::Strict => Validation::Strict,
             Validate::Warn => Validation::Warn,

@@ -1,7 +1,7 @@
 //! Annotations that change what runs, as podman reads them.
 
-use super::codes;
 use super::spot::{Spot, did_you_mean};
+use super::{codes, profile};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{Pod, Ulimit};
 
@@ -28,7 +28,7 @@ const LIMITS: [&str; 16] = [
 ];
 
 /// Annotations of podman and of old Kubernetes that are not obeyed, with what to do instead.
-const NOT_OBEYED: [(&str, &str); 11] = [
+const NOT_OBEYED: [(&str, &str); 7] = [
     ("io.podman.annotations.userns", "pods share the machine's user ids; use `runAsUser`"),
     ("io.podman.annotations.volumes-from", "mount the same volume in both containers"),
     ("io.podman.annotations.kube.image.volumes.mount", "copy from the image in an init container"),
@@ -36,10 +36,6 @@ const NOT_OBEYED: [(&str, &str); 11] = [
     ("io.podman.annotations.cpuset", "use `resources`"),
     ("io.podman.annotations.memory-nodes", "use `resources`"),
     ("io.podman.annotations.label", "SELinux labels are not set"),
-    ("io.podman.annotations.apparmor", "AppArmor profiles are not applied"),
-    ("seccomp.security.alpha.kubernetes.io/pod", "set `securityContext.seccompProfile`"),
-    ("container.seccomp.security.alpha.kubernetes.io", "set `securityContext.seccompProfile` of the container"),
-    ("container.apparmor.security.beta.kubernetes.io", "AppArmor profiles are not applied"),
 ];
 
 /// Applies the annotations of a pod; `at` is its `spec`.
@@ -55,6 +51,7 @@ pub(super) fn apply(at: &Spot<'_>, pod: &mut Pod) {
                 let limits = parse_ulimits(&at, &value);
                 pod.init_containers.iter_mut().chain(&mut pod.containers).for_each(|c| c.ulimits.clone_from(&limits));
             }
+            _ if profile::annotation(&at, pod, &key, &value) => {}
             _ => {
                 let known = NOT_OBEYED.iter().find(|(name, _)| key == *name || key.starts_with(&format!("{name}/")));
                 if let Some((_, hint)) = known {

@@ -9,7 +9,7 @@
 //!
 //! - `document`: files to objects: `List`, `apiVersion` and `kind`; `kinds`: which kinds there are;
 //! - `spot`: where the lowering is in the text; `form`: names, labels, paths;
-//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `quantity`, `volume`, `mount`, `workload`, `object`:
+//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
 //!   one part of the API each; `annotations`: what podman reads from them;
 //! - `account`: ServiceAccounts and their tokens; `payload`: volumes whose files podkin writes;
 //! - `loader`: one object after the other, then the checks that need all: `publish` (`--publish`) and `references` (ConfigMaps,
@@ -32,11 +32,13 @@ mod payload;
 mod pod;
 mod port;
 mod probe;
+mod profile;
 mod publish;
 mod quantity;
 mod references;
 pub(crate) mod security;
 mod spot;
+mod sysctl;
 mod volume;
 mod workload;
 
@@ -110,8 +112,23 @@ pub struct LoadOptions {
     pub no_pod_prefix: bool,
     /// `--no-hosts`.
     pub no_hosts: bool,
+    /// `--seccomp-profile-root`: where `Localhost` profiles are, when not where the kubelet has them.
+    pub seccomp_root: Option<PathBuf>,
+    /// `--allowed-unsafe-sysctls`: names, or prefixes that end in `*`.
+    pub unsafe_sysctls: Vec<String>,
+    /// What this machine can do.
+    pub machine: Machine,
     /// Where relative host paths of inputs start that are no files.
     pub base_dir: PathBuf,
+}
+
+/// What a machine has and another may lack, as far as files ask for it.
+#[derive(Debug, Clone, Default)]
+pub struct Machine {
+    /// Names of the AppArmor profiles that are loaded; `None` without AppArmor.
+    pub app_armor: Option<BTreeSet<String>>,
+    /// SELinux is enabled.
+    pub se_linux: bool,
 }
 
 /// Objects that were played before, as far as references need them.
@@ -139,6 +156,9 @@ pub fn load(inputs: &[Input], options: &LoadOptions, known: &Known) -> Loaded {
     let session = Session {
         validate: options.validate,
         no_hosts: options.no_hosts,
+        seccomp_root: options.seccomp_root.clone(),
+        unsafe_sysctls: options.unsafe_sysctls.clone(),
+        machine: options.machine.clone(),
         diagnostics: RefCell::default(),
         references: RefCell::default(),
         variables: RefCell::default(),
@@ -152,6 +172,9 @@ pub fn names(inputs: &[Input]) -> Loaded {
     let session = Session {
         validate: Validation::Ignore,
         no_hosts: false,
+        seccomp_root: None,
+        unsafe_sysctls: Vec::new(),
+        machine: Machine::default(),
         diagnostics: RefCell::default(),
         references: RefCell::default(),
         variables: RefCell::default(),
@@ -163,6 +186,9 @@ pub fn names(inputs: &[Input]) -> Loaded {
 struct Session {
     validate: Validation,
     no_hosts: bool,
+    seccomp_root: Option<PathBuf>,
+    unsafe_sysctls: Vec<String>,
+    machine: Machine,
     diagnostics: RefCell<Vec<Diagnostic>>,
     references: RefCell<Vec<Reference>>,
     variables: RefCell<Vec<Variables>>,

@@ -5,7 +5,7 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, security};
+use super::{annotations, codes, form, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias, LONGEST_HOST_NAME};
 use crate::model::{Container, Pod, RestartPolicy};
@@ -126,6 +126,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
 
     let host_network = host_network.unwrap_or_default();
     let (host_pid, host_ipc) = (host_pid.unwrap_or_default(), host_ipc.unwrap_or_default());
+    let shared = sysctl::Shared { network: host_network, ipc: host_ipc };
     let share_process_namespace = share_process_namespace.unwrap_or_default();
     if share_process_namespace && host_pid {
         let first = at.field("hostPID").key_mark();
@@ -185,9 +186,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         share_process_namespace,
         host_aliases: host_alias_list(&at.field("hostAliases"), host_aliases.unwrap_or_default()),
         dns: dns(at, dns_policy, dns_config.unwrap_or_default()),
-        security: security_context
-            .map(|c| security::pod(&at.field("securityContext"), c, host_network, host_ipc))
-            .unwrap_or_default(),
+        security: security_context.map(|c| security::pod(&at.field("securityContext"), c, shared)).unwrap_or_default(),
         resources: None,
         active_deadline_seconds: deadline,
         service_account: service_account.unwrap_or_else(|| "default".to_owned()),

@@ -6,6 +6,7 @@ mod objects;
 mod pods;
 mod robust;
 mod rules;
+mod security;
 
 /// Loads one text as `a.yaml` in `/dir`.
 fn load_text(text: &str, options: &LoadOptions) -> Loaded {

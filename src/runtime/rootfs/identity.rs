@@ -68,7 +68,7 @@ fn groups(group: &str) -> impl Iterator<Item = Group<'_>> {
 }
 
 fn resolve_in(user: &UserSpec, passwd: &str, group: &str) -> Result<Identity, RuntimeError> {
-    let UserSpec { spec, uid, gid, additional_gids, must_not_be_root } = user;
+    let UserSpec { spec, uid, gid, additional_gids, strict_groups, must_not_be_root } = user;
     let named = match (spec.is_empty(), uid) {
         (_, Some(uid)) => uid.to_string(),
         (true, None) => "root".to_owned(),
@@ -101,8 +101,8 @@ fn resolve_in(user: &UserSpec, passwd: &str, group: &str) -> Result<Identity, Ru
         check_not_root(user, user_part, uid).map_err(&fail)?;
     }
     // A group that was asked for replaces what the image's files add, as everywhere in this field.
-    let from_image =
-        if group_part.is_some_and(|g| !g.is_empty()) && user.uid.is_none() { None } else { account.as_ref() };
+    let replaced = group_part.is_some_and(|g| !g.is_empty()) && user.uid.is_none();
+    let from_image = account.as_ref().filter(|_| !replaced && !strict_groups);
     let mut supplementary: Vec<u32> = additional_gids.clone();
     if let Some(account) = from_image {
         supplementary.extend(groups(group).filter(|g| g.members.split(',').any(|m| m == account.name)).map(|g| g.gid));
@@ -146,15 +146,16 @@ fn check_range(id: u32) -> Result<(), String> {
 }
 
 /// `runAsNonRoot` (Kubernetes, SecurityContext): a name says nothing about its number before the image is looked at, so it is
-/// refused, too.
+/// refused, too. In the kubelet's words, by which scripts know them.
 fn check_not_root(user: &UserSpec, user_part: &str, uid: u32) -> Result<(), String> {
-    if uid == 0 {
-        return Err("`runAsNonRoot` forbids root".to_owned());
+    match user.uid {
+        Some(0) => Err("container's runAsUser breaks non-root policy".to_owned()),
+        None if !user_part.is_empty() && number(user_part).is_err() => Err(format!(
+            "container has runAsNonRoot and image has non-numeric user ({user_part}), cannot verify user is non-root"
+        )),
+        _ if uid == 0 => Err("container has runAsNonRoot and image will run as root".to_owned()),
+        _ => Ok(()),
     }
-    if user.uid.is_none() && number(user_part).is_err() {
-        return Err("`runAsNonRoot` needs a numeric user, in the image or as `runAsUser`".to_owned());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -193,6 +194,8 @@ mod tests {
     fn what_the_pod_says_replaces_what_the_image_says() {
         let user = UserSpec { uid: Some(33), gid: Some(1), additional_gids: vec![50, 60], ..spec("root:root") };
         assert_eq!(ids(&user), Ok((33, 1, vec![50, 60, 51], "/srv".into())));
+        let strict = UserSpec { strict_groups: true, ..user };
+        assert_eq!(ids(&strict), Ok((33, 1, vec![50, 60], "/srv".into())));
         let user = UserSpec { uid: Some(5000), ..spec("web:www") };
         assert_eq!(ids(&user), Ok((5000, 0, vec![], "/".into())));
     }
@@ -209,7 +212,12 @@ mod tests {
         let non_root = |text: &str| UserSpec { must_not_be_root: true, ..spec(text) };
         assert!(ids(&non_root("")).is_err());
         assert!(ids(&non_root("0")).is_err());
-        assert!(ids(&non_root("web")).is_err(), "a name is not a number");
+        let error = ids(&non_root("web")).unwrap_err();
+        assert!(error.contains("image has non-numeric user (web), cannot verify user is non-root"), "{error}");
+        let error = ids(&non_root("0")).unwrap_err();
+        assert!(error.contains("container has runAsNonRoot and image will run as root"), "{error}");
+        let error = ids(&UserSpec { uid: Some(0), ..non_root("33") }).unwrap_err();
+        assert!(error.contains("container's runAsUser breaks non-root policy"), "{error}");
         assert!(ids(&non_root("33")).is_ok());
         assert!(ids(&UserSpec { uid: Some(33), ..non_root("web") }).is_ok());
     }

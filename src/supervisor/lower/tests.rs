@@ -1,8 +1,7 @@
 use super::*;
-use crate::model::container::{Capabilities, ContainerSecurity};
 use crate::model::environment::HostResources;
 use crate::model::kube::security::CAPABILITIES;
-use crate::model::{EmptyDirMedium, EnvValue, EnvVar, PodSecurity, Resources, Volume};
+use crate::model::{Capabilities, ContainerSecurity, EmptyDirMedium, EnvValue, EnvVar, PodSecurity, Resources, Volume};
 use crate::store::record::{ImageConfig, ImageRecord, LogConfig, LogDriver, PodNetwork, RECORD_VERSION};
 
 fn record(pod: Pod, image: ImageConfig) -> PodRecord {

@@ -201,9 +201,12 @@ fn rules_of_security_contexts() {
         ("runAsUser: -1", &["K115", "0 to 2147483647"][..]),
         ("runAsUser: 4294967296", &["K115"]),
         ("runAsUser: 0, runAsNonRoot: true", &["K118", "contradicts"]),
-        ("seLinuxOptions: {level: s0}", &["error[K302]"]),
+        ("seLinuxOptions: {level: s0}", &["info[K301]", "no SELinux"]),
+        ("seLinuxOptions: {type: 'a b'}", &["K114", "no part of a label"]),
         ("windowsOptions: {}", &["error[K302]"]),
-        ("appArmorProfile: {type: Localhost, localhostProfile: a}", &["K302"]),
+        ("appArmorProfile: {type: Localhost, localhostProfile: a}", &["error[K302]", "no AppArmor"]),
+        ("appArmorProfile: {type: Localhost}", &["K113", "localhostProfile"]),
+        ("appArmorProfile: {type: Unconfined, localhostProfile: a}", &["K118"]),
         ("appArmorProfile: {type: RuntimeDefault}", &["info[K301]"]),
         ("seccompProfile: {type: Localhost}", &["K113", "localhostProfile"]),
         ("seccompProfile: {type: Localhost, localhostProfile: ../a}", &["K114"]),
@@ -221,11 +224,21 @@ fn rules_of_security_contexts() {
     ];
     finds_each(table.map(|(fields, parts)| (with_container(&context(fields)), parts)));
     let table = [
-        ("sysctls: [{name: kernel.msgmax, value: '1'}]", &["K304", "safe:"][..]),
+        (
+            "sysctls: [{name: kernel.msgmax, value: '1'}]",
+            &["K304", "safe:", "--allowed-unsafe-sysctls kernel.msgmax"][..],
+        ),
+        ("sysctls: [{name: kernel.panic, value: '1'}]", &["K304", "the machine's"]),
+        ("sysctls: [{name: net.ipv4.../kernel, value: '1'}]", &["K114"]),
+        (
+            "sysctls: [{name: kernel.shm_rmid_forced, value: '1'}, {name: kernel/shm_rmid_forced, value: '0'}]",
+            &["K116"],
+        ),
         ("sysctls: [{name: net.ipv4.tcp_syncookie, value: '1'}]", &["K304", "did you mean `net.ipv4.tcp_syncookies`?"]),
         ("sysctls: [{name: net.ipv4.tcp_syncookies, value: \"1\\n\"}]", &["K114", "numbers"]),
         ("sysctls: [{name: net.ipv4.tcp_syncookies, value: '1+kernel.x=1'}]", &["K114"]),
-        ("supplementalGroupsPolicy: Strict", &["K302"]),
+        ("supplementalGroupsPolicy: strict", &["K115", "did you mean `Strict`?"]),
+        ("seLinuxChangePolicy: Never", &["K115", "MountOption"]),
         ("fsGroupChangePolicy: Never", &["K115", "OnRootMismatch"]),
         ("supplementalGroups: [-5]", &["K115", "supplementalGroups[0]"]),
     ];
@@ -245,7 +258,12 @@ fn rules_of_annotations() {
         ("io.podman.annotations.ulimit: nofiles=5", &["K115", "did you mean `nofile`?"]),
         ("io.podman.annotations.ulimit: nofile=5:4", &["K114"]),
         ("io.podman.annotations.userns: auto", &["warning[K303]"]),
-        ("seccomp.security.alpha.kubernetes.io/pod: unconfined", &["warning[K303]", "seccompProfile"]),
+        ("seccomp.security.alpha.kubernetes.io/pod: none", &["K115", "runtime/default"]),
+        ("seccomp.security.alpha.kubernetes.io/pod: localhost/../x", &["K114"]),
+        ("container.seccomp.security.alpha.kubernetes.io/d: unconfined", &["K208", "no container `d`"]),
+        ("container.apparmor.security.beta.kubernetes.io/c: localhost/x", &["error[K302]", "no AppArmor"]),
+        ("container.apparmor.security.beta.kubernetes.io/c: runtime/default", &["info[K301]", "no AppArmor"]),
+        ("io.podman.annotations.apparmor/c: x", &["error[K302]", "no AppArmor"]),
         ("a/b/c: x", &["K114", "annotation key"]),
     ];
     finds_each(table.map(|(annotation, parts)| (with(annotation), parts)));

@@ -1,0 +1,150 @@
+//! Security contexts of pods and containers (Kubernetes, "Configure a Security Context for a Pod or Container").
+
+use super::{Container, Pod};
+use serde::{Deserialize, Serialize};
+
+/// `securityContext` of a pod. What a container sets itself wins; merging is done by [`Container::effective_security`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodSecurity {
+    pub run_as_user: Option<u32>,
+    pub run_as_group: Option<u32>,
+    pub run_as_non_root: Option<bool>,
+    /// Group that owns the pod's volumes and is added to every process.
+    pub fs_group: Option<u32>,
+    /// `OnRootMismatch` instead of `Always`.
+    pub fs_group_on_root_mismatch: bool,
+    pub supplemental_groups: Vec<u32>,
+    /// `supplementalGroupsPolicy: Strict`: the groups that the image's `/etc/group` gives the user are left out.
+    #[serde(skip_serializing_if = "is_false")]
+    pub strict_groups: bool,
+    pub sysctls: Vec<(String, String)>,
+    pub seccomp: Option<SeccompProfile>,
+    pub app_armor: Option<AppArmorProfile>,
+    pub se_linux: Option<SeLinuxLabel>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// `securityContext` of a container as written; unset values fall back to the pod's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerSecurity {
+    pub run_as_user: Option<u32>,
+    pub run_as_group: Option<u32>,
+    pub run_as_non_root: Option<bool>,
+    pub privileged: bool,
+    pub read_only_root_filesystem: bool,
+    pub allow_privilege_escalation: Option<bool>,
+    pub capabilities: Capabilities,
+    pub seccomp: Option<SeccompProfile>,
+    pub app_armor: Option<AppArmorProfile>,
+    pub se_linux: Option<SeLinuxLabel>,
+    /// `procMount: Unmasked`.
+    pub unmasked_proc: bool,
+}
+
+/// `capabilities`: names in upper case without `CAP_`; `ALL` stands for every one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Capabilities {
+    pub add: Vec<String>,
+    pub drop: Vec<String>,
+}
+
+/// `seccompProfile`. Unset means `RuntimeDefault` here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeccompProfile {
+    RuntimeDefault,
+    Unconfined,
+    /// Path of a profile in the OCI JSON form, relative to the kubelet's profile root, or absolute.
+    Localhost(String),
+}
+
+/// `appArmorProfile`. Unset means `RuntimeDefault` here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppArmorProfile {
+    RuntimeDefault,
+    Unconfined,
+    /// Name of a profile that is loaded into the kernel.
+    Localhost(String),
+}
+
+impl AppArmorProfile {
+    /// Name of the profile that `RuntimeDefault` stands for, where it is loaded.
+    pub const DEFAULT: &str = "podkin-default";
+}
+
+/// `seLinuxOptions`: parts of a label; unset ones are the defaults of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SeLinuxLabel {
+    pub user: Option<String>,
+    pub role: Option<String>,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub level: Option<String>,
+}
+
+impl SeLinuxLabel {
+    /// `user:role:type:level` of the container's processes.
+    pub fn of_process(&self) -> String {
+        let Self { user, role, kind, level } = self;
+        let part = |part: &Option<String>, default: &str| part.clone().unwrap_or_else(|| default.to_owned());
+        let (user, role) = (part(user, "system_u"), part(role, "system_r"));
+        format!("{user}:{role}:{}:{}", part(kind, "container_t"), part(level, "s0"))
+    }
+}
+
+/// The security settings that hold for one container after the pod's have been merged in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectiveSecurity {
+    pub run_as_user: Option<u32>,
+    pub run_as_group: Option<u32>,
+    pub run_as_non_root: bool,
+    pub supplemental_groups: Vec<u32>,
+    pub strict_groups: bool,
+    pub fs_group: Option<u32>,
+    pub privileged: bool,
+    pub read_only_root_filesystem: bool,
+    pub no_new_privileges: bool,
+    pub capabilities: Capabilities,
+    pub seccomp: SeccompProfile,
+    pub app_armor: AppArmorProfile,
+    pub se_linux: Option<SeLinuxLabel>,
+    pub unmasked_proc: bool,
+}
+
+impl Container {
+    /// Merges the pod's security context under the container's own (Kubernetes: the container's value wins).
+    pub fn effective_security(&self, pod: &Pod) -> EffectiveSecurity {
+        let (own, outer) = (&self.security, &pod.security);
+        let seccomp = own.seccomp.clone().or_else(|| outer.seccomp.clone());
+        let app_armor = own.app_armor.clone().or_else(|| outer.app_armor.clone());
+        EffectiveSecurity {
+            run_as_user: own.run_as_user.or(outer.run_as_user),
+            run_as_group: own.run_as_group.or(outer.run_as_group),
+            run_as_non_root: own.run_as_non_root.or(outer.run_as_non_root).unwrap_or(false),
+            supplemental_groups: outer.supplemental_groups.clone(),
+            strict_groups: outer.strict_groups,
+            fs_group: outer.fs_group,
+            privileged: own.privileged,
+            read_only_root_filesystem: own.read_only_root_filesystem,
+            no_new_privileges: own.allow_privilege_escalation == Some(false),
+            capabilities: own.capabilities.clone(),
+            seccomp: if own.privileged {
+                SeccompProfile::Unconfined
+            } else {
+                seccomp.unwrap_or(SeccompProfile::RuntimeDefault)
+            },
+            app_armor: match app_armor {
+                Some(AppArmorProfile::RuntimeDefault) | None if own.privileged => AppArmorProfile::Unconfined,
+                profile => profile.unwrap_or(AppArmorProfile::RuntimeDefault),
+            },
+            se_linux: own.se_linux.clone().or_else(|| outer.se_linux.clone()),
+            unmasked_proc: own.unmasked_proc,
+        }
+    }
+}
