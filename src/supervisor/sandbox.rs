@@ -2,6 +2,7 @@
 
 use super::launcher::{Reporter, chain};
 use super::lower;
+use super::pid_namespace;
 use super::protocol::FailureKind;
 use super::volume;
 use crate::model::environment::PodFacts;
@@ -10,11 +11,11 @@ use crate::network::{
     Attachment, DEFAULT_NETWORK, HostRequest, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest,
     hosts_file, resolver,
 };
-use crate::runtime::{RuntimeError, pause};
+use crate::runtime::RuntimeError;
 use crate::store::layout::Layout;
 use crate::store::record::{PodNetwork, PodRecord};
 use crate::sys::namespace::{self, Kinds};
-use crate::sys::{failpoint, mount, process};
+use crate::sys::{failpoint, mount};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
@@ -26,8 +27,6 @@ use std::path::{Path, PathBuf};
 const SHARED_MEMORY: u64 = 64 << 20;
 /// Namespaces that a pod may have pinned.
 const PINS: [&str; 4] = ["net", "ipc", "uts", "pid"];
-/// Pin of the process that holds a shared pid namespace.
-const HOLDER: &str = "holder";
 
 /// What the launcher says on its way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -213,7 +212,7 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
         pins.push(name);
     }
     if pod.share_process_namespace && !pod.host_pid {
-        hold_pid_namespace(layout, record)?;
+        pid_namespace::make(layout, &record.id).map_err(SandboxError::Holder)?;
     }
     if kinds == Kinds::NONE {
         return Ok(());
@@ -230,22 +229,6 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
         namespace::pin(&source, &target).map_err(at("pin a namespace at", &target))?;
     }
     Ok(())
-}
-
-/// A pid namespace ends with its first process, so one must be there that no container is.
-fn hold_pid_namespace(layout: &Layout, record: &PodRecord) -> Result<(), SandboxError> {
-    let pin = layout.pod_namespace(&record.id, HOLDER);
-    pause::spawn(&layout.pod_namespace(&record.id, "pid"), |pidfd| namespace::pin_pidfd(pidfd, &pin))
-        .map(drop)
-        .map_err(SandboxError::Holder)
-}
-
-fn end_holder(layout: &Layout, record: &PodRecord) -> io::Result<()> {
-    let pin = layout.pod_namespace(&record.id, HOLDER);
-    if record.pod.share_process_namespace && pin.exists() {
-        process::pidfd_kill(namespace::open_pinned_pidfd(&pin)?)?;
-    }
-    namespace::unpin(&pin)
 }
 
 /// `hosts`, `hostname` and `resolv.conf`, which every container of the pod has mounted.
@@ -281,7 +264,8 @@ fn write_files(
 /// Takes away what [`make`] made but the network, whole or half; returns what could not be.
 pub(super) fn remove(layout: &Layout, record: &PodRecord) -> Vec<String> {
     let mut problems = Vec::new();
-    note(&mut problems, &layout.pod_namespace(&record.id, HOLDER), end_holder(layout, record));
+    let run = layout.pod_run(&record.id);
+    note(&mut problems, &run.join("ns"), pid_namespace::end(layout, record));
     for name in PINS {
         let pin = layout.pod_namespace(&record.id, name);
         note(&mut problems, &pin, namespace::unpin(&pin));
@@ -292,7 +276,6 @@ pub(super) fn remove(layout: &Layout, record: &PodRecord) -> Vec<String> {
         let path = layout.pod_run_volume(&record.id, &volume.name);
         note(&mut problems, &path, unmount_all(&path));
     }
-    let run = layout.pod_run(&record.id);
     note(&mut problems, &run, crate::sys::dir::remove_tree(&run));
     problems
 }
