@@ -7,11 +7,14 @@ use super::{differ, uses};
 use crate::model::{Container, ObjectKind, Pod};
 use std::collections::{BTreeSet, HashMap};
 
-/// Pods that exist, differ, and may not be replaced: name and differing fields of each.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("pods exist and differ")]
+/// What exists, differs, and may not be changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("pods or immutable objects exist and differ")]
 pub struct Refusal {
+    /// Name and differing fields of each pod that may not be replaced.
     pub pods: Vec<(String, Vec<String>)>,
+    /// ConfigMaps and Secrets with `immutable: true` whose data would change.
+    pub objects: Vec<(ObjectKind, String)>,
 }
 
 /// The plan that leads from `observed` to `desired`.
@@ -20,7 +23,7 @@ pub struct Refusal {
 /// and made anew when `desired.replace` allows it, and it alone.
 ///
 /// # Errors
-/// Every pod that differs without that leave.
+/// Every pod that differs without that leave, and every immutable object that differs.
 pub fn build(desired: &Desired<'_>, observed: &Observed) -> Result<Plan, Refusal> {
     let mut builder = Builder { desired, observed, plan: Plan::default(), steps: HashMap::new() };
     let verdicts: Vec<_> = desired.pods.iter().map(|pod| builder.judge(pod)).collect();
@@ -80,7 +83,7 @@ impl Builder<'_> {
             ObservedState::Stopped | ObservedState::Starting if self.desired.start => {
                 Verdict::Start { state: found.state }
             }
-            ObservedState::Running if self.objects_changed(wanted.pod) => Verdict::Refresh,
+            ObservedState::Running if wanted.relabelled || self.objects_changed(wanted.pod) => Verdict::Refresh,
             ObservedState::Stopped | ObservedState::Starting | ObservedState::Running | ObservedState::Completed => {
                 Verdict::Keep
             }
@@ -122,7 +125,24 @@ impl Builder<'_> {
             _ => None,
         };
         let pods: Vec<_> = self.desired.pods.iter().zip(verdicts).filter_map(differing).collect();
-        if pods.is_empty() || self.desired.replace { Ok(()) } else { Err(Refusal { pods }) }
+        let pods = if self.desired.replace { Vec::new() } else { pods };
+        let refusal = Refusal { pods, objects: self.changed_immutables() };
+        if refusal == Refusal::default() { Ok(()) } else { Err(refusal) }
+    }
+
+    /// Immutable is the data, and that it is (Kubernetes, "Immutable ConfigMaps"); labels may change.
+    fn changed_immutables(&self) -> Vec<(ObjectKind, String)> {
+        let application = self.desired.application;
+        let maps = application.config_maps.iter().filter(|wanted| {
+            let found = self.observed.config_maps.get(&wanted.name).filter(|found| found.immutable);
+            found.is_some_and(|found| (&found.data, true) != (&wanted.data, wanted.immutable))
+        });
+        let secrets = application.secrets.iter().filter(|wanted| {
+            let found = self.observed.secrets.get(&wanted.name).filter(|found| found.immutable);
+            found.is_some_and(|found| (&found.data, true) != (&wanted.data, wanted.immutable))
+        });
+        let maps = maps.map(|object| (ObjectKind::ConfigMap, object.name.clone()));
+        maps.chain(secrets.map(|object| (ObjectKind::Secret, object.name.clone()))).collect()
     }
 
     fn networks(&mut self, verdicts: &[Verdict]) {
@@ -208,11 +228,17 @@ impl Builder<'_> {
 
     fn pod(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) {
         let name = &wanted.pod.name;
+        let update = self.update(wanted, verdict);
         match verdict {
+            Verdict::Keep if update.is_some() => {}
             Verdict::Keep => self.plan.unchanged.push(name.clone()),
             Verdict::Refresh => {
-                let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, Cause::ObjectsChanged);
+                let cause = update.map_or(Cause::ObjectsChanged, |update| self.plan.step(update).cause.clone());
+                let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, cause);
                 self.wait_for_objects(refresh, wanted.pod);
+                if let Some(update) = update {
+                    self.plan.wait(refresh, update, "its labels and annotations may be files");
+                }
             }
             Verdict::Start { state: ObservedState::Starting } => self.start(wanted, None, &Cause::Starting),
             Verdict::Start { .. } => self.start(wanted, None, &Cause::Stopped),
@@ -228,6 +254,14 @@ impl Builder<'_> {
                 self.start_if_wanted(wanted, create, &cause);
             }
         }
+    }
+
+    /// Records other labels and annotations of a pod that stays.
+    fn update(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) -> Option<StepId> {
+        let found = self.observed.pods.iter().find(|found| found.pod.name == wanted.pod.name);
+        let found = found.filter(|_| wanted.relabelled && !verdict.makes_pod())?;
+        let cause = Cause::Changed { differences: differ::fields(&found.pod, wanted.pod) };
+        Some(self.add(StepKind::UpdatePod { pod: wanted.pod.name.clone() }, cause))
     }
 
     fn start_if_wanted(&mut self, wanted: &DesiredPod<'_>, create: StepId, cause: &Cause) {
@@ -257,6 +291,7 @@ impl Builder<'_> {
         match create {
             Some(create) => self.plan.wait(last, create, "it is recorded"),
             None => {
+                self.wait_if_planned(last, &StepKind::UpdatePod { pod: pod.clone() }, "its metadata is recorded");
                 self.wait_for_objects(last, wanted.pod);
                 self.wait_for_volumes(last, wanted.pod);
             }
@@ -307,24 +342,24 @@ impl Builder<'_> {
 
 /// Fields in which a pod is not what is wanted; empty when it is.
 fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
-    if found.spec_hash != wanted.spec_hash {
+    if found.spec_hash != wanted.spec_hash && !wanted.relabelled {
         let fields = differ::fields(&found.pod, wanted.pod);
         return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
     }
-    let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.all_containers());
+    let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.images());
     let environment = (found.environment_hash != wanted.environment_hash)
         .then(|| "values of ConfigMaps or Secrets in its environment".to_owned());
     let images = images
         .filter(|((found, wanted), _)| wanted.differs(found))
-        .map(|(_, container)| format!("the image `{}` now names another one", container.image));
+        .map(|(_, (reference, _))| format!("the image `{reference}` now names another one"));
     environment.into_iter().chain(images).collect()
 }
 
 /// What brings the images of a pod here, and why.
 fn image_steps(pod: &DesiredPod<'_>) -> Vec<(StepKind, Cause)> {
-    let images = pod.pod.all_containers().zip(&pod.images);
-    let steps = images.filter_map(|(container, wanted)| {
-        let image = container.image.clone();
+    let images = pod.pod.images().zip(&pod.images);
+    let steps = images.filter_map(|((reference, _), wanted)| {
+        let image = reference.to_owned();
         match wanted {
             DesiredImage::Here(_) => None,
             DesiredImage::Pull(_) => Some((StepKind::PullImage { image }, Cause::Missing)),

@@ -21,6 +21,7 @@ pub fn in_volumes(pod: &Pod) -> BTreeSet<(ObjectKind, String)> {
             VolumeSource::EmptyDir { .. }
             | VolumeSource::HostPath { .. }
             | VolumeSource::Claim { .. }
+            | VolumeSource::Image { .. }
             | VolumeSource::DownwardApi { .. } => {}
         }
     }

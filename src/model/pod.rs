@@ -1,6 +1,6 @@
 //! A pod: containers that share network, IPC and UTS namespaces and volumes (Kubernetes API, `PodSpec` v1 core).
 
-use super::{Container, PodSecurity, Resources, Volume};
+use super::{Container, PodSecurity, PullPolicy, Resources, Volume, VolumeSource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -180,6 +180,22 @@ impl Pod {
             (_, Some(full)) if self.set_hostname_as_fqdn => full,
             (plain, _) => plain,
         }
+    }
+
+    /// References and pull policies of all its images: of each container in start order, then of each `image` volume.
+    pub fn images(&self) -> impl Iterator<Item = (&str, Option<PullPolicy>)> {
+        let of_volumes = self.image_volumes().map(|(_, reference, policy)| (reference, policy));
+        self.all_containers().map(|c| (c.image.as_str(), c.pull_policy)).chain(of_volumes)
+    }
+
+    /// Name, reference and pull policy of each `image` volume.
+    pub fn image_volumes(&self) -> impl Iterator<Item = (&str, &str, Option<PullPolicy>)> {
+        self.volumes.iter().filter_map(|volume| match &volume.source {
+            VolumeSource::Image { reference, pull_policy } => {
+                Some((volume.name.as_str(), reference.as_str(), *pull_policy))
+            }
+            _ => None,
+        })
     }
 
     /// The user that every container runs as, when the pod says so of each.

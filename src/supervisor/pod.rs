@@ -13,6 +13,7 @@ use super::machine::{
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
 use super::{adopt, hook, lower, probe, publish, refresh, sandbox};
+use crate::model::Pod;
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
@@ -355,6 +356,24 @@ impl Driver {
         });
     }
 
+    /// Takes up the labels and annotations that the pod's record has by now; the rest of it never changes.
+    fn reload_metadata(&mut self) {
+        let id = &self.record.id;
+        let (labels, annotations) = match records::pod(&self.context.layout, id) {
+            Ok(PodRecord { pod: Pod { labels, annotations, .. }, .. }) => (labels, annotations),
+            Err(error) => return tracing::error!(pod = %id, "{}", chain(&error)),
+        };
+        if (&labels, &annotations) == (&self.record.pod.labels, &self.record.pod.annotations) {
+            return;
+        }
+        let mut record = (*self.record).clone();
+        (record.pod.labels, record.pod.annotations) = (labels, annotations);
+        self.record = Rc::new(record);
+        if let Some(handle) = self.context.pods.borrow_mut().get_mut(&self.record.id) {
+            handle.record = self.record.clone();
+        }
+    }
+
     /// Puts new tokens in the place of those that are due. A pod that is down gets its own when it is made again.
     fn renew_tokens(&mut self) {
         self.renew_at = None;
@@ -369,7 +388,8 @@ impl Driver {
         });
     }
 
-    fn refresh_objects(&self, answer: Answer) {
+    fn refresh_objects(&mut self, answer: Answer) {
+        self.reload_metadata();
         let (context, record) = (self.context.clone(), self.record.clone());
         tokio::task::spawn_local(async move {
             let failures = match refresh::files(&context, &record).await {

@@ -72,6 +72,7 @@ impl App {
             environment_hash: String::new(),
             containers: containers.collect(),
             pod,
+            image_volumes: Vec::new(),
             network: PodNetwork::None,
             manage_hosts: true,
             manage_hostname: true,
