@@ -162,6 +162,9 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "PodSpec" if next == "dnsPolicy" => {
             json!({ "containers": [{ "name": "main", "image": "demo" }], "dnsConfig": { "nameservers": ["10.0.0.1"] } })
         }
+        "PodSpec" if next == "setHostnameAsFQDN" => {
+            json!({ "containers": [{ "name": "main", "image": "demo" }], "subdomain": "example" })
+        }
         "PodSpec" => pod_spec(),
         "PodTemplateSpec" => template(),
         "Probe" => chosen(&["exec", "grpc", "httpGet", "tcpSocket"], exec()),
