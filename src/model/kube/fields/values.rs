@@ -98,6 +98,7 @@ fn single(owner: &str, name: &str) -> Option<Value> {
         ("LabelSelector", "matchLabels") | ("ObjectMeta", "labels") => json!({ "app": "example" }),
         ("LabelSelectorRequirement", "key") => json!("app"),
         ("ServiceAccountTokenProjection", "expirationSeconds") => json!(600),
+        ("VolumeMount", "bindMountOptions") => json!(["noexec"]),
         ("PodSpec", "hostUsers") => json!(false),
         ("ResourceRequirements", "limits" | "requests") => json!({ "memory": "64Mi" }),
         ("VolumeResourceRequirements", "limits" | "requests") => json!({ "storage": "64Mi" }),

@@ -140,7 +140,6 @@ fn rules_of_volumes() {
         ("hostPath: {path: /a, type: Dir}", &["K115", "DirectoryOrCreate"]),
         ("nfs: {server: s, path: /}", &["error[K302]", "`nfs`", "hostPath"]),
         ("csi: {driver: d}", &["K302"]),
-        ("image: {reference: r}", &["K302", "not mounted yet"]),
         ("persistentVolumeClaim: {claimName: A}", &["K114"]),
         ("configMap: {name: none}", &["K201", "ConfigMap `none` does not exist", "optional: true"]),
         ("configMap: {name: none, optional: true, defaultMode: 644}", &["K115", "write `0644`"]),
