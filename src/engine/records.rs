@@ -293,10 +293,7 @@ fn join(
         let last = pods::last_leases(connection, &join.network)?;
         let ips = address::allocate(definition, &taken, &last, &join.ips)?;
         pods::set_last_leases(connection, &join.network, &ips)?;
-        let mut aliases = vec![pod.name.clone()];
-        for container in pod.all_containers() {
-            aliases.extend([container.name.clone(), format!("{}-{}", pod.name, container.name)]);
-        }
+        let mut aliases = pod.network_names();
         aliases.extend(join.aliases.iter().cloned());
         aliases.sort();
         aliases.dedup();

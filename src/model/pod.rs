@@ -8,6 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
+/// The domain that the names of pods lie in.
+pub const CLUSTER_DOMAIN: &str = "cluster.local";
+/// Bytes of a name that the kernel takes (sethostname(2)).
+pub const LONGEST_HOST_NAME: usize = 64;
+/// Characters of a label of a DNS name (RFC 1035, section 2.3.4).
+const LONGEST_LABEL: usize = 63;
+
 /// A validated pod.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -30,7 +37,13 @@ pub struct Pod {
     pub termination_grace_seconds: u64,
     /// Host name inside the pod; the pod's name when unset; the machine's with `host_network`.
     pub hostname: Option<String>,
+    /// Host name inside the pod, with dots perhaps, whatever `hostname` and `subdomain` say.
+    pub hostname_override: Option<String>,
+    /// The domain below the namespace's that the pod has its name in.
     pub subdomain: Option<String>,
+    /// Whether the kernel knows the pod by its full name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub set_hostname_as_fqdn: bool,
     pub host_network: bool,
     pub host_pid: bool,
     pub host_ipc: bool,
@@ -145,6 +158,52 @@ impl Pod {
         self.init_containers.iter().chain(&self.containers)
     }
 
+    /// `hostname`, or the pod's name as far as the kernel takes it.
+    fn plain_name(&self) -> String {
+        match &self.hostname {
+            Some(name) => name.clone(),
+            // Kubernetes cuts there, too, and leaves no dash or dot at the end.
+            None => self.name.chars().take(LONGEST_LABEL).collect::<String>().trim_end_matches(['-', '.']).to_owned(),
+        }
+    }
+
+    /// `<subdomain>.<namespace>.svc.cluster.local`.
+    fn domain(&self) -> Option<String> {
+        Some(format!("{}.{}.svc.{CLUSTER_DOMAIN}", self.subdomain.as_ref()?, self.namespace))
+    }
+
+    /// The names that the pod has in DNS because of its `subdomain`: its own, and that of the subdomain, which all its pods share as
+    /// if it were a headless Service (Kubernetes, "Pod's hostname and subdomain fields").
+    pub fn domain_names(&self) -> Vec<String> {
+        self.domain().map(|domain| vec![format!("{}.{domain}", self.plain_name()), domain]).unwrap_or_default()
+    }
+
+    /// Every name by which others find the pod on a network, but for what a network adds: its own, its containers', those of its
+    /// domain.
+    pub fn network_names(&self) -> Vec<String> {
+        let of_container = |name: &String| [name.clone(), format!("{}-{name}", self.name)];
+        let mut names = vec![self.name.clone()];
+        names.extend(self.all_containers().flat_map(|container| of_container(&container.name)));
+        names.extend(self.domain_names());
+        names
+    }
+
+    /// Its name without a domain, and with one if it has one, as `/etc/hosts` shows them.
+    pub fn host_names(&self) -> (String, Option<String>) {
+        match &self.hostname_override {
+            Some(name) => (name.clone(), None),
+            None => (self.plain_name(), self.domain().map(|domain| format!("{}.{domain}", self.plain_name()))),
+        }
+    }
+
+    /// The name that the kernel has, when the pod has a host name of its own: at most [`LONGEST_HOST_NAME`] bytes.
+    pub fn kernel_name(&self) -> String {
+        match self.host_names() {
+            (_, Some(full)) if self.set_hostname_as_fqdn => full,
+            (plain, _) => plain,
+        }
+    }
+
     /// References and pull policies of all its images: of each container in start order, then of each `image` volume.
     pub fn images(&self) -> impl Iterator<Item = (&str, Option<PullPolicy>)> {
         let of_volumes = self.image_volumes().map(|(_, reference, policy)| (reference, policy));
@@ -189,6 +248,24 @@ mod tests {
         let stored = serde_json::to_string(&pod).expect("serializes");
         let loaded: Pod = serde_json::from_str(&stored).expect("reads back");
         assert_eq!(spec_hash(&pod), spec_hash(&loaded));
+    }
+
+    #[test]
+    fn names_of_a_pod() {
+        let pod = Pod { name: "web".into(), namespace: "shop".into(), ..Pod::default() };
+        assert_eq!((pod.kernel_name().as_str(), pod.domain_names().len()), ("web", 0));
+        let pod = Pod { subdomain: Some("apps".into()), hostname: Some("front".into()), ..pod };
+        let full = "front.apps.shop.svc.cluster.local";
+        assert_eq!(pod.host_names(), ("front".to_owned(), Some(full.to_owned())));
+        assert_eq!(pod.domain_names(), [full, "apps.shop.svc.cluster.local"]);
+        assert_eq!(pod.kernel_name(), "front");
+        let named = Pod { set_hostname_as_fqdn: true, ..pod.clone() };
+        assert_eq!(named.kernel_name(), full);
+        let other = Pod { hostname_override: Some("other.example".into()), ..pod };
+        assert_eq!((other.kernel_name().as_str(), other.host_names().1), ("other.example", None));
+        assert_eq!(other.domain_names()[0], full, "others find it by its own name");
+        let long = Pod { name: format!("{}-x", "a".repeat(62)), ..Pod::default() };
+        assert_eq!(long.kernel_name(), "a".repeat(62));
     }
 
     #[test]

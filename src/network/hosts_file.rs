@@ -11,11 +11,15 @@ const LOCAL: &str = "127.0.0.1\tlocalhost\n\
     ff02::1\tip6-allnodes\n\
     ff02::2\tip6-allrouters\n";
 
-/// The text of `/etc/hosts`: the loopback names, the pod's own names at each of its addresses, the host as
-/// `host.containers.internal` and `host.docker.internal`, then `hostAliases`. A pod in the host's network gets the host's file
-/// (`host`) and the aliases (Kubernetes, "Adding entries to Pod /etc/hosts with HostAliases").
+/// First lines by which programs, and Kubernetes' own tests, know that the file is not theirs.
+const HEADER: &str = "# Kubernetes-managed hosts file.\n";
+const HEADER_HOST_NETWORK: &str = "# Kubernetes-managed hosts file (host network).\n";
+
+/// The text of `/etc/hosts`, in the form of the kubelet's: the loopback names, the pod's own names at each of its addresses, the
+/// host as `host.containers.internal` and `host.docker.internal`, then `hostAliases`. A pod in the host's network gets the host's
+/// file (`host`) and the aliases (Kubernetes, "Adding entries to Pod /etc/hosts with HostAliases").
 pub fn hosts(pod: &Pod, status: &NetworkStatus, host: &str) -> String {
-    let mut text = String::from("# Written by podkin for the pod.\n");
+    let mut text = String::from(if pod.host_network { HEADER_HOST_NETWORK } else { HEADER });
     if pod.host_network {
         text.push_str(host);
         if !host.is_empty() && !host.ends_with('\n') {
@@ -38,9 +42,8 @@ pub fn hosts(pod: &Pod, status: &NetworkStatus, host: &str) -> String {
 }
 
 fn add_own_names(text: &mut String, pod: &Pod, status: &NetworkStatus) {
-    let hostname = pod.hostname.as_deref().unwrap_or(&pod.name);
-    let full = pod.subdomain.as_ref().map(|sub| format!("{hostname}.{sub}.{}.svc.cluster.local", pod.namespace));
-    let mut names: Vec<&str> = full.as_deref().into_iter().chain([hostname]).collect();
+    let (hostname, full) = pod.host_names();
+    let mut names: Vec<&str> = full.as_deref().into_iter().chain([hostname.as_str()]).collect();
     if pod.name != hostname {
         names.push(&pod.name);
     }
@@ -57,7 +60,7 @@ fn add_own_names(text: &mut String, pod: &Pod, status: &NetworkStatus) {
 fn line<S: AsRef<str>>(text: &mut String, address: std::net::IpAddr, names: &[S]) {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     // Writing to a String does not fail.
-    let _ = writeln!(text, "{address}\t{}", names.join(" "));
+    let _ = writeln!(text, "{address}\t{}", names.join("\t"));
 }
 
 #[cfg(test)]
@@ -94,10 +97,10 @@ mod tests {
             ..Pod::default()
         };
         let expected = format!(
-            "# Written by podkin for the pod.\n{LOCAL}\
-             10.89.0.5\tfront.apps.default.svc.cluster.local front web\n\
-             10.89.0.1\thost.containers.internal host.docker.internal\n\
-             \n# Entries of hostAliases.\n1.2.3.4\ta b.example\n"
+            "# Kubernetes-managed hosts file.\n{LOCAL}\
+             10.89.0.5\tfront.apps.default.svc.cluster.local\tfront\tweb\n\
+             10.89.0.1\thost.containers.internal\thost.docker.internal\n\
+             \n# Entries of hostAliases.\n1.2.3.4\ta\tb.example\n"
         );
         assert_eq!(hosts(&pod, &status(), "ignored"), expected);
     }
@@ -106,7 +109,7 @@ mod tests {
     fn host_network_keeps_the_hosts_file() {
         let pod = Pod { name: "web".into(), host_network: true, ..Pod::default() };
         let text = hosts(&pod, &NetworkStatus::default(), "127.0.0.1 localhost\n10.0.0.1 machine");
-        assert!(text.ends_with("127.0.0.1 localhost\n10.0.0.1 machine\n"), "{text}");
+        assert_eq!(text, "# Kubernetes-managed hosts file (host network).\n127.0.0.1 localhost\n10.0.0.1 machine\n");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use super::bridge::{self, Links};
 use super::firewall::{Firewall, PodRules};
 use super::registry::NetworkLock;
-use super::{Definition, NetworkError, NetworkStatus, Networks, SetupRequest};
+use super::{Attachment, Definition, HostRequest, NetworkError, NetworkStatus, Networks, SetupRequest};
 use crate::sys::failpoint;
 use std::path::Path;
+
+const OWN_NAMESPACE: &str = "/proc/self/ns/net";
 
 impl Networks {
     /// Makes the network of a pod in the namespace at `netns`: loopback, one link for each attachment, rules for its ports,
@@ -38,6 +40,52 @@ impl Networks {
             self.undo(&mut links, request);
         }
         ready
+    }
+
+    /// What a pod in the host's network needs to resolve the names of a network: its bridge and the name server, which stand while
+    /// the pod is set up. Its own names resolve to the host's addresses on the network; it has neither links nor rules.
+    ///
+    /// To be called in the host's network namespace by a process with one thread; it blocks (lock, netlink).
+    ///
+    /// # Panics
+    /// When the process has several threads.
+    pub fn setup_names(&self, network: &str, request: &HostRequest<'_>) -> Result<NetworkStatus, NetworkError> {
+        crate::sys::process::assert_single_threaded();
+        let request = self.names_request(network, request)?;
+        let definitions = self.definitions_of(&request)?;
+        let lock = self.lock()?;
+        self.clear(&lock, &request.pod_id)?;
+        self.register(&lock, &request)?;
+        let made = Links::open(Path::new(OWN_NAMESPACE)).and_then(|mut links| {
+            definitions.iter().try_for_each(|definition| links.ensure_bridge(definition))?;
+            self.publish_names(&lock, &request, &definitions)
+        });
+        drop(lock);
+        let ready = made.and_then(|()| self.wait_for_names(&request, &definitions));
+        if let Err(error) = ready {
+            // What cannot be undone now stays registered for the next teardown.
+            let _ = self.teardown(&request.pod_id);
+            return Err(error);
+        }
+        self.expected_status(&request)
+    }
+
+    /// What [`Networks::setup_names`] will answer. The default network is made when it does not exist yet.
+    pub fn expected_names(&self, network: &str, request: &HostRequest<'_>) -> Result<NetworkStatus, NetworkError> {
+        self.expected_status(&self.names_request(network, request)?)
+    }
+
+    fn names_request(&self, network: &str, request: &HostRequest<'_>) -> Result<SetupRequest, NetworkError> {
+        let HostRequest { pod_id, pod_name, names } = request;
+        let attachment = Attachment {
+            network: network.to_owned(),
+            interface: String::new(),
+            ips: self.get_or_create(network)?.gateways().collect(),
+            mac: None,
+            names: names.to_vec(),
+        };
+        let (pod_id, pod_name) = ((*pod_id).to_owned(), (*pod_name).to_owned());
+        Ok(SetupRequest { pod_id, pod_name, attachments: vec![attachment], ports: Vec::new(), host_network: true })
     }
 
     /// Leaves nothing of a setup that failed. The first error is the one to tell; what could not be undone stays registered for
@@ -136,6 +184,7 @@ impl Networks {
         firewall: &mut Firewall,
         requests: &[SetupRequest],
     ) -> Result<(), NetworkError> {
+        let requests: Vec<_> = requests.iter().filter(|request| !request.host_network).collect();
         let definitions: Result<Vec<_>, _> = requests.iter().map(|request| self.definitions_of(request)).collect();
         let definitions = definitions?;
         let rules: Result<Vec<_>, _> = requests.iter().zip(&definitions).map(|(r, d)| rules_of(r, d)).collect();
@@ -187,7 +236,10 @@ impl Networks {
         let Some(request) = self.registered(pod_id)? else { return Ok(()) };
         let addresses = request.attachments.iter().flat_map(|a| &a.ips).copied().collect();
         let rules = PodRules { addresses, ports: &request.ports, networks: Vec::new() };
-        let rules = self.with_firewall(|firewall| firewall.remove(&rules));
+        let rules = match request.host_network {
+            true => Ok(()),
+            false => self.with_firewall(|firewall| firewall.remove(&rules)),
+        };
         let names = self.withdraw_names(lock, &request);
         rules.and(names)?;
         self.unregister(lock, pod_id)

@@ -37,10 +37,11 @@ pub use definition::{Definition, NetworkWish, Networks};
 pub use error::{Cause, NetworkError};
 pub use option::{NetworkChoice, NetworkJoin};
 pub use port::{PublishedPort, Reservation, reserve};
-pub use request::{Attachment, InterfaceStatus, NetworkStatus, SetupRequest};
+pub use request::{Attachment, HostRequest, InterfaceStatus, NetworkStatus, SetupRequest};
 
 /// Name of the network that pods join when nothing else is said; made on demand.
 pub const DEFAULT_NETWORK: &str = "podkin";
 
-/// Domain under which the names of pods and containers resolve.
-pub const SEARCH_DOMAIN: &str = "dns.podkin";
+/// Domain under which the names of pods and containers resolve. The name server answers for all of it and asks nobody else, so that
+/// the search domains of pods, which lie in it, cost no more than a question on this machine.
+pub const SEARCH_DOMAIN: &str = crate::model::pod::CLUSTER_DOMAIN;

@@ -1,6 +1,6 @@
 //! What one pod needs of the network, and what it got.
 
-use super::{Definition, NetworkError, Networks, PublishedPort, SEARCH_DOMAIN, address};
+use super::{Definition, NetworkError, Networks, PublishedPort, address};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -13,6 +13,18 @@ pub struct SetupRequest {
     /// None: the pod has a loopback device only.
     pub attachments: Vec<Attachment>,
     pub ports: Vec<PublishedPort>,
+    /// Whether it is in the host's network and only asks for names, see [`Networks::setup_names`].
+    #[serde(default)]
+    pub host_network: bool,
+}
+
+/// What a pod in the host's network asks for: to resolve names, and to be found by its own.
+#[derive(Debug, Clone, Copy)]
+pub struct HostRequest<'a> {
+    /// 64 hexadecimal digits.
+    pub pod_id: &'a str,
+    pub pod_name: &'a str,
+    pub names: &'a [String],
 }
 
 /// One network of the pod.
@@ -37,8 +49,6 @@ pub struct NetworkStatus {
     pub interfaces: Vec<InterfaceStatus>,
     /// For `/etc/resolv.conf`: the gateways of networks with DNS. Empty without such a network.
     pub nameservers: Vec<IpAddr>,
-    /// For `/etc/resolv.conf`.
-    pub searches: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,9 +108,6 @@ impl NetworkStatus {
         });
         if definition.dns() {
             self.nameservers.extend(ranges.iter().filter_map(|r| r.gateway));
-            if self.searches.is_empty() {
-                self.searches.push(SEARCH_DOMAIN.to_owned());
-            }
         }
     }
 }

@@ -1,30 +1,53 @@
 //! `/etc/resolv.conf` of a pod (resolv.conf(5); Kubernetes, "DNS for Services and Pods").
 
-use super::NetworkStatus;
-use crate::model::{DnsConfig, DnsPolicy};
+use super::{NetworkStatus, SEARCH_DOMAIN};
+use crate::model::{DnsConfig, DnsPolicy, Pod};
 use std::net::IpAddr;
 
+/// Where the machine's list of servers is.
+pub const PATH: &str = "/etc/resolv.conf";
+/// Where systemd-resolved keeps the servers that its stub asks.
+pub const PATH_BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
 /// Servers that resolvers look at (glibc `MAXNS`, Kubernetes validation).
 const MAX_NAMESERVERS: usize = 3;
-/// Search domains Kubernetes allows.
+/// Search domains Kubernetes allows, and their characters with the blanks between them.
 const MAX_SEARCHES: usize = 32;
+const MAX_SEARCH_CHARACTERS: usize = 2048;
+/// With fewer dots than this a name is looked for in the search domains first: so many has `<host>.<subdomain>.<namespace>.svc`,
+/// and one more.
+const NDOTS: &str = "5";
 
-/// The text of `/etc/resolv.conf`.
+/// The text of `/etc/resolv.conf`; `host` is that of the host's file.
 ///
-/// `ClusterFirst` names podkin's own server, which asks the host's servers in turn; `Default`, and a pod without a network that
-/// has DNS, the host's servers (`host` is the text of the host's file); `None` nothing. `dnsConfig` adds to each. Servers on the
-/// host's loopback are out of reach in a pod's own namespace: podkin's server, which asks them, stands in.
-pub fn resolv_conf(dns: &DnsConfig, status: &NetworkStatus, host: &str) -> String {
-    let mut file = match dns.policy {
-        DnsPolicy::None => File::default(),
-        DnsPolicy::Default => File::of_host(host, status),
-        DnsPolicy::ClusterFirst | DnsPolicy::ClusterFirstWithHostNet if status.nameservers.is_empty() => {
-            File::of_host(host, status)
-        }
-        DnsPolicy::ClusterFirst | DnsPolicy::ClusterFirstWithHostNet => File::of_network(host, status),
+/// `ClusterFirst` names podkin's own server, which asks the host's servers in turn, and the search domains of the pod's namespace,
+/// then the host's. `Default`, and `ClusterFirst` in the host's network, are what the host has; so is a pod without a network that
+/// has DNS. `None` is nothing. `dnsConfig` adds to each. Servers on the host's loopback are out of reach in a pod's own namespace:
+/// podkin's server, which asks them, stands in.
+pub fn resolv_conf(pod: &Pod, status: &NetworkStatus, host: &str) -> String {
+    let in_cluster = match pod.dns.policy {
+        DnsPolicy::ClusterFirst => !pod.host_network,
+        DnsPolicy::ClusterFirstWithHostNet => true,
+        DnsPolicy::Default | DnsPolicy::None => false,
     };
-    file.add(dns);
+    let mut file = match pod.dns.policy {
+        DnsPolicy::None => File::default(),
+        _ if in_cluster && !status.nameservers.is_empty() => File::of_network(host, status, &pod.namespace),
+        _ => File::of_host(host, status),
+    };
+    file.add(&pod.dns);
     file.text()
+}
+
+/// The file that tells where questions really go: `host`, or, when that names nobody but the stub of systemd-resolved, the file
+/// `behind` it. The stub listens on the host's loopback, which other network namespaces do not reach.
+pub fn behind_stub(host: String, behind: impl FnOnce() -> String) -> String {
+    let is_stub = |servers: &[String]| !servers.is_empty() && servers.iter().all(|server| is_loopback(server));
+    if !is_stub(&File::parse(&host).nameservers) {
+        return host;
+    }
+    let behind = behind();
+    let servers = File::parse(&behind).nameservers;
+    if servers.is_empty() || is_stub(&servers) { host } else { behind }
 }
 
 /// The servers a `resolv.conf` names; those with a zone (`fe80::1%eth0`) are left out.
@@ -53,14 +76,14 @@ impl File {
         file
     }
 
-    fn of_network(host: &str, status: &NetworkStatus) -> Self {
-        let host = Self::parse(host);
-        let mut searches = status.searches.clone();
-        add_new(&mut searches, host.searches);
+    fn of_network(host: &str, status: &NetworkStatus, namespace: &str) -> Self {
+        let services = format!("svc.{SEARCH_DOMAIN}");
+        let mut searches = vec![format!("{namespace}.{services}"), services, SEARCH_DOMAIN.to_owned()];
+        add_new(&mut searches, Self::parse(host).searches);
         Self {
             nameservers: status.nameservers.iter().map(IpAddr::to_string).collect(),
             searches,
-            options: host.options,
+            options: vec![("ndots".to_owned(), Some(NDOTS.to_owned()))],
         }
     }
 
@@ -98,6 +121,9 @@ impl File {
         }
         self.nameservers.truncate(MAX_NAMESERVERS);
         self.searches.truncate(MAX_SEARCHES);
+        while self.searches.join(" ").len() > MAX_SEARCH_CHARACTERS {
+            self.searches.pop();
+        }
     }
 
     fn text(&self) -> String {
@@ -139,61 +165,108 @@ mod tests {
 
     const HOST: &str =
         "# a comment\nnameserver 10.0.0.53 # first\nnameserver 10.0.0.54\nsearch corp.example\noptions edns0 ndots:1\n";
+    const OF_HOST: &str = "search corp.example\nnameserver 10.0.0.53\nnameserver 10.0.0.54\noptions edns0 ndots:1\n";
 
     fn bridged() -> NetworkStatus {
         let (network, interface, mac) = ("podkin".into(), "eth0".into(), String::new());
         NetworkStatus {
             interfaces: vec![InterfaceStatus { network, interface, mac, addresses: Vec::new() }],
             nameservers: vec![IpAddr::from([10, 89, 0, 1])],
-            searches: vec!["dns.podkin".into()],
         }
     }
 
-    fn dns(policy: DnsPolicy) -> DnsConfig {
-        DnsConfig { policy, ..DnsConfig::default() }
+    fn pod(policy: DnsPolicy) -> Pod {
+        let dns = DnsConfig { policy, ..DnsConfig::default() };
+        Pod { name: "p".into(), namespace: "shop".into(), dns, ..Pod::default() }
     }
 
     #[test]
     fn policies() {
-        let first = "search dns.podkin corp.example\nnameserver 10.89.0.1\noptions edns0 ndots:1\n";
-        let host = "search corp.example\nnameserver 10.0.0.53\nnameserver 10.0.0.54\noptions edns0 ndots:1\n";
+        let first = "search shop.svc.cluster.local svc.cluster.local cluster.local corp.example\n\
+            nameserver 10.89.0.1\noptions ndots:5\n";
         let table = [
             (DnsPolicy::ClusterFirst, bridged(), first),
-            (DnsPolicy::ClusterFirst, NetworkStatus::default(), host),
-            (DnsPolicy::ClusterFirstWithHostNet, NetworkStatus::default(), host),
-            (DnsPolicy::Default, bridged(), host),
+            (DnsPolicy::ClusterFirst, NetworkStatus::default(), OF_HOST),
+            (DnsPolicy::ClusterFirstWithHostNet, bridged(), first),
+            (DnsPolicy::Default, bridged(), OF_HOST),
             (DnsPolicy::None, bridged(), ""),
         ];
         for (policy, status, expected) in table {
-            assert_eq!(resolv_conf(&dns(policy), &status, HOST), expected, "{policy:?}");
+            assert_eq!(resolv_conf(&pod(policy), &status, HOST), expected, "{policy:?}");
         }
     }
 
     #[test]
+    fn in_the_hosts_network_only_one_policy_asks_the_cluster_first() {
+        let of = |policy| {
+            let status = NetworkStatus { interfaces: Vec::new(), ..bridged() };
+            resolv_conf(&Pod { host_network: true, ..pod(policy) }, &status, HOST)
+        };
+        assert_eq!(of(DnsPolicy::ClusterFirst), OF_HOST);
+        assert_eq!(of(DnsPolicy::Default), OF_HOST);
+        assert!(of(DnsPolicy::ClusterFirstWithHostNet).contains("nameserver 10.89.0.1\n"));
+    }
+
+    #[test]
     fn dns_config_adds_and_overrides() {
-        let config = DnsConfig {
+        let mut pod = pod(DnsPolicy::ClusterFirst);
+        pod.dns = DnsConfig {
             policy: DnsPolicy::ClusterFirst,
             nameservers: ["1.1.1.1", "10.89.0.1", "8.8.8.8", "9.9.9.9"].map(|s| s.parse().expect("address")).to_vec(),
             searches: vec!["my.local".into(), "corp.example".into()],
-            options: vec![("ndots".into(), Some("5".into())), ("rotate".into(), None)],
+            options: vec![("ndots".into(), Some("2".into())), ("rotate".into(), None)],
         };
-        let expected = "search dns.podkin corp.example my.local\n\
-            nameserver 10.89.0.1\nnameserver 1.1.1.1\nnameserver 8.8.8.8\noptions edns0 ndots:5 rotate\n";
-        assert_eq!(resolv_conf(&config, &bridged(), HOST), expected);
+        let expected = "search shop.svc.cluster.local svc.cluster.local cluster.local corp.example my.local\n\
+            nameserver 10.89.0.1\nnameserver 1.1.1.1\nnameserver 8.8.8.8\noptions ndots:2 rotate\n";
+        assert_eq!(resolv_conf(&pod, &bridged(), HOST), expected);
+    }
+
+    #[test]
+    fn search_domains_have_limits() {
+        let searches = |pod: &Pod| {
+            let text = resolv_conf(pod, &bridged(), "");
+            text.lines()
+                .next()
+                .and_then(|line| line.strip_prefix("search "))
+                .map(str::to_owned)
+                .expect("they are first")
+        };
+        let mut pod = pod(DnsPolicy::ClusterFirst);
+        pod.dns.searches = (0..32).map(|n| format!("d{n}.example")).collect();
+        assert_eq!(searches(&pod).split(' ').count(), MAX_SEARCHES);
+        pod.dns.searches = (0..9).map(|n| format!("d{n}.{}", "x.".repeat(120))).collect();
+        let text = searches(&pod);
+        assert!(text.len() <= MAX_SEARCH_CHARACTERS && text.contains("d7.") && !text.contains("d8."), "{text}");
     }
 
     #[test]
     fn loopback_servers_of_the_host_are_replaced_in_a_pods_own_network() {
         let host = "nameserver 127.0.0.53\nnameserver ::1%lo\n";
-        assert_eq!(resolv_conf(&dns(DnsPolicy::Default), &bridged(), host), "nameserver 10.89.0.1\n");
-        let kept = resolv_conf(&dns(DnsPolicy::Default), &NetworkStatus::default(), host);
+        assert_eq!(resolv_conf(&pod(DnsPolicy::Default), &bridged(), host), "nameserver 10.89.0.1\n");
+        let kept = resolv_conf(&pod(DnsPolicy::Default), &NetworkStatus::default(), host);
         assert_eq!(kept, "nameserver 127.0.0.53\nnameserver ::1%lo\n");
+    }
+
+    #[test]
+    fn a_stub_is_looked_behind() {
+        let stub = "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch corp.example\n";
+        let real = "nameserver 192.0.2.7\nsearch corp.example\n";
+        let through = |host: &str, behind: &str| behind_stub(host.to_owned(), || behind.to_owned());
+        assert_eq!(through(stub, real), real);
+        assert_eq!(through(stub, ""), stub, "another resolver of the machine");
+        assert_eq!(through(stub, stub), stub);
+        assert_eq!(through(HOST, real), HOST);
+        assert_eq!(
+            through("nameserver 127.0.0.1\nnameserver 192.0.2.9\n", real),
+            "nameserver 127.0.0.1\nnameserver 192.0.2.9\n"
+        );
+        assert_eq!(through("", real), "");
     }
 
     #[test]
     fn the_last_search_line_holds() {
         let host = "search a b\ndomain c\nnameserver 1.1.1.1\n";
-        let text = resolv_conf(&dns(DnsPolicy::Default), &bridged(), host);
+        let text = resolv_conf(&pod(DnsPolicy::Default), &bridged(), host);
         assert_eq!(text, "search c\nnameserver 1.1.1.1\n");
     }
 }

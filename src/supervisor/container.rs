@@ -9,7 +9,7 @@ use super::logs::{self, Stream};
 use super::lower::{self, Source};
 use super::machine::{Exit, Process, StartFailure};
 use super::protocol::FailureKind;
-use super::sandbox;
+use super::{pid_namespace, sandbox};
 use crate::model::Container;
 use crate::model::environment::PodFacts;
 use crate::runtime::Stdio;
@@ -273,6 +273,7 @@ impl Subject {
         let source = Source { layout, record: &self.record, objects: &objects, facts, target };
         let config = lower::lower(source, self.container())?;
         let system = |action| move |source| CreateError::System { action, source };
+        pid_namespace::revive(layout, &self.record)?;
         for directory in [&config.rootfs.upper, &config.rootfs.work] {
             if fresh {
                 sys::dir::remove_tree(directory).map_err(at("empty", directory))?;

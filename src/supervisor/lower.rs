@@ -112,12 +112,7 @@ pub fn find<'a>(record: &'a PodRecord, id: &str) -> Result<&'a Container, LowerE
 
 /// The host name its containers see.
 pub fn hostname(pod: &Pod, facts: &PodFacts) -> String {
-    match &pod.hostname {
-        _ if pod.host_network => facts.node_name.clone(),
-        Some(name) => name.clone(),
-        // The kernel's limit; Kubernetes cuts there, too, and leaves no dash or dot at the end.
-        None => pod.name.chars().take(63).collect::<String>().trim_end_matches(['-', '.']).to_owned(),
-    }
+    if pod.host_network { facts.node_name.clone() } else { pod.kernel_name() }
 }
 
 /// The signal that asks the container to stop: its own, its image's, SIGTERM.

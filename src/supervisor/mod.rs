@@ -7,7 +7,7 @@
 //! process     arguments, start, end                    server     connections        requests   operations -> pods
 //! pod         one task a pod: feeds the machine, saves, publishes, acts
 //! machine     the pod's life, pure                     publish    status file, events, followers (hub)
-//! container   create, start, delete                    sandbox    namespaces, files, network       volume, lower
+//! container   create, start, delete                    sandbox, pid_namespace   namespaces, files, network       volume, lower
 //! probe, hook, http(s), grpc                           adopt      what an earlier supervisor left
 //! refresh     files of objects and tokens, in running pods
 //! keeper      holds pipes and terminals when there is no supervisor
@@ -33,6 +33,7 @@ pub mod logs;
 mod lower;
 mod machine;
 mod network_queue;
+mod pid_namespace;
 mod pod;
 mod probe;
 mod process;

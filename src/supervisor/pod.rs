@@ -479,7 +479,7 @@ async fn make_sandbox(
 pub(super) async fn tear_down(context: &Rc<Context>, record: &Rc<PodRecord>) -> Vec<String> {
     reach("supervisor.pod.teardown");
     let mut problems = Vec::new();
-    if sandbox::network_request(record).is_some() {
+    if sandbox::is_on_networks(record) {
         problems.extend(context.network_queue.tear_down(&context.reaper, &context.networks, &record.id).await);
     }
     for index in 0..record.containers.len() {

@@ -2,18 +2,20 @@
 
 use super::launcher::{Reporter, chain};
 use super::lower;
+use super::pid_namespace;
 use super::protocol::FailureKind;
 use super::volume;
-use crate::model::Pod;
 use crate::model::environment::PodFacts;
+use crate::model::{DnsPolicy, Pod};
 use crate::network::{
-    Attachment, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest, hosts_file, resolver,
+    Attachment, DEFAULT_NETWORK, HostRequest, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest,
+    hosts_file, resolver,
 };
-use crate::runtime::{RuntimeError, pause};
+use crate::runtime::RuntimeError;
 use crate::store::layout::Layout;
 use crate::store::record::{PodNetwork, PodRecord};
 use crate::sys::namespace::{self, Kinds};
-use crate::sys::{failpoint, mount, process};
+use crate::sys::{failpoint, mount};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
@@ -25,8 +27,6 @@ use std::path::{Path, PathBuf};
 const SHARED_MEMORY: u64 = 64 << 20;
 /// Namespaces that a pod may have pinned.
 const PINS: [&str; 4] = ["net", "ipc", "uts", "pid"];
-/// Pin of the process that holds a shared pid namespace.
-const HOLDER: &str = "holder";
 
 /// What the launcher says on its way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,7 +99,17 @@ pub(super) fn network_request(record: &PodRecord) -> Option<SetupRequest> {
             .collect(),
     };
     let (pod_id, pod_name) = (record.id.clone(), record.pod.name.clone());
-    Some(SetupRequest { pod_id, pod_name, attachments, ports: published_ports(&record.pod) })
+    Some(SetupRequest { pod_id, pod_name, attachments, ports: published_ports(&record.pod), host_network: false })
+}
+
+/// Whether a pod in the machine's network is to resolve the names of others as they do.
+fn asks_cluster(record: &PodRecord) -> bool {
+    record.pod.host_network && record.pod.dns.policy == DnsPolicy::ClusterFirstWithHostNet
+}
+
+/// Whether the network knows the pod.
+pub(super) fn is_on_networks(record: &PodRecord) -> bool {
+    network_request(record).is_some() || asks_cluster(record)
 }
 
 /// The ports of all containers that the host answers on.
@@ -140,20 +150,32 @@ fn try_make(
 ) -> Result<Vec<IpAddr>, SandboxError> {
     point("supervisor.sandbox.begin")?;
     let request = network_request(record);
-    let expected = request.as_ref().map(|r| networks.expected_status(r)).transpose().map_err(SandboxError::Network)?;
+    let names = record.pod.network_names();
+    let on_host = HostRequest { pod_id: &record.id, pod_name: &record.pod.name, names: &names };
+    let expected = match &request {
+        Some(request) => networks.expected_status(request),
+        None if asks_cluster(record) => networks.expected_names(DEFAULT_NETWORK, &on_host),
+        None => Ok(NetworkStatus::default()),
+    };
+    let expected = expected.map_err(SandboxError::Network)?;
     make_directories(layout, record)?;
     let host_network = File::open("/proc/self/ns/net").map_err(at("open", Path::new("/proc/self/ns/net")))?;
     make_namespaces(layout, record, facts)?;
     namespace::setns_fd(&host_network, Kinds::NETWORK)
         .map_err(|source| SandboxError::System { action: "return to the machine's network namespace", source })?;
     point("supervisor.sandbox.namespaces")?;
-    write_files(layout, record, facts, &expected.unwrap_or_default())?;
+    write_files(layout, record, facts, &expected)?;
     point("supervisor.sandbox.files")?;
     let objects = super::records::objects(layout, &record.id)?;
     let renew_at = volume::prepare_all(layout, record, &objects, facts)?;
     point("supervisor.sandbox.volumes")?;
     reporter.send(&Report::Namespaces { renew_at });
-    let Some(request) = request else { return Ok(facts.host_ips.clone()) };
+    let Some(request) = request else {
+        if asks_cluster(record) {
+            networks.setup_names(DEFAULT_NETWORK, &on_host).map_err(SandboxError::Network)?;
+        }
+        return Ok(facts.host_ips.clone());
+    };
     let netns = layout.pod_namespace(&record.id, "net");
     let status = networks.setup(&netns, &request).map_err(SandboxError::Network)?;
     point("supervisor.sandbox.network")?;
@@ -191,7 +213,7 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
         pins.push(name);
     }
     if pod.share_process_namespace && !pod.host_pid {
-        hold_pid_namespace(layout, record)?;
+        pid_namespace::make(layout, &record.id).map_err(SandboxError::Holder)?;
     }
     if kinds == Kinds::NONE {
         return Ok(());
@@ -210,22 +232,6 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
     Ok(())
 }
 
-/// A pid namespace ends with its first process, so one must be there that no container is.
-fn hold_pid_namespace(layout: &Layout, record: &PodRecord) -> Result<(), SandboxError> {
-    let pin = layout.pod_namespace(&record.id, HOLDER);
-    pause::spawn(&layout.pod_namespace(&record.id, "pid"), |pidfd| namespace::pin_pidfd(pidfd, &pin))
-        .map(drop)
-        .map_err(SandboxError::Holder)
-}
-
-fn end_holder(layout: &Layout, record: &PodRecord) -> io::Result<()> {
-    let pin = layout.pod_namespace(&record.id, HOLDER);
-    if record.pod.share_process_namespace && pin.exists() {
-        process::pidfd_kill(namespace::open_pinned_pidfd(&pin)?)?;
-    }
-    namespace::unpin(&pin)
-}
-
 /// `hosts`, `hostname` and `resolv.conf`, which every container of the pod has mounted.
 fn write_files(
     layout: &Layout,
@@ -236,7 +242,12 @@ fn write_files(
     let host = |path: &str| fs::read_to_string(path).unwrap_or_default(); // a machine without the file has nothing to pass on
     let pod = &record.pod;
     let run = layout.pod_run(&record.id);
-    let mut files = vec![("resolv.conf", resolver::resolv_conf(&pod.dns, network, &host("/etc/resolv.conf")))];
+    let servers = host(resolver::PATH);
+    let servers = match pod.host_network {
+        true => servers,
+        false => resolver::behind_stub(servers, || host(resolver::PATH_BEHIND_STUB)),
+    };
+    let mut files = vec![("resolv.conf", resolver::resolv_conf(pod, network, &servers))];
     if record.manage_hosts {
         files.push(("hosts", hosts_file::hosts(pod, network, &host("/etc/hosts"))));
     }
@@ -254,7 +265,8 @@ fn write_files(
 /// Takes away what [`make`] made but the network, whole or half; returns what could not be.
 pub(super) fn remove(layout: &Layout, record: &PodRecord) -> Vec<String> {
     let mut problems = Vec::new();
-    note(&mut problems, &layout.pod_namespace(&record.id, HOLDER), end_holder(layout, record));
+    let run = layout.pod_run(&record.id);
+    note(&mut problems, &run.join("ns"), pid_namespace::end(layout, record));
     for name in PINS {
         let pin = layout.pod_namespace(&record.id, name);
         note(&mut problems, &pin, namespace::unpin(&pin));
@@ -265,7 +277,6 @@ pub(super) fn remove(layout: &Layout, record: &PodRecord) -> Vec<String> {
         let path = layout.pod_run_volume(&record.id, &volume.name);
         note(&mut problems, &path, unmount_all(&path));
     }
-    let run = layout.pod_run(&record.id);
     note(&mut problems, &run, crate::sys::dir::remove_tree(&run));
     problems
 }

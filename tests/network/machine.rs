@@ -72,7 +72,13 @@ impl Machine {
     pub fn bare_pod(&self, name: &str, networks: &[&str], ports: &[PublishedPort]) -> Pod {
         let id = format!("{:x<64}", name.bytes().map(|b| format!("{b:02x}")).collect::<String>()).replace('x', "0");
         let attachments = networks.iter().enumerate().map(|(i, network)| self.attachment(network, i, name)).collect();
-        let request = SetupRequest { pod_id: id.clone(), pod_name: name.into(), attachments, ports: ports.to_vec() };
+        let request = SetupRequest {
+            pod_id: id.clone(),
+            pod_name: name.into(),
+            attachments,
+            ports: ports.to_vec(),
+            host_network: false,
+        };
         let path = self.dir.join(format!("pod-{name}"));
         let netns = new_netns(&path);
         Pod { id, path, netns, request }

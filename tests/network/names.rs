@@ -21,18 +21,20 @@ fn names_of_pods_and_containers() {
     assert_eq!(lookup(&web, "api"), Some(vec![api.ip()]));
     assert_eq!(lookup(&api, "web"), Some(vec![web.ip()]));
     assert_eq!(lookup(&web, "API-Main"), Some(vec![api.ip()]));
-    assert_eq!(lookup(&web, "api.dns.podkin"), Some(vec![api.ip()]));
+    assert_eq!(lookup(&web, "api.cluster.local"), Some(vec![api.ip()]));
     let mut both = lookup(&web, "main").expect("a name of two pods");
     both.sort();
     assert_eq!(both, [web.ip(), api.ip()]);
-    assert_eq!(lookup(&web, "nobody.dns.podkin"), None);
+    for nobody in ["nobody.cluster.local", "api.default.svc.cluster.local", "example.com.default.svc.cluster.local"] {
+        assert_eq!(lookup(&web, nobody), None, "answered here, whatever the host's servers would say");
+    }
     machine.network("other", &[], false);
     let hidden = machine.bare_pod("hidden", &["other"], &[]);
     machine.set_up(&hidden).expect("setup");
     assert_eq!(lookup(&hidden, "hidden"), Some(vec![hidden.ip()]));
-    assert_eq!(lookup(&hidden, "web.dns.podkin"), None, "a name of another network");
+    assert_eq!(lookup(&hidden, "web.cluster.local"), None, "a name of another network");
     machine.remove(api);
-    wait_for(|| lookup(&web, "api.dns.podkin").is_none());
+    wait_for(|| lookup(&web, "api.cluster.local").is_none());
     assert_eq!(lookup(&web, "web"), Some(vec![web.ip()]));
 }
 

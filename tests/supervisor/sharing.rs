@@ -95,6 +95,45 @@ fn processes_are_seen_when_the_pod_says_so() {
     app.remove(&[&record]);
 }
 
+/// What ends the first process ends all others; they start again in a namespace that takes them.
+#[test]
+fn a_shared_pid_namespace_is_made_again_when_a_container_ends_its_first_process() {
+    let Some(app) = App::new("pid-one") else { return };
+    let script = format!("if [ ! -e /mem/done ]; then touch /mem/done; sleep 1; kill -TERM 1; fi; {FOREVER}");
+    let mut killer = shell("killer", &script);
+    mount(&mut killer, "mem", "/mem");
+    let mut spec = pod("pid-one", Always, vec![killer, shell("other", FOREVER)]);
+    spec.share_process_namespace = true;
+    let source = VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, size_limit: Some(1 << 20), mode: None };
+    spec.volumes = vec![Volume { name: "mem".into(), source }];
+    let record = app.pod(spec);
+    app.start(&record);
+    let again = |name: &str| app.container(&record, name).restart_count > 0 && app.pid(&record, name).is_some();
+    eventually("both run again", PATIENCE, || again("killer") && again("other"));
+    let namespace = |name: &str| {
+        let pid = app.pid(&record, name).expect("it runs");
+        std::fs::read_link(format!("/proc/{pid}/ns/pid")).expect("it has one")
+    };
+    assert_eq!(namespace("killer"), namespace("other"));
+    app.remove(&[&record]);
+}
+
+/// Whose parent ends is taken over by the first process, which does not keep it as a zombie.
+#[test]
+fn orphans_of_a_shared_pid_namespace_are_reaped() {
+    let Some(app) = App::new("reaped") else { return };
+    let script = format!(
+        "(sleep 0.2 &); sleep 0.6; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l; cat /proc/1/comm; {FOREVER}"
+    );
+    let mut spec = pod("reaped", Always, vec![shell("main", &script)]);
+    spec.share_process_namespace = true;
+    let record = app.pod(spec);
+    app.start(&record);
+    eventually("two lines", PATIENCE, || app.log(&record, "main").len() == 2);
+    assert_eq!(app.log(&record, "main"), ["0", "podkin-pause"]);
+    app.remove(&[&record]);
+}
+
 #[test]
 fn a_terminal_is_logged() {
     let Some(app) = App::new("tty") else { return };

@@ -9,6 +9,7 @@ use super::{Input, Known, LoadOptions, Loaded, Session};
 use super::{account, annotations, codes, form, metadata, object, pod, port, publish, references, spot, workload};
 use crate::model::application::Source;
 use crate::model::diagnostic::{Diagnostic, Severity, SourceId, Sources, Span, has_errors, settle};
+use crate::model::pod::LONGEST_HOST_NAME;
 use crate::model::yaml::{self, Budgets, Dialect, TypedOptions, typed};
 use crate::model::{Application, ObjectKind};
 use std::collections::BTreeMap;
@@ -179,6 +180,7 @@ impl<'a> Loader<'a> {
         port::check_clashes(ports).into_iter().for_each(|d| self.session.report(d));
         self.apply_given(&options.annotations);
         self.check_names(options.no_pod_prefix);
+        self.check_full_names();
         self.application.pods = std::mem::take(&mut self.drafts).into_iter().map(Draft::finish).collect();
         self.annotate(&options.annotations);
         self.application.name = self.name_application();
@@ -234,6 +236,18 @@ impl<'a> Loader<'a> {
             // Of a container that no pod has it is said once.
             let most = if none_has_it { 1 } else { usize::MAX };
             drafts.take(most).for_each(|draft| annotations::apply_given(&at, key, value, &mut draft.pod));
+        }
+    }
+
+    /// Reports full names that the kernel would not take.
+    fn check_full_names(&self) {
+        for draft in &self.drafts {
+            let name = draft.pod.kernel_name();
+            let Some(mark) = draft.full_name.as_ref().filter(|_| name.len() > LONGEST_HOST_NAME) else { continue };
+            let message =
+                format!("a host name may have at most {LONGEST_HOST_NAME} characters, `{name}` has {}", name.len());
+            let error = Diagnostic::error(codes::VALUE, message).hint("shorten `hostname` or `subdomain`");
+            self.session.report(at_mark(error, mark));
         }
     }
 

@@ -55,6 +55,9 @@ pub(super) fn secret_values(node: &Node) -> Vec<Span> {
 
 /// Keys that a Secret of some type must have (Kubernetes, "Types of Secret").
 fn check_type(at: &Spot<'_>, secret_type: &str, data: &BTreeMap<String, Vec<u8>>) {
+    let is_to_be_filled = secret_type == "kubernetes.io/service-account-token" && !data.contains_key("token");
+    let reason = "no controller puts a token into it; a projected volume with `serviceAccountToken` has one";
+    at.field("type").no_effect(is_to_be_filled, reason);
     let needed: &[&str] = match secret_type {
         "kubernetes.io/tls" => &["tls.crt", "tls.key"],
         "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],

@@ -111,7 +111,7 @@ fn token(at: &Spot<'_>, source: core::ServiceAccountTokenProjection, paths: &mut
     let seconds_at = at.field("expirationSeconds");
     let seconds = expiration_seconds.unwrap_or(DEFAULT_LIFETIME as i64);
     let expiration_seconds = seconds_at.in_range("the life of a token in seconds", seconds, range) as u64;
-    let user = user.map(|user| at.field("user").in_range("a user id", user, 0..=u32::MAX.into()) as u32);
+    let user = owner(&at.field("user"), user);
     if !check_file(at, &path) {
         return None;
     }

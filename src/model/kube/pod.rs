@@ -7,7 +7,7 @@ use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
 use super::{annotations, codes, form, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
-use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias};
+use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias, LONGEST_HOST_NAME};
 use crate::model::{Container, Pod, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
@@ -23,12 +23,14 @@ pub(super) struct Draft {
     pub name: Mark,
     /// `automountServiceAccountToken`.
     pub automount_token: Option<bool>,
+    /// Where it is said that the kernel is to have the full name of the pod.
+    pub full_name: Option<Mark>,
 }
 
 impl Draft {
     /// The pod with its ports.
     pub fn finish(self) -> Pod {
-        let Self { mut pod, ports, name: _, automount_token: _ } = self;
+        let Self { mut pod, ports, name: _, automount_token: _, full_name: _ } = self;
         let containers = pod.init_containers.iter_mut().chain(&mut pod.containers);
         for (container, ports) in containers.zip(ports) {
             container.ports = ports.into_iter().map(|p| p.port).collect();
@@ -99,18 +101,12 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("topologySpreadConstraints").no_effect(topology_spread_constraints.is_some(), one);
     at.field("evictionResponders").no_effect(eviction_responders.is_some(), "pods are not evicted");
     at.field("enableServiceLinks").no_effect(enable_service_links == Some(true), "there are no Services");
-    at.field("subdomain").no_effect(subdomain.is_some(), "there are no headless Services");
     let fixed = "set `resources` of each container";
     at.field("resources").unsupported(resources.is_some(), "limits are set per container", fixed);
     at.field("resourceClaims").unsupported(resource_claims.is_some(), "there is no dynamic resource allocation", fixed);
     let classes = "there is one runtime";
     at.field("runtimeClassName").unsupported(runtime_class_name.is_some(), classes, "remove it");
     at.field("schedulingGates").unsupported(scheduling_gates.is_some(), "nothing would remove the gate", "remove it");
-    at.field("setHostnameAsFQDN").unsupported(
-        set_hostname_as_fqdn == Some(true),
-        "there is no cluster domain",
-        "set `hostname`",
-    );
     let debugging = "start the pod without them, then use `podkin debug`";
     at.field("ephemeralContainers").refused(ephemeral_containers.is_some(), "they are no part of a new pod", debugging);
     let users = "pods share the machine's user ids";
@@ -178,8 +174,10 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         volumes,
         restart_policy,
         termination_grace_seconds: grace,
-        hostname: host_name(at, hostname, hostname_override, host_network),
-        subdomain,
+        hostname: label(&at.field("hostname"), "host name", hostname),
+        hostname_override: host_name_override(at, hostname_override, host_network),
+        subdomain: label(&at.field("subdomain"), "subdomain", subdomain),
+        set_hostname_as_fqdn: set_hostname_as_fqdn == Some(true),
         host_network,
         host_pid,
         host_ipc,
@@ -195,7 +193,8 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         readiness_gates: gates(&at.field("readinessGates"), readiness_gates.unwrap_or_default()),
     };
     annotations::apply(at, &mut pod);
-    Draft { pod, ports, name, automount_token: automount_service_account_token }
+    let full_name = full_name(at, &pod);
+    Draft { pod, ports, name, automount_token: automount_service_account_token, full_name }
 }
 
 fn container_names(init: &[core::Container], regular: &[core::Container]) -> Vec<String> {
@@ -264,20 +263,41 @@ fn gates(at: &Spot<'_>, gates: Vec<core::PodReadinessGate>) -> Vec<String> {
     types
 }
 
-fn host_name(at: &Spot<'_>, plain: Option<String>, full: Option<String>, host_network: bool) -> Option<String> {
-    let (plain, full) = (plain.filter(|h| !h.is_empty()), full.filter(|h| !h.is_empty()));
-    if let Some(name) = &plain {
-        at.field("hostname").check("host name", name, form::dns_label);
-    }
-    let Some(name) = full else { return plain };
+/// One label of a DNS name; an empty one is none.
+fn label(at: &Spot<'_>, what: &str, name: Option<String>) -> Option<String> {
+    let name = name.filter(|name| !name.is_empty())?;
+    at.check(what, &name, form::dns_label);
+    Some(name)
+}
+
+fn host_name_override(at: &Spot<'_>, name: Option<String>, host_network: bool) -> Option<String> {
+    let name = name.filter(|name| !name.is_empty())?;
     let at = at.field("hostnameOverride");
-    if at.check("host name", &name, form::dns_subdomain) && name.len() > 64 {
-        at.wrong(codes::VALUE, "a host name may have at most 64 characters");
+    if at.check("host name", &name, form::dns_subdomain) && name.len() > LONGEST_HOST_NAME {
+        at.wrong(codes::VALUE, format!("a host name may have at most {LONGEST_HOST_NAME} characters"));
     }
     if host_network {
         at.wrong(codes::CONFLICT, "with `hostNetwork` the pod has the machine's host name");
     }
     Some(name)
+}
+
+/// Checks what `setHostnameAsFQDN` makes of the pod's names; the place of the field when the kernel is to have the full name.
+fn full_name(at: &Spot<'_>, pod: &Pod) -> Option<Mark> {
+    let at = at.field("setHostnameAsFQDN");
+    if !pod.set_hostname_as_fqdn {
+        return None;
+    }
+    if pod.hostname_override.is_some() {
+        at.wrong_hint(codes::CONFLICT, "`hostnameOverride` sets another host name", "remove one of them");
+    } else if pod.host_network {
+        at.no_effect(true, "with `hostNetwork` the pod has the machine's host name");
+    } else if pod.subdomain.is_none() {
+        at.no_effect(true, "without a `subdomain` the pod has no other name");
+    } else {
+        return Some(at.mark());
+    }
+    None
 }
 
 fn host_alias_list(at: &Spot<'_>, aliases: Vec<core::HostAlias>) -> Vec<HostAlias> {
@@ -324,6 +344,7 @@ fn dns(at: &Spot<'_>, policy: Option<String>, config: core::PodDNSConfig) -> Dns
     at_most(&servers_at, "name servers", nameservers.len(), 3);
     let searches = searches.unwrap_or_default();
     at_most(&searches_at, "search domains", searches.len(), 32);
+    at_most(&searches_at, "characters of search domains", searches.join(" ").len(), 2048);
     for (i, domain) in searches.iter().enumerate() {
         // A trailing dot is allowed here, and so is the root alone.
         let name = domain.strip_suffix('.').unwrap_or(domain);

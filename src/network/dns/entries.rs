@@ -1,7 +1,7 @@
 //! The files the name server reads. A file is replaced as a whole: the server never reads half a line.
 
 use super::Place;
-use crate::network::{Attachment, Definition, file};
+use crate::network::{Attachment, Definition, SEARCH_DOMAIN, file};
 use std::io;
 use std::path::PathBuf;
 
@@ -50,10 +50,14 @@ pub(super) fn any(place: &Place) -> io::Result<bool> {
     }
 }
 
-/// The names as the server compares them; what cannot stand in its files is left out.
+/// The names as the server compares them, without its own domain; what cannot stand in its files is left out.
 pub(super) fn names(names: &[String]) -> impl Iterator<Item = String> {
     let usable = |name: &&String| !name.is_empty() && !name.contains([',', ' ', '\n']);
-    names.iter().filter(usable).map(|name| name.to_ascii_lowercase())
+    let domain = format!(".{SEARCH_DOMAIN}");
+    names.iter().filter(usable).map(move |name| {
+        let name = name.to_ascii_lowercase();
+        name.strip_suffix(&domain).map(str::to_owned).unwrap_or(name)
+    })
 }
 
 fn line(attachment: &Attachment, pod_id: &str) -> String {
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn names_are_compared_in_lower_case_and_once() {
-        let line = line(&attachment(&["10.89.0.2"], &["Web", "web", "x,y", "main"]), "7");
-        assert_eq!(line, "7 10.89.0.2  web,main\n");
+        let line = line(&attachment(&["10.89.0.2"], &["Web", "web", "x,y", "main", "a.b.svc.Cluster.local"]), "7");
+        assert_eq!(line, "7 10.89.0.2  web,main,a.b.svc\n");
     }
 }

@@ -23,7 +23,6 @@ use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// After which an address that could not be bound is tried again, and an end that had to wait for the lock.
 const RETRY: Duration = Duration::from_millis(50);
 /// How often the host's list of servers is looked at, and whether our directory still exists.
@@ -130,11 +129,11 @@ impl Server {
 
     /// Takes the host's servers over when its file has changed.
     fn refresh_upstream(&mut self) {
-        let modified = std::fs::metadata(RESOLV_CONF).and_then(|m| m.modified()).ok();
+        let modified = std::fs::metadata(resolver::PATH).and_then(|m| m.modified()).ok();
         if modified.is_some() && modified == self.upstream_read {
             return;
         }
-        let text = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+        let text = std::fs::read_to_string(resolver::PATH).unwrap_or_default();
         let servers = resolver::nameservers(&text).into_iter().map(|ip| SocketAddr::new(ip, DNS_PORT)).collect();
         // A panic of the only other user leaves a list that is as good as before.
         *self.upstream.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = servers;

@@ -662,6 +662,31 @@ fn the_active_deadline_fails_the_pod() {
 }
 
 #[test]
+fn the_active_deadline_counts_while_init_containers_run() {
+    let mut sim = Sim::new(vec![container("first", Role::Init, OnFailure), regular("a", Always)]);
+    sim.machine.spec.active_deadline = Some(5_000);
+    sim.start();
+    assert_eq!(sim.take_log(), "sandbox, create first, start first");
+    sim.pass(5_000);
+    assert_eq!(sim.take_log(), "TERM first, delete first, teardown", "no other container comes");
+    assert_eq!(sim.status().phase, PodPhase::Failed);
+    assert!(sim.replies[0].1[0].message.contains("deadline"), "{:?}", sim.replies);
+}
+
+#[test]
+fn the_active_deadline_ends_restarts() {
+    let mut sim = Sim::new(vec![regular("a", Always)]);
+    sim.machine.spec.active_deadline = Some(60_000);
+    sim.brief = vec![("a", 1)];
+    sim.start();
+    sim.pass(60_000);
+    assert_eq!((sim.status().phase, sim.machine.deadline()), (PodPhase::Failed, None));
+    sim.take_log();
+    sim.pass(600_000);
+    assert_eq!(sim.take_log(), "", "no other attempt");
+}
+
+#[test]
 fn a_deadline_that_a_running_pod_is_given_counts_from_its_start() {
     let mut sim = Sim::new(vec![regular("a", Always)]);
     sim.start();

@@ -103,6 +103,7 @@ fn single(owner: &str, name: &str) -> Option<Value> {
         ("LabelSelector", "matchLabels") | ("ObjectMeta", "labels") => json!({ "app": "example" }),
         ("LabelSelectorRequirement", "key") => json!("app"),
         ("ServiceAccountTokenProjection", "expirationSeconds") => json!(600),
+        ("VolumeMount", "bindMountOptions") => json!(["noexec"]),
         ("PodSpec", "hostUsers") => json!(false),
         ("ResourceRequirements", "limits" | "requests") => json!({ "memory": "64Mi" }),
         ("VolumeResourceRequirements", "limits" | "requests") => json!({ "storage": "64Mi" }),
@@ -167,6 +168,9 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "PodReadinessGate" => json!({ "conditionType": "example.com/ready" }),
         "PodSpec" if next == "dnsPolicy" => {
             json!({ "containers": [{ "name": "main", "image": "demo" }], "dnsConfig": { "nameservers": ["10.0.0.1"] } })
+        }
+        "PodSpec" if next == "setHostnameAsFQDN" => {
+            json!({ "containers": [{ "name": "main", "image": "demo" }], "subdomain": "example" })
         }
         "PodSpec" => pod_spec(),
         "PodTemplateSpec" => template(),

@@ -20,6 +20,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "Keys and values that change nothing by themselves, but for those of `io.podman.annotations`.",
     ),
     ("PodSpec", "activeDeadlineSeconds", "The pod is stopped and counts as failed when it has run for so long."),
+    (
+        "PodSpec",
+        "automountServiceAccountToken",
+        "Whether containers find a token of the service account in /var/run/secrets; not when absent, as no API server would take it.",
+    ),
     ("PodSpec", "containers", "Programs that run at the same time, with one network and the pod's volumes."),
     (
         "PodSpec",
@@ -39,6 +44,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("PodSpec", "hostPID", "See the machine's processes."),
     ("PodSpec", "hostUsers", "With false, root in the pod is another user on the machine."),
     ("PodSpec", "hostname", "Name of the pod from inside; its own name when absent."),
+    ("PodSpec", "hostnameOverride", "Name of the pod from inside, a domain perhaps, whatever `hostname` says."),
     ("PodSpec", "imagePullSecrets", "Secrets that hold passwords of registries."),
     (
         "PodSpec",
@@ -48,7 +54,18 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("PodSpec", "os", "System that the pod is for."),
     ("PodSpec", "restartPolicy", "What happens when a container ends: `Always`, `OnFailure`, `Never`."),
     ("PodSpec", "securityContext", "User, groups and profiles of all containers."),
+    ("PodSpec", "serviceAccountName", "Whom the pod's tokens speak for; `default` when absent."),
+    (
+        "PodSpec",
+        "setHostnameAsFQDN",
+        "Whether the pod knows itself by its full name, with the domain of its `subdomain`.",
+    ),
     ("PodSpec", "shareProcessNamespace", "Let containers of the pod see each other's processes."),
+    (
+        "PodSpec",
+        "subdomain",
+        "Others find the pod as `<hostname>.<subdomain>`, and all pods of the subdomain by its name alone.",
+    ),
     (
         "PodSpec",
         "terminationGracePeriodSeconds",

@@ -67,4 +67,6 @@ fn an_account_alone_is_nothing_to_play() {
     finds(&twice, &["K205", "ServiceAccount `robot` is there twice"]);
     let secrets = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot}\nsecrets: [{name: a}]\n---\n";
     finds(&format!("{secrets}{}", with_spec("")), &["info[K301]", "`secrets`"]);
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: t}\ntype: kubernetes.io/service-account-token\n";
+    finds(secret, &["info[K301]", "`type`", "no controller"]);
 }
