@@ -11,16 +11,20 @@ pub(super) enum Kind {
     Secret,
     PersistentVolumeClaim,
     ServiceAccount,
+    PersistentVolume,
+    StorageClass,
 }
 
 impl Kind {
-    const ALL: [(&'static str, Kind, &'static str); 6] = [
+    const ALL: [(&'static str, Kind, &'static str); 8] = [
         ("Pod", Kind::Pod, "v1"),
         ("Deployment", Kind::Deployment, "apps/v1"),
         ("ConfigMap", Kind::ConfigMap, "v1"),
         ("Secret", Kind::Secret, "v1"),
         ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, "v1"),
         ("ServiceAccount", Kind::ServiceAccount, "v1"),
+        ("PersistentVolume", Kind::PersistentVolume, "v1"),
+        ("StorageClass", Kind::StorageClass, "storage.k8s.io/v1"),
     ];
 
     pub fn parse(name: &str) -> Option<Self> {
@@ -37,7 +41,7 @@ impl Kind {
 }
 
 /// Kinds of Kubernetes that are known and not played, with what to do instead.
-const OTHERS: [(&str, &str); 41] = [
+const OTHERS: [(&str, &str); 39] = [
     ("Service", "publish ports with `hostPort`; pods reach each other by pod name"),
     ("Ingress", "publish ports with `hostPort`"),
     ("IngressClass", ""),
@@ -62,8 +66,6 @@ const OTHERS: [(&str, &str); 41] = [
     ("RoleBinding", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRole", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRoleBinding", "there is no API server whose access it would rule; leave it out"),
-    ("PersistentVolume", "a PersistentVolumeClaim makes a volume on demand"),
-    ("StorageClass", "a PersistentVolumeClaim makes a volume on demand"),
     ("VolumeAttachment", ""),
     ("CSIDriver", ""),
     ("CSINode", ""),

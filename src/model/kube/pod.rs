@@ -5,7 +5,7 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, security, sysctl};
+use super::{annotations, codes, form, mount, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias};
 use crate::model::{Container, Pod, RestartPolicy};
@@ -195,6 +195,12 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         enable_service_links: enable_service_links.unwrap_or(true),
         image_pull_secrets: pull_secrets(&at.field("imagePullSecrets"), image_pull_secrets.unwrap_or_default()),
     };
+    for (field, containers) in [("initContainers", &pod.init_containers), ("containers", &pod.containers)] {
+        let at = at.field(field);
+        for (i, container) in containers.iter().enumerate() {
+            mount::check_devices(&at.index(i).field("volumeDevices"), &container.devices, &pod.volumes);
+        }
+    }
     annotations::apply(at, &mut pod);
     Draft { pod, ports, name, automount_token: automount_service_account_token }
 }

@@ -9,7 +9,10 @@ fn rules_of_containers() {
         ("workingDir: app", &["K114", "8:19", "absolute"]),
         ("imagePullPolicy: always", &["K115", "did you mean `Always`?", "IfNotPresent"]),
         ("terminationMessagePolicy: Log", &["K115", "FallbackToLogsOnError"]),
-        ("volumeDevices: [{name: d, devicePath: /dev/x}]", &["error[K302]", "spec.containers[0].volumeDevices"]),
+        (
+            "volumeDevices: [{name: d, devicePath: /dev/x}]",
+            &["error[K203]", "spec.containers[0].volumeDevices[0].name"],
+        ),
         ("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]", &["info[K301]"]),
         ("stdinOnce: true", &["info[K301]"]),
         ("restartPolicy: Never", &["K302", "of the pod"]),
