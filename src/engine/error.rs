@@ -59,7 +59,8 @@ pub enum EngineError {
     PortTaken { pod: String, port: String, owner: String },
     #[error("{what} `{name}` already exists{}", owner.as_ref().map(|o| format!(", {o}")).unwrap_or_default())]
     NameTaken { what: &'static str, name: String, owner: Option<String> },
-    #[error("no such image{}: {}", plural(images), quoted(images))]
+    /// None that may be pulled: made here, or `imagePullPolicy` is `Never`.
+    #[error("image{} {} not on this machine and not to be pulled: {}", plural(images), if images.len() == 1 { "is" } else { "are" }, quoted(images))]
     MissingImages { images: Vec<String> },
     #[error("invalid value `{value}` for `{flag}`: {reason}")]
     BadOption { flag: &'static str, value: String, reason: String },

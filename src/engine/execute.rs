@@ -39,7 +39,7 @@ pub(super) struct Actions {
     pub drop: Vec<(ObjectKind, String)>,
     pub volumes: Vec<String>,
     pub create: Vec<String>,
-    /// Pods that get other labels and annotations.
+    /// Pods that are amended.
     pub update: Vec<String>,
     pub refresh: Vec<String>,
     pub start: Vec<String>,

@@ -88,6 +88,9 @@ impl Engine {
                 (when, here) => {
                     let secrets = self.pull_secrets(request, app, &wanted.secrets, report)?;
                     match self.remote_image(&reference, None, secrets) {
+                        Ok(image) if when == PullWhen::Newer => {
+                            questions.push(Question { reference, when, here, image: image.asked_once() });
+                        }
                         Ok(image) => questions.push(Question { reference, when, here, image }),
                         Err(error) => failures.push(error),
                     }
@@ -196,8 +199,8 @@ impl Engine {
         })
     }
 
-    /// The credentials in the Secrets of that name: of the request, else of the application. As on a kubelet, one that is not there
-    /// is no reason not to try.
+    /// The credentials in the Secrets of that name: of the request, else of the application, else of another. As on a kubelet, one
+    /// that is not there is no reason not to try.
     fn pull_secrets(
         &self,
         request: &PlayRequest,
@@ -208,11 +211,11 @@ impl Engine {
         let mut secrets = Vec::new();
         for name in names {
             let given = request.application.secrets.iter().find(|secret| secret.name == *name);
-            let data = match (given, app) {
-                (Some(secret), _) => Some(secret.data.clone()),
-                (None, None) => None,
-                (None, Some(app)) => {
-                    match objects::find(self.database.connection(), &app.id, ObjectKind::Secret, name)? {
+            let data = match given {
+                Some(secret) => Some(secret.data.clone()),
+                None => {
+                    let app = app.map_or("", |app| &app.id);
+                    match objects::find(self.database.connection(), app, ObjectKind::Secret, name)? {
                         Some(Object::Secret(secret)) => Some(secret.data),
                         _ => None,
                     }

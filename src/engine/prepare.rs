@@ -43,8 +43,8 @@ impl Prepared {
 #[derive(Debug, Clone)]
 pub(super) struct PreparedPod {
     pub spec_hash: String,
-    /// Differs from the recorded pod in labels and annotations alone.
-    pub relabelled: bool,
+    /// Differs from the recorded pod in what a running pod takes up alone.
+    pub amended: bool,
     pub environment_hash: String,
     pub network: PodJoins,
 }
@@ -98,8 +98,7 @@ impl Engine {
         };
         for (pod, prepared) in application.pods.iter().zip(&mut pods) {
             let row = rows.iter().find(|row| row.record.pod.name == pod.name);
-            prepared.relabelled =
-                row.is_some_and(|row| is_relabelled(&row.record, pod, &shape(request, &prepared.network)));
+            prepared.amended = row.is_some_and(|row| is_amended(&row.record, pod, &shape(request, &prepared.network)));
         }
         let observed = self.observe(request, app, &rows, &pods)?;
         let wanted = |(pod, prepared): (_, &PreparedPod)| -> DesiredPod<'_> {
@@ -107,7 +106,7 @@ impl Engine {
             DesiredPod {
                 pod,
                 spec_hash: prepared.spec_hash.clone(),
-                relabelled: prepared.relabelled,
+                amended: prepared.amended,
                 environment_hash: prepared.environment_hash.clone(),
                 images: pod.images().map(|(reference, _)| images[reference].desired()).collect(),
                 networks: prepared.network.names(),
@@ -296,7 +295,7 @@ fn prepare_pods(request: &PlayRequest) -> Result<Vec<PreparedPod>, EngineError> 
     let prepare = |(index, pod): (usize, &Pod)| {
         let network = pod_joins(request, &shared, index, pod)?;
         let spec_hash = spec_hash(pod, &shape(request, &network));
-        Ok(PreparedPod { spec_hash, relabelled: false, environment_hash: String::new(), network })
+        Ok(PreparedPod { spec_hash, amended: false, environment_hash: String::new(), network })
     };
     request.application.pods.iter().enumerate().map(prepare).collect()
 }
@@ -376,19 +375,19 @@ fn shape<'a>(request: &'a PlayRequest, network: &'a PodJoins) -> Shape<'a> {
     }
 }
 
-/// Whether a pod is the recorded one with other labels and annotations, none of which says how it is run.
-fn is_relabelled(record: &PodRecord, pod: &Pod, shape: &Shape<'_>) -> bool {
+/// Whether a pod is the recorded one with changes that a running pod takes up; an annotation that says how it is run is none.
+fn is_amended(record: &PodRecord, pod: &Pod, shape: &Shape<'_>) -> bool {
     let old = &record.pod;
     let directives = |pod: &Pod| -> BTreeMap<String, String> {
         let all = pod.annotations.iter().filter(|(key, _)| key.starts_with(DIRECTIVE));
         all.map(|(key, value)| (key.clone(), value.clone())).collect()
     };
-    let is_other = (&old.labels, &old.annotations) != (&pod.labels, &pod.annotations);
-    if !is_other || directives(old) != directives(pod) {
-        return false;
-    }
-    let (labels, annotations) = (old.labels.clone(), old.annotations.clone());
-    record.spec_hash == spec_hash(&Pod { labels, annotations, ..pod.clone() }, shape)
+    let mut before = pod.clone();
+    before.amend(old);
+    before != *pod
+        && directives(old) == directives(pod)
+        && old.deadline_may_become(pod.active_deadline_seconds)
+        && record.spec_hash == spec_hash(&before, shape)
 }
 
 /// Digest of the pod and of the options that shape it.

@@ -110,8 +110,7 @@ impl Engine {
                 let (Some((pod, wanted)), Some(row)) = (wanted, row) else { continue };
                 let mut record = row.record.clone();
                 record.spec_hash.clone_from(&wanted.spec_hash);
-                record.pod.labels.clone_from(&pod.labels);
-                record.pod.annotations.clone_from(&pod.annotations);
+                record.pod.amend(pod);
                 let before = pods::update(t, &record)?;
                 made.push(Made { before, ..Made::new(MadeKind::Refresh, &record.id) });
                 records.push(record);

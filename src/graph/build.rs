@@ -4,7 +4,7 @@ use super::plan::{Plan, StepId};
 use super::state::{Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
 use super::step::{Cause, Step, StepKind};
 use super::{differ, uses};
-use crate::model::{Container, ObjectKind, Pod};
+use crate::model::{Application, Container, ObjectKind, Pod};
 use std::collections::{BTreeSet, HashMap};
 
 /// What exists, differs, and may not be changed.
@@ -25,7 +25,8 @@ pub struct Refusal {
 /// # Errors
 /// Every pod that differs without that leave, and every immutable object that differs.
 pub fn build(desired: &Desired<'_>, observed: &Observed) -> Result<Plan, Refusal> {
-    let mut builder = Builder { desired, observed, plan: Plan::default(), steps: HashMap::new() };
+    let lost = lost_objects(desired, observed);
+    let mut builder = Builder { desired, observed, lost, plan: Plan::default(), steps: HashMap::new() };
     let verdicts: Vec<_> = desired.pods.iter().map(|pod| builder.judge(pod)).collect();
     builder.refuse(&verdicts)?;
     builder.networks(&verdicts);
@@ -68,6 +69,8 @@ impl Verdict {
 struct Builder<'a> {
     desired: &'a Desired<'a>,
     observed: &'a Observed,
+    /// Objects that are to go.
+    lost: BTreeSet<(ObjectKind, String)>,
     plan: Plan,
     steps: HashMap<StepKind, StepId>,
 }
@@ -83,7 +86,7 @@ impl Builder<'_> {
             ObservedState::Stopped | ObservedState::Starting if self.desired.start => {
                 Verdict::Start { state: found.state }
             }
-            ObservedState::Running if wanted.relabelled || self.objects_changed(wanted.pod) => Verdict::Refresh,
+            ObservedState::Running if wanted.amended || self.objects_changed(wanted.pod) => Verdict::Refresh,
             ObservedState::Stopped | ObservedState::Starting | ObservedState::Running | ObservedState::Completed => {
                 Verdict::Keep
             }
@@ -91,7 +94,8 @@ impl Builder<'_> {
     }
 
     fn objects_changed(&self, pod: &Pod) -> bool {
-        uses::in_volumes(pod).iter().any(|(kind, name)| self.object_cause(*kind, name).is_some())
+        let mut used = uses::in_volumes(pod).into_iter();
+        used.any(|used| self.object_cause(used.0, &used.1).is_some() || self.lost.contains(&used))
     }
 
     /// Why an object of the file is to be stored; `None` when it is stored already, or is not in the file.
@@ -112,11 +116,6 @@ impl Builder<'_> {
                 changed(self.observed.secrets.get(name).map(|found| found == wanted))
             }
         }
-    }
-
-    /// Whether what the input lacks is to go.
-    fn prunes(&self) -> bool {
-        self.desired.replace && self.desired.whole
     }
 
     fn refuse(&self, verdicts: &[Verdict]) -> Result<(), Refusal> {
@@ -162,32 +161,15 @@ impl Builder<'_> {
     }
 
     fn objects(&mut self) {
-        let application = self.desired.application;
-        let names = |kind: ObjectKind| -> Vec<String> {
-            match kind {
-                ObjectKind::ConfigMap => application.config_maps.iter().map(|o| o.name.clone()).collect(),
-                ObjectKind::Secret => application.secrets.iter().map(|o| o.name.clone()).collect(),
-            }
-        };
         for kind in [ObjectKind::ConfigMap, ObjectKind::Secret] {
-            let wanted = names(kind);
-            for name in &wanted {
+            for name in given(self.desired.application, kind) {
                 if let Some(cause) = self.object_cause(kind, name) {
                     self.add(store_object(kind, name), cause);
                 }
             }
-            let found: Vec<String> = match kind {
-                ObjectKind::ConfigMap => self.observed.config_maps.keys().cloned().collect(),
-                ObjectKind::Secret => self.observed.secrets.keys().cloned().collect(),
-            };
-            let is_used = |name: &str| {
-                let reference = (kind, name.to_owned());
-                self.desired.pods.iter().any(|pod| uses::objects(pod.pod).contains(&reference))
-            };
-            let unwanted = |name: &String| self.prunes() && !wanted.contains(name) && !is_used(name);
-            let gone: Vec<_> = found.into_iter().filter(unwanted).collect();
-            for name in gone {
-                self.add(StepKind::RemoveObject { kind: kind_name(kind).to_owned(), name }, Cause::NotInFile);
+            let lost: Vec<_> = self.lost.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.clone()).collect();
+            for name in lost {
+                self.add(remove_object(kind, &name), Cause::NotInFile);
             }
         }
     }
@@ -214,7 +196,7 @@ impl Builder<'_> {
         let lost = self.observed.pods.iter().filter(|found| self.desired.whole && !is_wanted(found));
         let lost: Vec<_> = lost.map(|found| (found.pod.name.clone(), found.state.is_alive())).collect();
         for (pod, running) in lost {
-            if self.prunes() {
+            if self.desired.prunes() {
                 self.remove(&pod, running, &Cause::NotInFile);
             } else {
                 self.plan.lost.push(pod);
@@ -261,10 +243,10 @@ impl Builder<'_> {
         }
     }
 
-    /// Records other labels and annotations of a pod that stays.
+    /// Records what changed of a pod that stays.
     fn update(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) -> Option<StepId> {
         let found = self.observed.pods.iter().find(|found| found.pod.name == wanted.pod.name);
-        let found = found.filter(|_| wanted.relabelled && !verdict.makes_pod())?;
+        let found = found.filter(|_| wanted.amended && !verdict.makes_pod())?;
         let cause = Cause::Changed { differences: differ::fields(&found.pod, wanted.pod) };
         Some(self.add(StepKind::UpdatePod { pod: wanted.pod.name.clone() }, cause))
     }
@@ -318,6 +300,7 @@ impl Builder<'_> {
     fn wait_for_objects(&mut self, step: StepId, pod: &Pod) {
         for (kind, name) in uses::objects(pod) {
             self.wait_if_planned(step, &store_object(kind, &name), "it refers to it");
+            self.wait_if_planned(step, &remove_object(kind, &name), "what was optional is gone");
         }
     }
 
@@ -345,9 +328,34 @@ impl Builder<'_> {
     }
 }
 
+/// Objects that are to go: the input no longer has them, and no pod needs them.
+fn lost_objects(desired: &Desired<'_>, observed: &Observed) -> BTreeSet<(ObjectKind, String)> {
+    if !desired.prunes() {
+        return BTreeSet::new();
+    }
+    let held: BTreeSet<_> = desired.pods.iter().flat_map(|pod| uses::held(pod.pod)).collect();
+    let maps = observed.config_maps.keys().map(|name| (ObjectKind::ConfigMap, name.clone()));
+    let secrets = observed.secrets.keys().map(|name| (ObjectKind::Secret, name.clone()));
+    let mut lost: BTreeSet<_> = maps.chain(secrets).filter(|object| !held.contains(object)).collect();
+    for kind in [ObjectKind::ConfigMap, ObjectKind::Secret] {
+        for name in given(desired.application, kind) {
+            lost.remove(&(kind, name.to_owned()));
+        }
+    }
+    lost
+}
+
+/// Names of the objects of the input, in its order.
+fn given(application: &Application, kind: ObjectKind) -> Vec<&str> {
+    match kind {
+        ObjectKind::ConfigMap => application.config_maps.iter().map(|o| o.name.as_str()).collect(),
+        ObjectKind::Secret => application.secrets.iter().map(|o| o.name.as_str()).collect(),
+    }
+}
+
 /// Fields in which a pod is not what is wanted; empty when it is.
 fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
-    if found.spec_hash != wanted.spec_hash && !wanted.relabelled {
+    if found.spec_hash != wanted.spec_hash && !wanted.amended {
         let fields = differ::fields(&found.pod, wanted.pod);
         return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
     }
@@ -385,6 +393,10 @@ fn init_step(pod: &str, container: &Container) -> StepKind {
 
 fn store_object(kind: ObjectKind, name: &str) -> StepKind {
     StepKind::StoreObject { kind: kind_name(kind).to_owned(), name: name.to_owned() }
+}
+
+fn remove_object(kind: ObjectKind, name: &str) -> StepKind {
+    StepKind::RemoveObject { kind: kind_name(kind).to_owned(), name: name.to_owned() }
 }
 
 fn kind_name(kind: ObjectKind) -> &'static str {

@@ -17,13 +17,20 @@ pub struct Desired<'a> {
     pub start: bool,
 }
 
+impl Desired<'_> {
+    /// Whether what the input lacks is to go.
+    pub fn prunes(&self) -> bool {
+        self.replace && self.whole
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct DesiredPod<'a> {
     pub pod: &'a Pod,
     /// Digest of the pod and of the options that shape it.
     pub spec_hash: String,
-    /// It is recorded, and differs from that in labels and annotations alone, which change nothing of what runs.
-    pub relabelled: bool,
+    /// It is recorded, and differs from that in what a running pod takes up alone ([`Pod::amend`]).
+    pub amended: bool,
     /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
     pub environment_hash: String,
     /// The images of [`Pod::images`], in that order.

@@ -90,7 +90,7 @@ impl StepKind {
             Self::StoreObject { .. } => "store",
             Self::CreateVolume { .. } => "create volume",
             Self::CreatePod { .. } => "create pod",
-            Self::UpdatePod { .. } => "update metadata of pod",
+            Self::UpdatePod { .. } => "update pod",
             Self::RefreshObjects { .. } => "refresh objects of pod",
             Self::Sandbox { .. } => "make sandbox of pod",
             Self::InitContainer { .. } => "run init container",

@@ -51,6 +51,25 @@ pub struct Pod {
     pub image_pull_secrets: Vec<String>,
 }
 
+impl Pod {
+    /// Takes over what a running pod may be told anew (Kubernetes, "Pod update and replacement"): labels, annotations and the
+    /// active deadline.
+    pub fn amend(&mut self, by: &Self) {
+        self.labels.clone_from(&by.labels);
+        self.annotations.clone_from(&by.annotations);
+        self.active_deadline_seconds = by.active_deadline_seconds;
+    }
+
+    /// Whether a running pod may be given that deadline: a first one, or an earlier one.
+    pub fn deadline_may_become(&self, new: Option<u64>) -> bool {
+        match (self.active_deadline_seconds, new) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(old), Some(new)) => new <= old,
+        }
+    }
+}
+
 /// `restartPolicy` of a pod.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RestartPolicy {
@@ -167,5 +186,17 @@ mod tests {
         let stored = serde_json::to_string(&pod).expect("serializes");
         let loaded: Pod = serde_json::from_str(&stored).expect("reads back");
         assert_eq!(spec_hash(&pod), spec_hash(&loaded));
+    }
+
+    #[test]
+    fn a_running_pod_takes_up_labels_and_an_earlier_deadline() {
+        let mut pod = Pod { name: "web".into(), active_deadline_seconds: Some(60), ..Pod::default() };
+        let labels = BTreeMap::from([("tier".to_owned(), "front".to_owned())]);
+        let by =
+            Pod { name: "other".into(), labels: labels.clone(), active_deadline_seconds: Some(30), ..Pod::default() };
+        assert!(pod.deadline_may_become(Some(30)) && Pod::default().deadline_may_become(Some(90)));
+        assert!(!pod.deadline_may_become(Some(61)) && !pod.deadline_may_become(None));
+        pod.amend(&by);
+        assert_eq!(pod, Pod { name: "web".into(), ..by });
     }
 }

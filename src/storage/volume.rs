@@ -242,7 +242,7 @@ impl<'a> VolumeStore<'a> {
         for volume in volumes.iter().filter(is_gone) {
             if repair {
                 let _lock = self.lock(&volume.name)?;
-                self.make_recorded(&volume)?;
+                self.make_recorded(volume)?;
             }
             problems.push(VolumeProblem::NoDirectory(volume.name.clone()));
         }

@@ -13,7 +13,6 @@ use super::machine::{
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
 use super::{adopt, hook, lower, probe, publish, refresh, sandbox};
-use crate::model::Pod;
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
@@ -356,18 +355,19 @@ impl Driver {
         });
     }
 
-    /// Takes up the labels and annotations that the pod's record has by now; the rest of it never changes.
-    fn reload_metadata(&mut self) {
+    /// Takes up what was changed in the pod's record since it was read; the rest of it never changes.
+    fn reload(&mut self) {
         let id = &self.record.id;
-        let (labels, annotations) = match records::pod(&self.context.layout, id) {
-            Ok(PodRecord { pod: Pod { labels, annotations, .. }, .. }) => (labels, annotations),
+        let amended = match records::pod(&self.context.layout, id) {
+            Ok(record) => record.pod,
             Err(error) => return tracing::error!(pod = %id, "{}", chain(&error)),
         };
-        if (&labels, &annotations) == (&self.record.pod.labels, &self.record.pod.annotations) {
+        let mut record = (*self.record).clone();
+        record.pod.amend(&amended);
+        if record == *self.record {
             return;
         }
-        let mut record = (*self.record).clone();
-        (record.pod.labels, record.pod.annotations) = (labels, annotations);
+        self.machine.spec.amend(&record.pod);
         self.record = Rc::new(record);
         if let Some(handle) = self.context.pods.borrow_mut().get_mut(&self.record.id) {
             handle.record = self.record.clone();
@@ -389,7 +389,7 @@ impl Driver {
     }
 
     fn refresh_objects(&mut self, answer: Answer) {
-        self.reload_metadata();
+        self.reload();
         let (context, record) = (self.context.clone(), self.record.clone());
         tokio::task::spawn_local(async move {
             let failures = match refresh::files(&context, &record).await {

@@ -78,6 +78,13 @@ impl ImageStore<'_> {
         Ok(removed)
     }
 
+    /// Whether the image goes when this name of it is removed by force: by id it does, and with its last name.
+    pub fn goes_with(&mut self, text: &str) -> Result<bool, ImageError> {
+        let found = self.find(text)?;
+        let names = names_of(self.database.connection(), &found.id)?;
+        Ok(names.len() < 2 || !found.name.is_some_and(|name| names.contains(&name)))
+    }
+
     /// Removes an image, and those it was made from, as long as they have no name, no other image was made from them and nothing
     /// uses them; their ids.
     pub fn remove_orphans(&mut self, id: &str) -> Result<Vec<String>, ImageError> {

@@ -6,6 +6,7 @@ use super::spot::Spot;
 use super::{codes, env, form, mount, probe, quantity, security};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::references;
+use crate::model::reference::Reference;
 use crate::model::{Container, EnvFrom, EnvVar, PullPolicy, RestartPolicy};
 use k8s_openapi::api::core::v1 as core;
 
@@ -140,8 +141,9 @@ fn check_name(at: &Spot<'_>, name: &str) {
 
 /// Checks what is written as the name of an image; `at` is its place.
 pub(super) fn check_image(at: &Spot<'_>, image: &str) {
-    if image.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        at.wrong(codes::FORM, "an image name must not contain blanks");
+    if let Err(error) = Reference::parse(image) {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        at.wrong(codes::FORM, format!("{error}{cause}"));
     }
 }
 

@@ -88,8 +88,11 @@ pub(super) fn claim_template(at: &Spot<'_>, template: core::PersistentVolumeClai
     let (claim, demand) = claim_spec(&spec_at, spec, at.mark());
     let own = "the claim of one pod gets a new directory";
     spec_at.field("selector").no_effect(demand.selector.is_some(), own);
-    spec_at.field("volumeName").unsupported(demand.volume_name.is_some(), own, "use `persistentVolumeClaim`");
-    spec_at.field("volumeMode").unsupported(demand.block, own, "use `volumeMode: Filesystem`");
+    if demand.volume_name.is_some() {
+        let warning = Diagnostic::warning(codes::PARTLY, format!("`volumeName` is passed over: {own}"));
+        spec_at.field("volumeName").on_key(warning.hint("use `persistentVolumeClaim`"), "");
+    }
+    spec_at.field("volumeMode").refused(demand.block, own, "use `volumeMode: Filesystem`");
     ClaimTemplate { labels, annotations, ..claim }
 }
 
@@ -111,10 +114,13 @@ fn claim_spec(at: &Spot<'_>, spec: core::PersistentVolumeClaimSpec, mark: Mark) 
     let hint = "fill the volume with an init container";
     at.field("dataSource").unsupported(data_source.is_some(), "claims start empty", hint);
     at.field("dataSourceRef").unsupported(data_source_ref.is_some(), "claims start empty", hint);
-    let block = persistent::block_mode(&at.field("volumeMode"), volume_mode);
+    let mode_at = at.field("volumeMode");
+    let mode_mark = mode_at.mark();
+    let block = persistent::block_mode(&mode_at, volume_mode);
     let access_modes = access_modes.unwrap_or_default();
     persistent::check_access_modes(&at.field("accessModes"), &access_modes);
     let volume_mark = at.field("volumeName").mark();
+    let class_mark = at.field("storageClassName").key_mark();
     let core::VolumeResourceRequirements { limits, requests } = resources.unwrap_or_default();
     let at = at.field("resources");
     at.field("limits").no_effect(limits.is_some(), "the size of a claim is not enforced");
@@ -123,7 +129,10 @@ fn claim_spec(at: &Spot<'_>, spec: core::PersistentVolumeClaimSpec, mark: Mark) 
     let storage_request = storage.and_then(|q| parse_quantity(&at.field("storage"), &q)).map(|q| q.units() as u64);
     let claim = ClaimTemplate { storage_request, access_modes, ..ClaimTemplate::default() };
     let volume_name = volume_name.filter(|name| !name.is_empty());
-    (claim, Demand { class: storage_class_name, volume_name, selector, block, mark, volume_mark })
+    (
+        claim,
+        Demand { class: storage_class_name, class_mark, mode_mark, volume_name, selector, block, mark, volume_mark },
+    )
 }
 
 fn check_keys<'k>(at: &Spot<'_>, keys: impl Iterator<Item = &'k String>) {

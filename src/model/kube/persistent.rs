@@ -2,7 +2,7 @@
 
 use super::metadata::{self, Metadata};
 use super::quantity::parse as parse_quantity;
-use super::spot::{Mark, Spot};
+use super::spot::{Mark, NO_EFFECT, Spot};
 use super::volume::host_path_source;
 use super::{Session, codes};
 use crate::model::diagnostic::Diagnostic;
@@ -13,6 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The class of what is made here.
+const LOCAL: &str = "local";
 const MOUNTED: &str = "mount it on the machine and use `hostPath`";
 
 /// A PersistentVolume of the input that a claim may get.
@@ -44,6 +46,10 @@ impl Offer {
 pub(super) struct Demand {
     /// `None`: whatever class.
     pub class: Option<String>,
+    /// Where the class stands.
+    pub class_mark: Mark,
+    /// Where `volumeMode` stands.
+    pub mode_mark: Mark,
     pub volume_name: Option<String>,
     pub selector: Option<LabelSelector>,
     pub block: bool,
@@ -131,14 +137,14 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
     refuse("vsphereVolume", vsphere_volume.is_some(), network);
     let block = block_mode(&at.field("volumeMode"), volume_mode);
     let place = match (host_path, local) {
-        (Some(source), None) if refused == 0 => match host_path_source(&at.field("hostPath"), source, base)? {
+        _ if refused > 0 => None,
+        (Some(source), None) => match host_path_source(&at.field("hostPath"), source, base)? {
             VolumeSource::HostPath { path, kind } => Some((path, kind, false)),
             _ => None,
         },
-        (None, Some(source)) if refused == 0 => {
+        (None, Some(source)) => {
             local_source(&at.field("local"), source, block, base).map(|(path, kind)| (path, kind, true))
         }
-        (None, None) if refused > 0 => None,
         (None, None) => {
             let error = Diagnostic::error(codes::REQUIRED, "a PersistentVolume needs a source");
             at.on_key(error.hint("supported: hostPath, local"), "");
@@ -157,7 +163,7 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
         capacity_at.missing("storage");
     }
     let capacity = storage.and_then(|q| parse_quantity(&capacity_at.field("storage"), &q)).map(|q| q.units() as u64);
-    let reserved = claim_ref.and_then(|reference| reference.name).filter(|name| !name.is_empty());
+    let reserved = claim_ref.and_then(|reference| claim_reference(&at.field("claimRef"), reference));
     let (path, kind, local) = place?;
     Some(Offer {
         mark: meta_at.field("name").mark(),
@@ -172,6 +178,19 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
         kind,
         local,
     })
+}
+
+/// The name of the claim that a volume is kept for.
+fn claim_reference(at: &Spot<'_>, reference: core::ObjectReference) -> Option<String> {
+    let core::ObjectReference { api_version, field_path, kind, name, namespace, resource_version, uid } = reference;
+    let by_name = "claims are known by name alone";
+    at.field("apiVersion").no_effect(api_version.is_some(), by_name);
+    at.field("fieldPath").no_effect(field_path.is_some(), by_name);
+    at.field("kind").no_effect(kind.is_some(), by_name);
+    at.field("namespace").no_effect(namespace.is_some(), by_name);
+    at.field("resourceVersion").no_effect(resource_version.is_some(), by_name);
+    at.field("uid").no_effect(uid.is_some(), by_name);
+    name.filter(|name| !name.is_empty())
 }
 
 fn local_source(
@@ -235,6 +254,7 @@ pub(super) fn storage_class(at: &Spot<'_>, class: StorageClass) -> String {
     at.field("parameters").no_effect(parameters.is_some(), local);
     at.field("reclaimPolicy").no_effect(reclaim_policy.is_some(), "volumes stay until `kube down --force`");
     at.field("volumeBindingMode").no_effect(volume_binding_mode.is_some(), "there is one machine");
+    at.field("provisioner").no_effect(!provisioner.is_empty(), local);
     if provisioner.is_empty() {
         at.missing("provisioner");
     }
@@ -274,15 +294,16 @@ fn explain(session: &Session, claim: &ClaimTemplate, demand: &Demand, offers: &[
         let why = offers.iter().find(|offer| offer.name == *name).and_then(|offer| misfit(claim, demand, offer));
         let message = match why {
             Some(why) => format!("PersistentVolume `{name}` does not fit the claim: {why}"),
-            None => format!("PersistentVolume `{name}` does not exist, or another claim has it"),
+            None => format!("PersistentVolume `{name}` is not in the files, or another claim has it"),
         };
-        let hint = "play it together with its claim, or remove `volumeName` to get a new directory";
-        return report(Diagnostic::error(codes::OBJECT, message).hint(hint), &demand.volume_mark);
+        // A claim that was played with it has it still.
+        let hint = "a claim that has no volume yet gets a new directory; play both together";
+        return report(Diagnostic::warning(codes::PARTLY, message).hint(hint), &demand.volume_mark);
     }
     if demand.block {
         let message = "`volumeMode: Block` needs a PersistentVolume that is a block device";
         let hint = "add a PersistentVolume with `volumeMode: Block` and `local.path`";
-        return report(Diagnostic::error(codes::UNSUPPORTED, message).hint(hint), &demand.mark);
+        return report(Diagnostic::error(codes::UNSUPPORTED, message).hint(hint), &demand.mode_mark);
     }
     let class = demand.class.as_deref().unwrap_or_default();
     if let Some(offer) = offers.iter().find(|offer| offer.class == class && offer.reserved.is_none()) {
@@ -291,7 +312,11 @@ fn explain(session: &Session, claim: &ClaimTemplate, demand: &Demand, offers: &[
             "claim `{}` gets a new directory: PersistentVolume `{}` does not fit, {why}",
             claim.name, offer.name
         );
-        report(Diagnostic::warning(codes::PARTLY, message), &demand.mark);
+        return report(Diagnostic::warning(codes::PARTLY, message), &demand.mark);
+    }
+    if !class.is_empty() && class != LOCAL {
+        let why = format!("`storageClassName`{NO_EFFECT}every claim without a PersistentVolume is a directory");
+        report(Diagnostic::info(codes::NO_EFFECT, why), &demand.class_mark);
     }
 }
 

@@ -44,7 +44,7 @@ fn what_does_not_fit_is_told() {
     for (volume_rest, claim_rest, words) in [
         ("capacity: {storage: 1Gi}, hostPath: {path: /v}", "", "does not fit, it has less capacity"),
         (plain, ", storageClassName: fast", "no claim of the files gets PersistentVolume `v`"),
-        (plain, ", volumeName: w", "error[K201] 9:89 PersistentVolumeClaim/c · spec.volumeName"),
+        (plain, ", volumeName: w", "warning[K303] 9:89 PersistentVolumeClaim/c · spec.volumeName"),
         (plain, ", selector: {matchLabels: {disk: w}}", "the claim's selector does not select it"),
         (plain, ", volumeMode: Block", "`volumeMode: Block` needs a PersistentVolume"),
         ("capacity: {storage: 5Gi}, csi: {driver: d, volumeHandle: h}", "", "there are no CSI drivers"),

@@ -3,6 +3,20 @@
 use super::*;
 
 #[test]
+fn names_of_images() {
+    for (image, words) in [
+        ("registry.test/App", &["K114", "6:22", "upper-case"][..]),
+        ("app:a b", &["K114", "a b"]),
+        ("app@sha256:12", &["K114", "app@sha256:12"]),
+    ] {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - {{name: c, image: '{image}'}}\n"
+        );
+        finds(&text, words);
+    }
+}
+
+#[test]
 fn rules_of_containers() {
     let table = [
         ("image: ''", &["K006"][..]),
@@ -129,7 +143,10 @@ fn rules_of_volumes() {
         ("hostPath: {path: /a, type: Dir}", &["K115", "DirectoryOrCreate"]),
         ("nfs: {server: s, path: /}", &["error[K302]", "`nfs`", "hostPath"]),
         ("csi: {driver: d}", &["K302"]),
-        ("image: {reference: r}", &["K302", "not mounted yet"]),
+        ("image: {}", &["K113", "reference"]),
+        ("image: {reference: a b}", &["K114", "spec.volumes[0].image.reference"]),
+        ("ephemeral: {}", &["K113", "volumeClaimTemplate"]),
+        ("emptyDir: {mode: 010000}", &["K115", "01777"]),
         ("persistentVolumeClaim: {claimName: A}", &["K114"]),
         ("configMap: {name: none}", &["K201", "ConfigMap `none` does not exist", "optional: true"]),
         ("configMap: {name: none, optional: true, defaultMode: 644}", &["K115", "write `0644`"]),
@@ -267,4 +284,38 @@ fn rules_of_annotations() {
     assert_eq!(pod.containers[0].resources.pids_limit, Some(5));
     let limits: Vec<_> = pod.containers[0].ulimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
     assert_eq!(limits, [("nofile", 5, u64::MAX), ("core", 0, 0)]);
+}
+
+#[test]
+fn what_has_no_effect_is_told_once_for_each_file() {
+    let pod = |name: &str, ports: [u16; 2]| {
+        let container =
+            |i: usize| format!("{{name: c{i}, image: i, ports: [{{containerPort: {0}, hostPort: {0}}}]}}", ports[i]);
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: one\n  hostNetwork: true\n  \
+             containers: [{}, {}]\n",
+            container(0),
+            container(1)
+        )
+    };
+    let text = format!("{}---\n{}", pod("p", [81, 82]), pod("q", [83, 84]));
+    let other = Input { name: "b.yaml".into(), ..input(&pod("r", [85, 86])) };
+    let loaded = load(&[input(&text), other], &LoadOptions::default(), &Known::default());
+    let said: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .map(|d| (loaded.sources.name(d.source().expect("a file")), d.message.as_str(), d.notes.join("")))
+        .collect();
+    let node = "`nodeName` has no effect here: there is one machine";
+    let port = "`hostPort` has no effect here: with `hostNetwork` the container listens on the machine itself";
+    let more = |count: &str| format!("and in {count} of this file");
+    assert_eq!(
+        said,
+        [
+            ("a.yaml", node, more("1 more place")),
+            ("a.yaml", port, more("3 more places")),
+            ("b.yaml", node, String::new()),
+            ("b.yaml", port, more("1 more place")),
+        ]
+    );
 }
