@@ -10,6 +10,7 @@
 //! undo, removal, down            taking back, taking away
 //! listing, status, view          records joined with what supervisors say
 //! lifecycle                      start, stop, restart, kill, remove, wait
+//! kube, changes                  objects as an API server would show them; waking up when they change
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! account                        tokens of service accounts
@@ -25,6 +26,7 @@ pub mod request;
 pub mod view;
 
 mod account;
+mod changes;
 mod check;
 mod command;
 mod diff;
@@ -37,6 +39,7 @@ mod identity;
 mod image;
 mod info;
 mod input;
+mod kube;
 mod lifecycle;
 mod listing;
 mod login;

@@ -70,6 +70,8 @@ enum CreateError {
     Objects(#[from] super::records::ReadError),
     #[error(transparent)]
     Runtime(#[from] crate::runtime::RuntimeError),
+    #[error("image `{image}` is not here any more: its layer `{}` is gone", layer.display())]
+    NoImage { image: String, layer: PathBuf },
     #[error("{0}")]
     Failpoint(String),
 }
@@ -80,7 +82,12 @@ fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CreateErro
 }
 
 fn failure(error: CreateError) -> StartFailure {
-    StartFailure { kind: FailureKind::Other, message: format!("cannot create container: {}", chain(&error)) }
+    let kind = match &error {
+        CreateError::Lower(lower::LowerError::Environment(_)) => FailureKind::Config,
+        CreateError::NoImage { .. } => FailureKind::ImageMissing,
+        _ => FailureKind::Other,
+    };
+    StartFailure { kind, message: format!("cannot create container: {}", chain(&error)) }
 }
 
 /// A container of a pod, with what is needed to act on it.
@@ -261,7 +268,14 @@ impl Subject {
             result.map_err(at("make the directory", directory))?;
         }
         let report = report.try_clone_to_owned().map_err(system("pass the report on"))?;
-        let created = runtime.create(&config, self.stdio()?, report)?;
+        let created = runtime.create(&config, self.stdio()?, report).map_err(|error| {
+            match config.rootfs.layers.iter().find(|layer| !layer.exists()) {
+                Some(layer) => {
+                    CreateError::NoImage { image: self.container().image.reference.clone(), layer: layer.clone() }
+                }
+                None => error.into(),
+            }
+        })?;
         failpoint::reach("supervisor.launcher.created").map_err(CreateError::Failpoint)?;
         if let Some(terminal) = &created.console {
             sys::pass::send(console, terminal.as_fd()).map_err(system("hand the terminal over"))?;

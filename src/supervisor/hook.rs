@@ -2,7 +2,7 @@
 
 use super::container::Subject;
 use super::machine::Hook;
-use super::probe::{self, Ended};
+use super::probe::{self, Ended, Finished};
 use crate::model::Handler;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,8 +25,8 @@ pub(super) async fn run(subject: &Subject, hook: Hook, ips: &[IpAddr], limit: Op
             Handler::Http(get) => probe::http(subject, get, ips).await.map(drop),
             Handler::Tcp(tcp) => probe::tcp(subject, tcp, ips).await,
             Handler::Exec(command) => match probe::exec(subject, command, limit).await? {
-                Ended::Code(0) => Ok(()),
-                ended => Err(ended.to_string()),
+                Finished { ended: Ended::Code(0), .. } => Ok(()),
+                finished => Err(finished.to_string()),
             },
         }
     };

@@ -16,8 +16,9 @@ use super::{adopt, hook, lower, probe, publish, refresh, sandbox};
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -75,6 +76,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         live: Rc::new((0..containers).map(|_| RefCell::default()).collect()),
         reservation: Rc::default(),
         published: None,
+        host_ips: OnceCell::new(),
         saved: Vec::new(),
         renew_at: None,
     };
@@ -94,6 +96,8 @@ struct Driver {
     /// Host ports, held while the sandbox stands.
     reservation: Rc<RefCell<Option<Reservation>>>,
     published: Option<PodStatus>,
+    /// Asked for once: where the machine is seen from the pod.
+    host_ips: OnceCell<Vec<IpAddr>>,
     saved: Vec<u8>,
     /// See [`Message::RenewAt`].
     renew_at: Option<u64>,
@@ -177,9 +181,12 @@ impl Driver {
 
     fn feed(&mut self, input: Input) {
         let now = now();
+        let before = self.machine.state.clone();
         let actions = self.machine.handle(now, input);
         self.save();
         self.publish(now);
+        let occurred = machine::occurrences(&self.machine.spec, &before, &self.machine.state, now.moment);
+        publish::tell(&self.context, &self.record, occurred);
         for action in actions {
             self.act(action, now);
         }
@@ -206,7 +213,9 @@ impl Driver {
         if self.machine.state.started.is_none() {
             return;
         }
+        let host_ips = self.host_ips.get_or_init(|| self.context.pod_facts(&self.record).host_ips).clone();
         let status = machine::status(&self.machine, &self.context.boot_id, Some(std::process::id() as i32));
+        let status = PodStatus { host_ips, ..status };
         if self.published.as_ref() == Some(&status) {
             return;
         }

@@ -47,6 +47,13 @@ pub(super) async fn carry_out(context: &Rc<Context>, op: Operation) -> Vec<Failu
             each(context, pods, Missing::Settle, input).await
         }
         Operation::RefreshObjects { pods } => refresh(context, pods).await,
+        Operation::SetConditions { pods, conditions } => {
+            let input = |_: &PodRecord| -> MakeInput {
+                let conditions = conditions.clone();
+                Box::new(move |token| Input::SetConditions { conditions, token })
+            };
+            each(context, pods, Missing::Settle, input).await
+        }
         Operation::StartContainers { containers } => {
             by_pod(context, containers, Missing::Start, |containers| {
                 Box::new(move |token| Input::StartContainers { containers, token })
@@ -78,6 +85,7 @@ pub(super) fn pods_of(context: &Context, op: &Operation) -> Vec<String> {
         | Operation::RestartPods { pods }
         | Operation::KillPods { pods, .. }
         | Operation::RemovePods { pods, .. }
+        | Operation::SetConditions { pods, .. }
         | Operation::RefreshObjects { pods } => pods.clone(),
         Operation::StartContainers { containers }
         | Operation::StopContainers { containers, .. }
@@ -238,7 +246,9 @@ pub(super) fn settle(context: &Context, record: &PodRecord) {
     let now = now().wall;
     let mut new = old.clone();
     (new.phase, new.stopping, new.supervisor_pid) = (PodPhase::Stopped, false, None);
+    new.deletion = None;
     new.finished.get_or_insert(now);
+    new.conditions_ended(now);
     for container in &mut new.containers {
         (container.started, container.ready, container.healthy) = (false, false, None);
         if let ContainerState::Running { started_at, .. } = container.state {

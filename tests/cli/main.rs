@@ -4,6 +4,7 @@
 mod common;
 mod exec;
 mod explain;
+mod kube;
 mod listing;
 mod logs;
 mod outcome;

@@ -98,7 +98,6 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("tolerations").no_effect(tolerations.is_some(), one);
     at.field("topologySpreadConstraints").no_effect(topology_spread_constraints.is_some(), one);
     at.field("evictionResponders").no_effect(eviction_responders.is_some(), "pods are not evicted");
-    at.field("readinessGates").no_effect(readiness_gates.is_some(), "no controller would set the condition");
     at.field("enableServiceLinks").no_effect(enable_service_links == Some(true), "there are no Services");
     at.field("subdomain").no_effect(subdomain.is_some(), "there are no headless Services");
     let fixed = "set `resources` of each container";
@@ -194,6 +193,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         service_account: service_account.unwrap_or_else(|| "default".to_owned()),
         enable_service_links: enable_service_links.unwrap_or(true),
         image_pull_secrets: pull_secrets(&at.field("imagePullSecrets"), image_pull_secrets.unwrap_or_default()),
+        readiness_gates: gates(&at.field("readinessGates"), readiness_gates.unwrap_or_default()),
     };
     for (field, containers) in [("initContainers", &pod.init_containers), ("containers", &pod.containers)] {
         let at = at.field(field);
@@ -253,6 +253,22 @@ pub(super) fn pull_secrets(at: &Spot<'_>, references: Vec<core::LocalObjectRefer
         }
     }
     names
+}
+
+/// Types of the conditions that the pod's readiness waits for.
+fn gates(at: &Spot<'_>, gates: Vec<core::PodReadinessGate>) -> Vec<String> {
+    let mut types: Vec<String> = Vec::new();
+    for (i, core::PodReadinessGate { condition_type }) in gates.into_iter().enumerate() {
+        let at = at.index(i);
+        if condition_type.is_empty() {
+            at.missing("conditionType");
+        } else if at.field("conditionType").check("condition type", &condition_type, form::qualified_name)
+            && !types.contains(&condition_type)
+        {
+            types.push(condition_type);
+        }
+    }
+    types
 }
 
 fn restart(at: &Spot<'_>, policy: Option<String>) -> RestartPolicy {

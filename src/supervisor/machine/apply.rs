@@ -86,6 +86,10 @@ impl Machine {
                 }
             }
             Input::TornDown { problems } => self.torn_down(problems, now),
+            Input::SetConditions { conditions, token } => {
+                self.set_conditions(conditions, now);
+                self.waiters.push(Waiter { token, wanted: Wanted::Nothing });
+            }
             Input::Tick => self.escalate(now, actions),
             Input::Adopt { found } => self.adopt(&found, now, actions),
         }
@@ -233,7 +237,7 @@ impl Machine {
                 Err(error) => {
                     let cell = &mut self.state.cells[index];
                     let message = format!("postStart hook failed: {error}");
-                    cell.outcome = Some(Err(StartFailure { kind: FailureKind::Other, message }));
+                    cell.outcome = Some(Err(StartFailure { kind: FailureKind::PostStart, message }));
                     cell.step = Step::Running;
                     self.begin_kill(index, self.spec.grace, now, actions);
                 }
@@ -415,6 +419,10 @@ fn failure_code(kind: FailureKind) -> i32 {
         | FailureKind::PortInUse
         | FailureKind::InitFailed
         | FailureKind::InitRetried
+        | FailureKind::Config
+        | FailureKind::ImageMissing
+        | FailureKind::PostStart
+        | FailureKind::Volume
         | FailureKind::Other => 128,
     }
 }

@@ -14,8 +14,10 @@
 
 mod apply;
 mod back_off;
+mod conditions;
 mod decide;
 mod kill;
+mod occurrence;
 mod probes;
 mod spec;
 mod state;
@@ -23,14 +25,17 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod waiting;
 
 pub use back_off::{BackOff, BackOffRule};
+pub use occurrence::{Occurrence, occurrences};
 pub use probes::{Outcome, ProbeKind};
 pub use spec::{Role, Spec};
 pub use state::{Cell, Goal, Moment, Now, Process, Sandbox, State, Step, Stop, StopReason};
 pub use status::{changes, status};
 
 use super::protocol::{Change, Failure, FailureKind};
+use crate::store::record::ConditionStatus;
 use std::net::IpAddr;
 
 /// Position of a container in the pod's record.
@@ -155,6 +160,11 @@ pub enum Input {
     TornDown {
         problems: Vec<String>,
     },
+    /// Somebody outside says whether a condition holds (readiness gates).
+    SetConditions {
+        conditions: Vec<(String, ConditionStatus)>,
+        token: Token,
+    },
     /// The moment [`Machine::deadline`] gave has come.
     Tick,
     /// A new supervisor took over; one entry per container.
@@ -248,6 +258,7 @@ impl Machine {
         let mut actions = Vec::new();
         self.apply(now, input, &mut actions);
         self.decide(now, &mut actions);
+        self.observe_conditions(now);
         self.answer(&mut actions);
         actions
     }

@@ -1,12 +1,17 @@
 //! What of a pod's record decides about its life.
 
 use super::{BackOffRule, ProbeKind};
-use crate::model::{Container, Pod, Probe, RestartPolicy};
+use crate::model::{Container, Pod, Probe, PullPolicy, RestartPolicy};
 use crate::store::record::PodRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
+    /// Id.
     pub pod: String,
+    /// `<name>_<namespace>(<id>)`, as a kubelet names it in messages.
+    pub full_name: String,
+    /// Condition types that must be `True` before the pod is ready.
+    pub readiness_gates: Vec<String>,
     /// In the record's order: init containers first.
     pub containers: Vec<ContainerSpec>,
     /// Milliseconds.
@@ -21,6 +26,9 @@ pub struct ContainerSpec {
     pub id: String,
     /// Name in the pod's spec.
     pub name: String,
+    /// As written.
+    pub image: String,
+    pub pull: Option<PullPolicy>,
     pub role: Role,
     pub restart: RestartPolicy,
     pub post_start: bool,
@@ -56,6 +64,8 @@ impl Spec {
             Some(ContainerSpec {
                 id: c.id.clone(),
                 name: c.container.clone(),
+                image: spec.image.clone(),
+                pull: spec.pull_policy,
                 role: match (c.init, spec.sidecar) {
                     (false, _) => Role::Regular,
                     (true, false) => Role::Init,
@@ -69,6 +79,8 @@ impl Spec {
         });
         Self {
             pod: record.id.clone(),
+            full_name: format!("{}_{}({})", record.pod.name, record.pod.namespace, record.uid()),
+            readiness_gates: record.pod.readiness_gates.clone(),
             containers: containers.collect(),
             grace: record.pod.termination_grace_seconds.saturating_mul(1_000),
             active_deadline: active_deadline(&record.pod),

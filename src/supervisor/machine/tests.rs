@@ -5,11 +5,24 @@ use super::*;
 use crate::model::RestartPolicy::{self, Always, Never, OnFailure};
 use crate::store::record::{ContainerState, PodPhase};
 
+mod conditions;
+mod occurrences;
+
 const PERIOD: u64 = 10_000;
 
 fn container(name: &str, role: Role, restart: RestartPolicy) -> ContainerSpec {
     let id = format!("{name}-id");
-    ContainerSpec { id, name: name.into(), role, restart, post_start: false, pre_stop: false, probes: [None; 3] }
+    ContainerSpec {
+        id,
+        name: name.into(),
+        image: "image".into(),
+        pull: None,
+        role,
+        restart,
+        post_start: false,
+        pre_stop: false,
+        probes: [None; 3],
+    }
 }
 
 fn regular(name: &str, restart: RestartPolicy) -> ContainerSpec {
@@ -35,6 +48,12 @@ struct Sim {
     uncreatable: Vec<&'static str>,
     /// Containers that end by themselves as soon as they run.
     brief: Vec<(&'static str, i32)>,
+    /// Container and reason of what a kubelet would tell, `!` before a warning; and the messages.
+    told: Vec<String>,
+    messages: Vec<String>,
+    /// Why those cannot be.
+    failure_kind: FailureKind,
+    hooks_fail: bool,
     hold_network: bool,
     probe_ok: fn(ProbeKind) -> bool,
 }
@@ -42,7 +61,15 @@ struct Sim {
 impl Sim {
     fn new(containers: Vec<ContainerSpec>) -> Self {
         let back_off = BackOffRule::default();
-        let spec = Spec { pod: "pod".into(), containers, grace: 30_000, active_deadline: None, back_off };
+        let spec = Spec {
+            pod: "pod".into(),
+            full_name: "pod_default(pod-id)".into(),
+            readiness_gates: Vec::new(),
+            containers,
+            grace: 30_000,
+            active_deadline: None,
+            back_off,
+        };
         Self {
             machine: Machine::new(spec),
             now: 1_000,
@@ -52,6 +79,10 @@ impl Sim {
             broken: Vec::new(),
             uncreatable: Vec::new(),
             brief: Vec::new(),
+            told: Vec::new(),
+            messages: Vec::new(),
+            failure_kind: FailureKind::Other,
+            hooks_fail: false,
             hold_network: false,
             probe_ok: |_| true,
         }
@@ -70,9 +101,20 @@ impl Sim {
         while let Some(input) = inputs.pop_front() {
             let wall = jiff::Timestamp::from_millisecond(self.now as i64).expect("a time");
             let now = Now { moment: Moment(self.now), wall };
-            for action in self.machine.handle(now, input) {
+            let before = self.machine.state.clone();
+            let actions = self.machine.handle(now, input);
+            self.hear(occurrences(&self.machine.spec, &before, &self.machine.state, now.moment));
+            for action in actions {
                 inputs.extend(self.act(action));
             }
+        }
+    }
+
+    fn hear(&mut self, occurred: Vec<Occurrence>) {
+        for Occurrence { container, warning, reason, message } in occurred {
+            let name = container.map(|index| format!("{} ", self.name(index))).unwrap_or_default();
+            self.told.push(format!("{}{name}{reason}", if warning { "!" } else { "" }));
+            self.messages.push(message);
         }
     }
 
@@ -89,7 +131,7 @@ impl Sim {
             Action::Create { index, attempt, fresh } => {
                 let how = if fresh { "recreate" } else { "create" };
                 self.log.push(format!("{how} {}", self.name(index)));
-                let failure = || StartFailure { kind: FailureKind::Other, message: "no space".into() };
+                let failure = || StartFailure { kind: self.failure_kind, message: "no space".into() };
                 let result = match self.uncreatable.contains(&self.name(index).as_str()) {
                     true => Err(failure()),
                     false => Ok(Process { pid: 100 + index as i32, start_ticks: 1 }),
@@ -111,7 +153,8 @@ impl Sim {
             }
             Action::RunHook { index, attempt, hook, .. } => {
                 self.log.push(format!("{hook:?} {}", self.name(index)));
-                vec![Input::HookDone { index, attempt, hook, result: Ok(()) }]
+                let result = if self.hooks_fail { Err("exit code 1".to_owned()) } else { Ok(()) };
+                vec![Input::HookDone { index, attempt, hook, result }]
             }
             Action::Probe { index, attempt, probe } => {
                 let outcome = Outcome { ok: (self.probe_ok)(probe), message: String::new() };
@@ -272,7 +315,8 @@ fn restarts_back_off_and_a_completed_pod_ends() {
     sim.exit("a", 1);
     assert_eq!(sim.take_log(), "sandbox, create a, start a, delete a, recreate a, start a");
     sim.exit("a", 1);
-    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: None };
+    let message = "back-off 10s restarting failed container=a pod=pod_default(pod-id)";
+    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: Some(message.into()) };
     assert_eq!(sim.status().containers[0].state, waiting);
     sim.pass(9_999);
     assert_eq!(sim.take_log(), "delete a");
@@ -311,7 +355,7 @@ fn a_program_that_cannot_run_is_told_to_who_started_it() {
     assert_eq!((failures[0].subject.as_str(), failures[0].kind), ("bad-id", FailureKind::CommandNotFound));
     sim.pass(1_000);
     let status = sim.status();
-    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: Some("no such file".into()) };
+    let waiting = ContainerState::Waiting { reason: "RunContainerError".into(), message: Some("no such file".into()) };
     assert_eq!(status.containers[1].state, waiting);
     assert_eq!(status.containers[1].last.as_ref().and_then(|l| l.exit_code), Some(127));
 
