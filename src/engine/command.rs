@@ -56,6 +56,7 @@ impl Engine {
             }
         }
         self.forget_unknown_apps()?;
+        self.remove_orphaned_claims()?;
         self.sweep_locks()
     }
 

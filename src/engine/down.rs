@@ -128,7 +128,7 @@ impl Engine {
 
     /// Volumes that claims and pods of the files name, also when an earlier play made them.
     fn remove_named_volumes(&mut self, application: &Application, done: &mut DownReport) -> Result<(), EngineError> {
-        let mut names: BTreeSet<&str> = application.claims.iter().map(|claim| claim.name.as_str()).collect();
+        let mut names: BTreeSet<String> = application.claims.iter().map(|claim| claim.name.clone()).collect();
         names.extend(application.pods.iter().flat_map(crate::graph::uses::claims));
         let names: Vec<String> = volumes::existing(self.database.connection(), names)?.into_iter().collect();
         done.removed.volumes.extend(self.remove_unused_volumes(&names)?);
@@ -145,8 +145,8 @@ impl Engine {
 
 fn claims_of(rows: &[PodRow]) -> Vec<String> {
     let names = rows.iter().flat_map(|row| crate::graph::uses::claims(&row.record.pod));
-    let names: BTreeSet<&str> = names.collect();
-    names.into_iter().map(str::to_owned).collect()
+    let names: BTreeSet<String> = names.collect();
+    names.into_iter().collect()
 }
 
 fn names_object(application: &Application, row: &ObjectRow) -> bool {

@@ -53,6 +53,8 @@ pub enum EngineError {
         /// `file:line:column` of the differing one.
         place: Option<String>,
     },
+    #[error("claim `{claim}` has {present}, and the input gives it {wanted}")]
+    ClaimBound { claim: String, present: String, wanted: String },
     #[error("pod `{pod}` wants port {port} of this machine, which pod `{owner}` has")]
     PortTaken { pod: String, port: String, owner: String },
     #[error("{what} `{name}` already exists{}", owner.as_ref().map(|o| format!(", {o}")).unwrap_or_default())]
@@ -125,6 +127,7 @@ impl EngineError {
             | Self::TwoApplications { .. }
             | Self::PodsDiffer { .. }
             | Self::Immutable { .. }
+            | Self::ClaimBound { .. }
             | Self::NameTaken { .. }
             | Self::PortTaken { .. }
             | Self::WrongState { .. }
@@ -162,6 +165,9 @@ impl EngineError {
             Self::Immutable { kind, .. } => Some(format!(
                 "give the changed {kind} another name and refer to that, or remove what was played: `podkin kube down`"
             )),
+            Self::ClaimBound { claim, .. } => {
+                Some(format!("give the claim another name, or remove what it has: `podkin volume rm {claim}`"))
+            }
             Self::TwoApplications { .. } => {
                 Some("play the files of one application together, or remove one of them first".to_owned())
             }

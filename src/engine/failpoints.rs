@@ -21,6 +21,7 @@ pub const FAILPOINTS: &[&str] = &[
     "engine.remove.marked",
     "engine.remove.stopped",
     "engine.remove.directories",
+    "engine.remove.claims",
     "engine.remove.app",
 ];
 

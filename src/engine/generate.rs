@@ -55,7 +55,7 @@ impl Engine {
 
     fn claim_of(&self, name: &str) -> Result<(Option<String>, Vec<String>), EngineError> {
         let connection = self.database.connection();
-        if volumes::existing(connection, [name])?.is_empty() {
+        if volumes::existing(connection, [name.to_owned()])?.is_empty() {
             return Err(EngineError::NotFound { what: "pod, container or volume", name: name.to_owned() });
         }
         let claim = format!("persistentvolumeclaim/{name}");

@@ -97,7 +97,7 @@ impl Engine {
     fn kube_claims(&mut self, now: Timestamp) -> Result<Vec<Object>, EngineError> {
         let mut found = Vec::new();
         for app in self.apps()? {
-            let names = app.claims.iter().map(|claim| claim.name.as_str());
+            let names = app.claims.iter().map(|claim| claim.name.clone());
             let bound = volumes::existing(self.database.connection(), names)?;
             for claim in &app.claims {
                 let identity = Identity { uid: None, created: app.created };

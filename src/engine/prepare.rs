@@ -7,7 +7,7 @@ use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
 use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan, Refusal, StepKind};
 use crate::model::container::Port;
-use crate::model::{Application, ObjectKind, Pod, RestartPolicy};
+use crate::model::{Application, BoundVolume, ObjectKind, Pod, RestartPolicy};
 use crate::network::NetworkJoin;
 use crate::store::objects::{self, Object};
 use crate::store::pods::{self, PodRow};
@@ -221,9 +221,10 @@ impl Engine {
             }
         }
         let application = &request.application;
-        let claims = application.claims.iter().map(|claim| claim.name.as_str());
+        let claims = application.claims.iter().map(|claim| claim.name.clone());
         let mounted = application.pods.iter().flat_map(graph::uses::claims);
         observed.volumes = volumes::existing(connection, claims.chain(mounted))?;
+        check_bindings(connection, application)?;
         let networks: BTreeSet<String> = prepared.iter().flat_map(|pod| pod.network.names()).collect();
         for network in networks {
             if self.has_network(&network)? {
@@ -245,6 +246,23 @@ fn refused(application: &Application, refusal: Refusal) -> EngineError {
         errors.push(EngineError::PodsDiffer { pods });
     }
     EngineError::several(errors)
+}
+
+/// A claim keeps the PersistentVolume that it once got, or the directory of its own.
+fn check_bindings(connection: &rusqlite::Connection, application: &Application) -> Result<(), EngineError> {
+    for claim in application.claims.iter().filter(|claim| claim.bound.is_some()) {
+        let Some(options) = volumes::options(connection, &claim.name)? else { continue };
+        let place = |bound: Option<&BoundVolume>| match bound {
+            Some(bound) => format!("`{}`", bound.path),
+            None => "a directory of its own".to_owned(),
+        };
+        let present = volumes::bound(&options);
+        if present.as_ref().map(|bound| &bound.path) != claim.bound.as_ref().map(|bound| &bound.path) {
+            let (present, wanted) = (place(present.as_ref()), place(claim.bound.as_ref()));
+            return Err(EngineError::ClaimBound { claim: claim.name.clone(), present, wanted });
+        }
+    }
+    Ok(())
 }
 
 /// The kubelet starts a pod again whose policy says so; one that ended as it should stays ended.

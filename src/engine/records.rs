@@ -8,7 +8,7 @@ use super::progress::{Report, StepState};
 use super::{Engine, EngineError, PlayRequest, fault};
 use crate::graph::{StepKind, uses};
 use crate::image::ImageError;
-use crate::model::{ConfigMap, ObjectKind, Pod, Secret};
+use crate::model::{ClaimTemplate, ConfigMap, ObjectKind, Pod, Secret, VolumeSource};
 use crate::network::{Definition, address};
 use crate::store::atomic::{self, Durability};
 use crate::store::database::private_directory;
@@ -16,7 +16,7 @@ use crate::store::events::LoggedEvent;
 use crate::store::journal::{self, Made, MadeKind, Run};
 use crate::store::objects::{self, Object, ObjectRow};
 use crate::store::record::{
-    ContainerRecord, ImageRecord, ImageVolumeRecord, NetworkAttachment, PodNetwork, PodObjects, PodRecord,
+    ClaimRecord, ContainerRecord, ImageRecord, ImageVolumeRecord, NetworkAttachment, PodNetwork, PodObjects, PodRecord,
     RECORD_VERSION,
 };
 use crate::store::volumes::{self, VolumeRow};
@@ -63,8 +63,16 @@ impl Engine {
                 objects::delete(t, app, *kind, name)?;
             }
             for name in &actions.volumes {
-                if volumes::insert(t, &volume_row(request, app, name))? {
+                let owner = new.iter().zip(&ids).find(|((pod, _), _)| uses::ephemeral(pod).contains(name));
+                let row = match owner {
+                    Some(((pod, _), ids)) => ephemeral_row(pod, &ids.pod, app, name),
+                    None => volume_row(request, app, name),
+                };
+                if volumes::insert(t, &row)? {
                     made.push(Made::new(MadeKind::Volume, name));
+                } else if owner.is_some() {
+                    // An unrelated volume of that name is never taken for the pod's own.
+                    return Err(EngineError::NameTaken { what: "volume", name: name.clone(), owner: None });
                 }
             }
             let mut records = Vec::new();
@@ -83,6 +91,7 @@ impl Engine {
                     ephemeral: Vec::new(),
                     containers: containers(request, &pod, ids.containers, images)?,
                     image_volumes: image_volumes(&pod, images)?,
+                    claims: claims(t, &pod)?,
                     pod,
                     network,
                     manage_hosts: !request.no_hosts,
@@ -215,10 +224,29 @@ fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
     let annotation = |key: &str| claim.annotations.get(&format!("volume.podman.io/{key}"));
     // podman's annotations for the owner of the directory.
     let owner = ["uid", "gid"].iter().filter_map(|key| annotation(key).map(|value| format!("{key}={value}")));
-    let options = owner.collect::<Vec<_>>().join(",");
+    let owner = owner.collect::<Vec<_>>().join(",");
+    let mut options = volumes::claim_options(&claim, None);
+    options.extend((!owner.is_empty()).then(|| ("o".to_owned(), owner)));
     VolumeRow {
         name: name.to_owned(),
-        options: if options.is_empty() { BTreeMap::new() } else { [("o".to_owned(), options)].into() },
+        options,
+        labels: claim.labels,
+        created: jiff::Timestamp::now(),
+        app: Some(app.to_owned()),
+        anonymous: false,
+    }
+}
+
+/// The volume of a pod's own claim.
+pub(super) fn ephemeral_row(pod: &Pod, pod_id: &str, app: &str, name: &str) -> VolumeRow {
+    let own = pod.volumes.iter().find(|volume| volume.claim(&pod.name).as_deref() == Some(name));
+    let claim = match own.map(|volume| &volume.source) {
+        Some(VolumeSource::Ephemeral { claim }) => claim.clone(),
+        _ => ClaimTemplate::default(),
+    };
+    VolumeRow {
+        name: name.to_owned(),
+        options: volumes::claim_options(&claim, Some(pod_id)),
         labels: claim.labels,
         created: jiff::Timestamp::now(),
         app: Some(app.to_owned()),
@@ -259,6 +287,29 @@ fn containers(
         })
     };
     pod.all_containers().zip(ids).enumerate().map(record).collect()
+}
+
+/// What is special about the pod's claims. One for a single pod must have no other user.
+fn claims(connection: &Connection, pod: &Pod) -> Result<Vec<ClaimRecord>, EngineError> {
+    let mut records = Vec::new();
+    for name in uses::claims(pod) {
+        let options = volumes::options(connection, &name)?.unwrap_or_default();
+        let bound = volumes::bound(&options);
+        let claim = ClaimTemplate { access_modes: volumes::access_modes(&options), ..ClaimTemplate::default() };
+        if claim.is_for_one_pod() {
+            let others: Vec<String> =
+                volumes::users(connection, &name)?.into_iter().filter(|user| *user != pod.name).collect();
+            if !others.is_empty() {
+                let by = others.iter().map(|pod| format!("pod `{pod}`, and is `ReadWriteOncePod`")).collect();
+                return Err(EngineError::InUse { what: "claim", name, by });
+            }
+        }
+        let read_only = claim.is_read_only();
+        if bound.is_some() || read_only {
+            records.push(ClaimRecord { name, bound, read_only });
+        }
+    }
+    Ok(records)
 }
 
 fn image_volumes(pod: &Pod, images: &BTreeMap<String, ImageRecord>) -> Result<Vec<ImageVolumeRecord>, EngineError> {

@@ -60,7 +60,15 @@ impl Engine {
         fault("engine.remove.directories")?;
         self.database.write(|t| removal.removed.iter().try_for_each(|id| pods::delete(t, id)))?;
         self.log_removed(rows.iter().filter(|row| removal.removed.contains(&row.record.id)));
+        fault("engine.remove.claims")?;
+        self.remove_orphaned_claims()?;
         Ok(removal)
+    }
+
+    /// Removes the volumes of `ephemeral` claims whose pods are gone.
+    pub(super) fn remove_orphaned_claims(&mut self) -> Result<(), EngineError> {
+        let orphaned = volumes::orphaned(self.database.connection())?;
+        self.remove_unused_volumes(&orphaned).map(drop)
     }
 
     /// Ends what runs of the pods and takes away what they have below `<run>`, by the supervisor, if there is anything.
@@ -150,10 +158,10 @@ impl Engine {
         let connection = self.database.connection();
         let mut names = volumes::of_app(connection, &app.id)?;
         names.extend(app.claims.iter().map(|claim| claim.name.clone()));
-        names.extend(rows.iter().flat_map(|row| crate::graph::uses::claims(&row.record.pod)).map(str::to_owned));
+        names.extend(rows.iter().flat_map(|row| crate::graph::uses::claims(&row.record.pod)));
         names.sort();
         names.dedup();
-        Ok(volumes::existing(connection, names.iter().map(String::as_str))?.into_iter().collect())
+        Ok(volumes::existing(connection, names)?.into_iter().collect())
     }
 
     /// Removes those of the volumes that no pod refers to; their names.

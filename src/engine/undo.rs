@@ -1,12 +1,13 @@
 //! Taking back what one run made, by its journal: never by the input, which may name things that were there before.
 
 use super::progress::{Progress, Report};
-use super::{Engine, EngineError, fault};
+use super::{Engine, EngineError, fault, records};
+use crate::graph::uses;
 use crate::model::ObjectKind;
 use crate::store::journal::{self, Made, MadeKind, Run};
 use crate::store::pods::{self, PodRow};
 use crate::store::record::{PodNetwork, PodRecord};
-use crate::store::{StoreError, apps, objects};
+use crate::store::{StoreError, apps, objects, volumes};
 use crate::supervisor::protocol::Operation;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,13 @@ impl Engine {
             for record in &lost {
                 // Other applications may have taken names and addresses while they were free.
                 match taken(t, record)? {
-                    None => pods::insert(t, record)?,
+                    None => {
+                        pods::insert(t, record)?;
+                        // Their files went with the pod; it starts with empty ones.
+                        for name in uses::ephemeral(&record.pod) {
+                            volumes::insert(t, &records::ephemeral_row(&record.pod, &record.id, &run.app, &name))?;
+                        }
+                    }
                     Some(why) => refused.push((record.pod.name.clone(), why)),
                 }
             }

@@ -171,7 +171,12 @@ impl PodView {
     fn volume_place(&self, volume: &Volume) -> (&'static str, String, PathBuf) {
         let own = volume.name.clone();
         match &volume.source {
-            VolumeSource::Claim { name, .. } => ("volume", name.clone(), self.layout.volume_data(name)),
+            VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
+                let name = volume.claim(&self.record.pod.name).unwrap_or_default();
+                let bound = self.record.claim(&name).and_then(|claim| claim.bound.as_ref());
+                let path = bound.map_or_else(|| self.layout.volume_data(&name), |bound| PathBuf::from(&bound.path));
+                ("volume", name, path)
+            }
             VolumeSource::HostPath { path, .. } => ("bind", own, PathBuf::from(path)),
             VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, .. } => {
                 ("bind", own, self.layout.pod_volume(self.id(), &volume.name))
@@ -328,7 +333,7 @@ impl ContainerView {
                 name,
                 source: source.display().to_string(),
                 destination,
-                read_only: mount.read_only || crate::supervisor::is_read_only(volume),
+                read_only: mount.read_only || crate::supervisor::is_read_only(&self.pod.record, volume),
             })
         };
         self.spec().mounts.iter().filter_map(view).collect()

@@ -177,12 +177,17 @@ impl Builder<'_> {
     /// Volumes of claims in the file, and those that pods to be started refer to.
     fn volumes(&mut self, verdicts: &[Verdict]) {
         let application = self.desired.application;
-        let mut wanted: BTreeSet<&str> = application.claims.iter().map(|c| c.name.as_str()).collect();
+        let mut wanted: BTreeSet<String> = application.claims.iter().map(|c| c.name.clone()).collect();
         for (pod, _) in self.desired.pods.iter().zip(verdicts).filter(|(_, v)| v.starts_pod()) {
             wanted.extend(uses::claims(pod.pod));
         }
-        for volume in wanted.into_iter().filter(|name| !self.observed.volumes.contains(*name)) {
-            self.add(StepKind::CreateVolume { volume: volume.to_owned() }, Cause::Missing);
+        wanted.retain(|name| !self.observed.volumes.contains(name));
+        // What a pod of that name had goes with it.
+        for (pod, _) in self.desired.pods.iter().zip(verdicts).filter(|(_, v)| v.makes_pod()) {
+            wanted.extend(uses::ephemeral(pod.pod));
+        }
+        for volume in wanted {
+            self.add(StepKind::CreateVolume { volume }, Cause::Missing);
         }
     }
 
@@ -301,7 +306,7 @@ impl Builder<'_> {
 
     fn wait_for_volumes(&mut self, step: StepId, pod: &Pod) {
         for claim in uses::claims(pod) {
-            let volume = StepKind::CreateVolume { volume: claim.to_owned() };
+            let volume = StepKind::CreateVolume { volume: claim };
             self.wait_if_planned(step, &volume, "it mounts it");
         }
     }

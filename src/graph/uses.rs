@@ -36,6 +36,7 @@ fn files(pod: &Pod) -> Vec<(ObjectKind, &str, bool)> {
             | VolumeSource::HostPath { .. }
             | VolumeSource::Claim { .. }
             | VolumeSource::Image { .. }
+            | VolumeSource::Ephemeral { .. }
             | VolumeSource::DownwardApi { .. } => {}
         }
     }
@@ -61,15 +62,15 @@ pub fn in_environment(pod: &Pod) -> Vec<(ObjectKind, &str, Option<&str>)> {
     found
 }
 
-/// Names of the named volumes the pod mounts.
-pub fn claims(pod: &Pod) -> BTreeSet<&str> {
-    let mut names = BTreeSet::new();
-    for volume in &pod.volumes {
-        if let VolumeSource::Claim { name, .. } = &volume.source {
-            names.insert(name.as_str());
-        }
-    }
-    names
+/// Names of the named volumes the pod has.
+pub fn claims(pod: &Pod) -> BTreeSet<String> {
+    pod.volumes.iter().filter_map(|volume| volume.claim(&pod.name)).collect()
+}
+
+/// Names of those among them that are made and removed with the pod.
+pub fn ephemeral(pod: &Pod) -> BTreeSet<String> {
+    let own = pod.volumes.iter().filter(|volume| matches!(volume.source, VolumeSource::Ephemeral { .. }));
+    own.filter_map(|volume| volume.claim(&pod.name)).collect()
 }
 
 fn projected(source: &Projection) -> Option<(ObjectKind, &str, bool)> {

@@ -27,6 +27,8 @@ pub struct Container {
     /// From the pod's annotation `io.podman.annotations.ulimit`.
     pub ulimits: Vec<Ulimit>,
     pub mounts: Vec<VolumeMount>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<VolumeDevice>,
     pub startup_probe: Option<Probe>,
     pub readiness_probe: Option<Probe>,
     pub liveness_probe: Option<Probe>,
@@ -233,6 +235,16 @@ pub struct VolumeMount {
     /// `bindMountOptions`.
     #[serde(skip_serializing_if = "MountOptions::is_empty")]
     pub options: MountOptions,
+}
+
+/// One entry of `volumeDevices`: a volume that is a block device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeDevice {
+    /// Name of a volume of the pod.
+    pub volume: String,
+    /// Absolute, cleaned path in the container.
+    pub path: String,
 }
 
 /// `bindMountOptions`: what a mount forbids beyond what its source does.

@@ -39,5 +39,5 @@ pub use security::{
     AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, SeLinuxLabel, SeccompProfile,
 };
 pub use volume::{
-    ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath, Projection, Volume, VolumeSource,
+    BoundVolume, ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath, Projection, Volume, VolumeSource,
 };

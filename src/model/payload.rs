@@ -60,6 +60,7 @@ pub fn payload(
         VolumeSource::EmptyDir { .. }
         | VolumeSource::HostPath { .. }
         | VolumeSource::Claim { .. }
+        | VolumeSource::Ephemeral { .. }
         | VolumeSource::Image { .. } => return Ok(None),
     }
     Ok(Some(files.files))

@@ -51,6 +51,11 @@ pub enum VolumeSource {
         reference: String,
         pull_policy: Option<PullPolicy>,
     },
+    /// A named volume that is made and removed with the pod: [`Volume::claim`] is its name.
+    Ephemeral {
+        /// Without a name.
+        claim: ClaimTemplate,
+    },
     /// Facts about the pod and its containers as files.
     DownwardApi {
         items: Vec<DownwardFile>,
@@ -76,6 +81,17 @@ pub enum Projection {
     ServiceAccountToken(TokenProjection),
 }
 
+impl Volume {
+    /// Name of the claim, which is that of the store's volume, in a pod of that name; `None` when it is no claim.
+    pub fn claim(&self, pod: &str) -> Option<String> {
+        match &self.source {
+            VolumeSource::Claim { name, .. } => Some(name.clone()),
+            VolumeSource::Ephemeral { .. } => Some(format!("{pod}-{}", self.name)),
+            _ => None,
+        }
+    }
+}
+
 impl VolumeSource {
     /// The tokens among the files of the volume.
     pub fn tokens(&self) -> impl Iterator<Item = &TokenProjection> {
@@ -87,6 +103,7 @@ impl VolumeSource {
             | Self::Secret { .. }
             | Self::Claim { .. }
             | Self::Image { .. }
+            | Self::Ephemeral { .. }
             | Self::DownwardApi { .. } => &[],
         };
         sources.iter().filter_map(|source| match source {
@@ -153,4 +170,30 @@ pub struct ClaimTemplate {
     /// `spec.resources.requests.storage` in bytes: recorded, not enforced.
     pub storage_request: Option<u64>,
     pub access_modes: Vec<String>,
+    /// The PersistentVolume it gets; without one it is a directory of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<BoundVolume>,
+}
+
+/// A PersistentVolume as its claim has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundVolume {
+    pub name: String,
+    /// Absolute.
+    pub path: String,
+    pub kind: HostPathType,
+    /// From a `local` source: `fsGroup` owns it, as it does not own a `hostPath`.
+    pub local: bool,
+}
+
+impl ClaimTemplate {
+    /// Whether one pod at most may have it (`ReadWriteOncePod`).
+    pub fn is_for_one_pod(&self) -> bool {
+        self.access_modes.iter().any(|mode| mode == "ReadWriteOncePod")
+    }
+
+    /// Whether nobody may write to it.
+    pub fn is_read_only(&self) -> bool {
+        !self.access_modes.is_empty() && self.access_modes.iter().all(|mode| mode == "ReadOnlyMany")
+    }
 }

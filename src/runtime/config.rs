@@ -168,6 +168,7 @@ pub enum MountPropagation {
 pub struct Device {
     pub host: PathBuf,
     pub container: String,
+    pub read_only: bool,
 }
 
 /// Limits of one container; `None` is unlimited.

@@ -1,7 +1,7 @@
 //! Named volumes.
 
 use crate::store::lock::{FileLock, LockError};
-use crate::store::{Database, StoreError, layout::Layout};
+use crate::store::{Database, StoreError, layout::Layout, volumes};
 use crate::sys::dir;
 use crate::sys::failpoint;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -133,7 +133,17 @@ impl<'a> VolumeStore<'a> {
         let _lock = self.lock(name)?;
         let volume = self.by_name(name)?.ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
         self.settle(name)?;
-        self.make_directory(name, &Ownership::parse(&volume.options)?)
+        self.make_recorded(&volume)
+    }
+
+    /// Makes the directory of a recorded volume, unless its files are elsewhere.
+    fn make_recorded(&self, volume: &Volume) -> Result<(), VolumeError> {
+        if volumes::bound(&volume.options).is_some() {
+            return Ok(());
+        }
+        let mut options = volume.options.clone();
+        options.retain(|name, _| !volumes::OWN_OPTIONS.contains(&name.as_str()));
+        self.make_directory(&volume.name, &Ownership::parse(&options)?)
     }
 
     /// All volumes by name.
@@ -203,6 +213,10 @@ impl<'a> VolumeStore<'a> {
 
     /// Bytes on the disk and number of files of a volume.
     pub fn usage(&self, name: &str) -> Result<(u64, u64), VolumeError> {
+        // What is in a PersistentVolume was there before, and stays.
+        if self.by_name(name)?.is_some_and(|volume| volumes::bound(&volume.options).is_some()) {
+            return Ok((0, 0));
+        }
         let path = self.layout.volume_data(name);
         dir::usage(&path).map_err(failed(&path))
     }
@@ -224,10 +238,11 @@ impl<'a> VolumeStore<'a> {
         self.sweep()?;
         let mut problems = Vec::new();
         let volumes = self.list()?;
-        for volume in volumes.iter().filter(|volume| !volume.mountpoint.is_dir()) {
+        let is_gone = |volume: &&Volume| !volume.mountpoint.is_dir() && volumes::bound(&volume.options).is_none();
+        for volume in volumes.iter().filter(is_gone) {
             if repair {
                 let _lock = self.lock(&volume.name)?;
-                self.make_directory(&volume.name, &Ownership::parse(&volume.options)?)?;
+                self.make_recorded(volume)?;
             }
             problems.push(VolumeProblem::NoDirectory(volume.name.clone()));
         }
@@ -269,14 +284,16 @@ impl<'a> VolumeStore<'a> {
         let name: String = row.get(0)?;
         let unreadable = |source| StoreError::Record { subject: format!("volume {name}"), source };
         let created: String = row.get(3)?;
+        let options: BTreeMap<String, String> = serde_json::from_str(&row.get::<_, String>(2)?).map_err(&unreadable)?;
+        let bound = volumes::bound(&options);
         Ok(Volume {
             labels: serde_json::from_str(&row.get::<_, String>(1)?).map_err(unreadable)?,
-            options: serde_json::from_str(&row.get::<_, String>(2)?).map_err(unreadable)?,
+            options,
             created: created.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
             app: row.get(4)?,
             anonymous: row.get(5)?,
             used_by: users(connection, &name)?,
-            mountpoint: self.layout.volume_data(&name),
+            mountpoint: bound.map_or_else(|| self.layout.volume_data(&name), |bound| PathBuf::from(bound.path)),
             name,
         })
     }

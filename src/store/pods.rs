@@ -5,7 +5,6 @@
 use super::StoreError;
 use super::record::{PodNetwork, PodRecord, RECORD_VERSION};
 use super::row::{decode, encode};
-use crate::model::VolumeSource;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::net::IpAddr;
 
@@ -51,7 +50,7 @@ pub fn insert(connection: &Connection, record: &PodRecord) -> Result<(), StoreEr
     }
     let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO pod_volumes(pod, volume) VALUES (?1, ?2)")?;
     for volume in &record.pod.volumes {
-        if let VolumeSource::Claim { name, .. } = &volume.source {
+        if let Some(name) = volume.claim(&record.pod.name) {
             insert.execute(params![id, name])?;
         }
     }

@@ -3,7 +3,7 @@
 //! `PodRecord` is written once by the engine and read by the supervisor; `PodStatus` is written by the supervisor alone and
 //! read by everyone. Both carry a version: a newer one is refused with the reason.
 
-use crate::model::{ConfigMap, Container, Pod, Secret};
+use crate::model::{BoundVolume, ConfigMap, Container, Pod, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,6 +35,9 @@ pub struct PodRecord {
     /// The images of its `image` volumes, in the order of [`Pod::image_volumes`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_volumes: Vec<ImageVolumeRecord>,
+    /// Its claims that are more than a directory of the store which everybody may write to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimRecord>,
     pub network: PodNetwork,
     /// Write `/etc/hosts` (`--no-hosts` clears it).
     pub manage_hosts: bool,
@@ -88,6 +91,15 @@ pub struct ImageVolumeRecord {
     /// Name in the pod's spec.
     pub volume: String,
     pub image: ImageRecord,
+}
+
+/// A claim as its volume is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClaimRecord {
+    pub name: String,
+    pub bound: Option<BoundVolume>,
+    /// By its access modes.
+    pub read_only: bool,
 }
 
 /// The image of a container as it was when the container was made.
@@ -333,6 +345,11 @@ impl ContainerState {
 }
 
 impl PodRecord {
+    /// What is special about a claim.
+    pub fn claim(&self, name: &str) -> Option<&ClaimRecord> {
+        self.claims.iter().find(|claim| claim.name == name)
+    }
+
     /// All its images: of each container in start order, then of each `image` volume.
     pub fn images(&self) -> impl Iterator<Item = &ImageRecord> {
         self.containers.iter().map(|c| &c.image).chain(self.image_volumes.iter().map(|v| &v.image))

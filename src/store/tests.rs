@@ -5,7 +5,7 @@ use super::journal::{self, Made, MadeKind, Run};
 use super::layout::Layout;
 use super::objects::{self, Object, ObjectRow};
 use super::record::*;
-use super::{Database, StoreError, pods};
+use super::{Database, StoreError, pods, volumes};
 use crate::model::{Container, ObjectKind, Pod, Secret, Volume, VolumeSource};
 
 struct Temporary(Layout);
@@ -65,6 +65,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
             image: ImageRecord::default(),
         }],
         image_volumes: Vec::new(),
+        claims: Vec::new(),
         network: PodNetwork::Networks(vec![NetworkAttachment {
             network: "podkin".into(),
             interface: "eth0".into(),
@@ -160,4 +161,29 @@ fn a_pods_uid_is_a_uuid_made_of_its_id() {
     assert_eq!(pod(id, "web", "10.0.0.2").uid(), "01234567-89ab-8def-8123-456789abcdef");
     let id = "f".repeat(64);
     assert_eq!(pod(&id, "web", "10.0.0.2").uid(), "ffffffff-ffff-8fff-bfff-ffffffffffff");
+}
+
+#[test]
+fn only_volumes_that_went_with_a_pod_are_orphans() {
+    let (_temporary, mut database) = database("orphans");
+    let claim = crate::model::ClaimTemplate::default();
+    let row = |name: &str, pod: Option<&str>| volumes::VolumeRow {
+        name: name.to_owned(),
+        labels: Default::default(),
+        options: volumes::claim_options(&claim, pod),
+        created: jiff::Timestamp::UNIX_EPOCH,
+        app: None,
+        anonymous: false,
+    };
+    let rows = [row("data", None), row("gone-scratch", Some("gone")), row("web-scratch", Some("p1"))];
+    let orphaned = |database: &Database| volumes::orphaned(database.connection()).unwrap();
+    database.write(|t| rows.iter().try_for_each(|row| volumes::insert(t, row).map(drop))).unwrap();
+    assert_eq!(orphaned(&database), ["gone-scratch", "web-scratch"], "without any pod, too");
+    database
+        .write(|t| {
+            apps::put(t, &app("a1"))?;
+            pods::insert(t, &pod("p1", "web", "10.0.0.2"))
+        })
+        .unwrap();
+    assert_eq!(orphaned(&database), ["gone-scratch"]);
 }

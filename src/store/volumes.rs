@@ -1,7 +1,8 @@
 //! Rows of named volumes, as far as they are part of a larger transaction; the volumes themselves are `storage`'s.
 
 use super::StoreError;
-use super::row::encode;
+use super::row::{decode, encode};
+use crate::model::{BoundVolume, ClaimTemplate};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,13 @@ pub struct VolumeRow {
     pub anonymous: bool,
 }
 
+/// Options that podkin itself sets: the PersistentVolume that a claim got (JSON), its access modes, and the id of the pod that
+/// an ephemeral claim goes with.
+pub const OWN_OPTIONS: [&str; 3] = [PERSISTENT_VOLUME, ACCESS_MODES, POD];
+const PERSISTENT_VOLUME: &str = "persistentVolume";
+const ACCESS_MODES: &str = "accessModes";
+const POD: &str = "pod";
+
 const COLUMNS: &str = "name, labels, options, created, app, anonymous";
 
 /// Records a volume; false when one of that name exists, which stays as it is.
@@ -28,18 +36,53 @@ pub fn insert(connection: &Connection, volume: &VolumeRow) -> Result<bool, Store
 }
 
 /// Those of the names that exist.
-pub fn existing<'a>(
+pub fn existing(
     connection: &Connection,
-    names: impl IntoIterator<Item = &'a str>,
+    names: impl IntoIterator<Item = String>,
 ) -> Result<BTreeSet<String>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM volumes WHERE name = ?1")?;
     let mut found = BTreeSet::new();
     for name in names {
-        if statement.exists([name])? {
-            found.insert(name.to_owned());
+        if statement.exists([&name])? {
+            found.insert(name);
         }
     }
     Ok(found)
+}
+
+/// The options of a volume.
+pub fn options(connection: &Connection, name: &str) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT options FROM volumes WHERE name = ?1")?;
+    let text: Option<String> = statement.query_row([name], |row| row.get(0)).optional()?;
+    text.map(|text| decode("volume", &text)).transpose()
+}
+
+/// Where a volume's files are, when they are not in a directory of its own.
+pub fn bound(options: &BTreeMap<String, String>) -> Option<BoundVolume> {
+    options.get(PERSISTENT_VOLUME).and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// The options that a claim's volume is recorded with; `pod` is the id of the pod that an ephemeral one goes with.
+pub fn claim_options(claim: &ClaimTemplate, pod: Option<&str>) -> BTreeMap<String, String> {
+    let bound = claim.bound.as_ref().map(|bound| serde_json::to_string(bound).expect("a path is JSON"));
+    let modes = (!claim.access_modes.is_empty()).then(|| claim.access_modes.join(","));
+    let options = [(PERSISTENT_VOLUME, bound), (ACCESS_MODES, modes), (POD, pod.map(str::to_owned))];
+    options.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// The claim's access modes.
+pub fn access_modes(options: &BTreeMap<String, String>) -> Vec<String> {
+    options.get(ACCESS_MODES).map(|modes| modes.split(',').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// Volumes that go with pods which are gone.
+pub fn orphaned(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        // No pod's id is NULL, but NULL is not in an empty set either.
+        "SELECT name FROM volumes WHERE json_extract(options, '$.pod') IS NOT NULL
+         AND json_extract(options, '$.pod') NOT IN (SELECT id FROM pods) ORDER BY name",
+    )?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// Names of the volumes an application made.

@@ -90,7 +90,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         namespaces: namespaces(layout, record, target),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
-        devices: devices(pod, spec),
+        devices: devices(layout, record, spec),
         sysctls: pod.security.sysctls.clone(),
         resources: resources(spec),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
@@ -352,11 +352,8 @@ fn volume_mount(
     let volume = record.pod.volume(&mount.volume).ok_or_else(unknown)?;
     Ok(Mount {
         target: mount.path.clone(),
-        kind: MountKind::Bind {
-            source: volume::source_path(layout, &record.id, volume),
-            sub_path: env.sub_path(mount)?,
-        },
-        read_only: mount.read_only || volume::is_read_only(volume),
+        kind: MountKind::Bind { source: volume::source_path(layout, record, volume), sub_path: env.sub_path(mount)? },
+        read_only: mount.read_only || volume::is_read_only(record, volume),
         recursive_read_only: mount.recursive_read_only,
         propagation: match mount.propagation {
             Propagation::None => MountPropagation::Private,
@@ -370,15 +367,22 @@ fn volume_mount(
     })
 }
 
-/// Device nodes mounted by `hostPath` are also allowed to be used.
-fn devices(pod: &Pod, spec: &Container) -> Vec<Device> {
+/// Volumes that are devices; device nodes mounted by `hostPath` are also allowed to be used.
+fn devices(layout: &Layout, record: &PodRecord, spec: &Container) -> Vec<Device> {
+    let pod = &record.pod;
+    let of_volume = |device: &container::VolumeDevice| {
+        let volume = pod.volume(&device.volume)?;
+        let read_only = volume::is_read_only(record, volume);
+        let host = volume::source_path(layout, record, volume);
+        Some(Device { host, container: device.path.clone(), read_only })
+    };
     let device = |mount: &VolumeMount| match &pod.volume(&mount.volume)?.source {
         VolumeSource::HostPath { path, kind: HostPathType::CharDevice | HostPathType::BlockDevice } => {
-            Some(Device { host: path.into(), container: mount.path.clone() })
+            Some(Device { host: path.into(), container: mount.path.clone(), read_only: false })
         }
         _ => None,
     };
-    spec.mounts.iter().filter_map(device).collect()
+    spec.mounts.iter().filter_map(device).chain(spec.devices.iter().filter_map(of_volume)).collect()
 }
 
 #[cfg(test)]

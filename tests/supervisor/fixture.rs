@@ -74,6 +74,7 @@ impl App {
             containers: containers.collect(),
             pod,
             image_volumes: Vec::new(),
+            claims: Vec::new(),
             network: PodNetwork::None,
             manage_hosts: true,
             manage_hostname: true,

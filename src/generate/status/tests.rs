@@ -40,6 +40,7 @@ pub(crate) fn pod(policy: RestartPolicy, containers: &[&str]) -> (PodRecord, Pod
         manage_hostname: true,
         log: LogConfig { driver: LogDriver::K8sFile, max_size: None, path: None },
         image_volumes: Default::default(),
+        claims: Vec::new(),
         cgroup_manager: "cgroupfs".into(),
     };
     let status = PodStatus {

@@ -61,9 +61,7 @@ pub(super) fn lower(
     } else {
         check_image(&at.field("image"), &image);
     }
-    let device_hint = "use a `hostPath` volume of type BlockDevice";
     at.field("resizePolicy").no_effect(resize_policy.is_some(), "resources are not changed in place");
-    at.field("volumeDevices").unsupported(volume_devices.is_some(), "claims are directories", device_hint);
     let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy);
     let restart_rules = restart::rules(at, restart_policy_rules.unwrap_or_default(), restart_policy.is_some());
     let sidecar = init && restart_policy == Some(RestartPolicy::Always);
@@ -92,6 +90,8 @@ pub(super) fn lower(
     check_words(&at.field("args"), &args, &env, &env_from);
     let mounts_at = at.field("volumeMounts");
     let mounts = mount::lower_all(&mounts_at, volume_mounts.unwrap_or_default(), around.volumes, security.privileged);
+    let devices_at = at.field("volumeDevices");
+    let devices = mount::lower_devices(&devices_at, volume_devices.unwrap_or_default(), around.volumes, &mounts);
     check_expressions(&mounts_at, &mounts, &env, &env_from);
     let lifecycle_at = at.field("lifecycle");
     let lifecycle = lifecycle.map(|l| probe::lifecycle(&lifecycle_at, l, around.grace_seconds, &ports));
@@ -121,6 +121,7 @@ pub(super) fn lower(
         env_from,
         env,
         mounts,
+        devices,
         security,
         sidecar,
         restart_policy,

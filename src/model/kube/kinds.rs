@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Secret,
     PersistentVolumeClaim,
     ServiceAccount,
+    PersistentVolume,
+    StorageClass,
 }
 
 impl Kind {
@@ -21,6 +23,8 @@ impl Kind {
         ("Secret", Kind::Secret, "v1"),
         ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, "v1"),
         ("ServiceAccount", Kind::ServiceAccount, "v1"),
+        ("PersistentVolume", Kind::PersistentVolume, "v1"),
+        ("StorageClass", Kind::StorageClass, "storage.k8s.io/v1"),
     ];
 
     /// Every played kind.
@@ -67,8 +71,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("RoleBinding", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRole", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRoleBinding", "there is no API server whose access it would rule; leave it out"),
-    ("PersistentVolume", "a PersistentVolumeClaim makes a volume on demand"),
-    ("StorageClass", "a PersistentVolumeClaim makes a volume on demand"),
     ("VolumeAttachment", "a cluster makes it; leave it out"),
     ("CSIDriver", "there are no CSI drivers; leave it out"),
     ("CSINode", "there are no CSI drivers; leave it out"),

@@ -2,16 +2,18 @@
 
 use super::document::{self, Object};
 use super::kinds::Kind;
+use super::persistent::{self, Demand, Offer};
 use super::pod::Draft;
 use super::references::Index;
 use super::spot::{Mark, Spot};
 use super::{Input, Known, LoadOptions, Loaded, Session};
 use super::{account, annotations, codes, form, metadata, object, pod, port, publish, references, spot, workload};
 use crate::model::application::Source;
+use crate::model::container::VolumeDevice;
 use crate::model::diagnostic::{Diagnostic, Severity, SourceId, Sources, Span, has_errors, settle};
 use crate::model::pod::LONGEST_HOST_NAME;
 use crate::model::yaml::{self, Budgets, Dialect, TypedOptions, typed};
-use crate::model::{Application, ObjectKind};
+use crate::model::{Application, HostPathType, ObjectKind, VolumeSource};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -21,6 +23,9 @@ pub(super) struct Loader<'a> {
     sources: Sources,
     application: Application,
     drafts: Vec<Draft>,
+    /// What each claim of the application asks of PersistentVolumes.
+    demands: Vec<Demand>,
+    offers: Vec<Offer>,
     index: Index,
     /// Names that are taken, by kind.
     names: BTreeMap<(Kind, String), Mark>,
@@ -37,6 +42,8 @@ impl<'a> Loader<'a> {
             sources: Sources::default(),
             application: Application::default(),
             drafts: Vec::new(),
+            demands: Vec::new(),
+            offers: Vec::new(),
             index,
             names: BTreeMap::new(),
             secrets: Vec::new(),
@@ -91,11 +98,24 @@ impl<'a> Loader<'a> {
                     self.application.secrets.push(secret);
                 }
             }
+            Kind::PersistentVolume => {
+                let Some(read) = self.read(&object) else { return };
+                let Some(offer) = persistent::volume(&at, read, base) else { return };
+                if self.claim_name(*kind, offer.name(), &name_mark(&at)) {
+                    self.offers.push(offer);
+                }
+            }
+            Kind::StorageClass => {
+                let Some(read) = self.read(&object) else { return };
+                let name = persistent::storage_class(&at, read);
+                self.claim_name(*kind, &name, &name_mark(&at));
+            }
             Kind::PersistentVolumeClaim => {
                 let Some(read) = self.read(&object) else { return };
-                let claim = object::claim(&at, read);
+                let (claim, demand) = object::claim(&at, read);
                 if self.claim_name(*kind, &claim.name, &name_mark(&at)) {
                     self.application.claims.push(claim);
+                    self.demands.push(demand);
                 }
             }
             Kind::ServiceAccount => {
@@ -170,6 +190,9 @@ impl<'a> Loader<'a> {
         publish::apply(self.session, &mut self.sources, &mut self.drafts, &options.publish, options.publish_all);
         self.drafts.iter_mut().for_each(|draft| account::admit(draft, &self.application.service_accounts));
         references::check(self.session, &self.index);
+        persistent::bind(self.session, &mut self.application.claims, &self.demands, std::mem::take(&mut self.offers));
+        self.check_single_pods();
+        self.check_devices();
         let ports = self.drafts.iter().flat_map(|draft| {
             draft.ports.iter().flatten().map(|port| port::HostPort {
                 pod: &draft.pod.name,
@@ -189,6 +212,48 @@ impl<'a> Loader<'a> {
         let diagnostics = settle(self.session.diagnostics.take());
         let failed = has_errors(&diagnostics);
         Loaded { application: (!failed).then_some(self.application), diagnostics, sources: self.sources }
+    }
+
+    /// Reports claims that are devices for a container and none themselves.
+    fn check_devices(&self) {
+        for (claim, demand) in self.application.claims.iter().zip(&self.demands) {
+            let is_device = claim.bound.as_ref().is_some_and(|bound| bound.kind == HostPathType::BlockDevice);
+            let users = self.drafts.iter().flat_map(|draft| draft.pod.all_containers().map(|c| (&draft.pod, c)));
+            for (pod, container) in users.filter(|_| !is_device) {
+                let has = |device: &VolumeDevice| {
+                    let volume = pod.volume(&device.volume);
+                    volume.and_then(|volume| volume.claim(&pod.name)).is_some_and(|name| name == claim.name)
+                };
+                if container.devices.iter().any(has) {
+                    let message = format!(
+                        "container `{}` has claim `{}` as a device, which it is not",
+                        container.name, claim.name
+                    );
+                    let error =
+                        Diagnostic::error(codes::CONFLICT, message).hint("set `volumeMode: Block` of the claim");
+                    self.session.report(at_mark(error, &demand.mark));
+                }
+            }
+        }
+    }
+
+    /// Reports claims for one pod that several pods have.
+    fn check_single_pods(&self) {
+        for (claim, demand) in self.application.claims.iter().zip(&self.demands).filter(|(c, _)| c.is_for_one_pod()) {
+            let has = |draft: &&Draft| {
+                draft.pod.volumes.iter().any(|volume| match &volume.source {
+                    VolumeSource::Claim { name, .. } => *name == claim.name,
+                    _ => false,
+                })
+            };
+            let pods: Vec<_> = self.drafts.iter().filter(has).map(|draft| draft.pod.name.as_str()).collect();
+            if pods.len() > 1 {
+                let message =
+                    format!("claim `{}` is `ReadWriteOncePod`, and pods {} have it", claim.name, spot::list(&pods));
+                let error = Diagnostic::error(codes::CONFLICT, message).hint("use `ReadWriteOnce`");
+                self.session.report(at_mark(error, &demand.mark));
+            }
+        }
     }
 
     /// Reports pods and containers whose names on the machine would be the same.

@@ -12,6 +12,7 @@
 //! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
 //!   one part of the API each; `annotations`: what podman reads from them;
 //! - `account`: ServiceAccounts and their tokens; `payload`: volumes whose files podkin writes;
+//! - `persistent`: PersistentVolumes, StorageClasses, and the claims that get them;
 //! - `loader`: one object after the other, then the checks that need all: `publish` (`--publish`) and `references` (ConfigMaps,
 //!   Secrets and variables that must exist).
 
@@ -30,6 +31,7 @@ mod mount;
 mod names;
 mod object;
 mod payload;
+mod persistent;
 mod pod;
 mod port;
 mod probe;

@@ -2,9 +2,10 @@
 
 use super::spot::{Spot, did_you_mean, list};
 use super::{codes, form};
-use crate::model::VolumeMount;
+use crate::model::container::VolumeDevice;
 use crate::model::container::{MountOptions, Propagation};
 use crate::model::diagnostic::Diagnostic;
+use crate::model::{HostPathType, Volume, VolumeMount, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,57 @@ pub(super) fn lower_all(
         lowered.push(mount);
     }
     lowered
+}
+
+/// Lowers the devices of a container, which has `mounts` already.
+pub(super) fn lower_devices(
+    at: &Spot<'_>,
+    devices: Vec<core::VolumeDevice>,
+    volumes: &[String],
+    mounts: &[VolumeMount],
+) -> Vec<VolumeDevice> {
+    let mut paths = BTreeMap::new();
+    let mut lowered = Vec::new();
+    for (i, core::VolumeDevice { device_path, name }) in devices.into_iter().enumerate() {
+        let at = at.index(i);
+        check_volume(&at, &name, volumes);
+        if device_path.is_empty() {
+            at.missing("devicePath");
+            continue;
+        }
+        let at = at.field("devicePath");
+        if !at.check("device path", &device_path, form::mount_path) {
+            continue;
+        }
+        let path = form::cleaned(&device_path);
+        if let Some(first) = paths.insert(path.clone(), at.mark()) {
+            let error = Diagnostic::error(codes::DUPLICATE, format!("two devices are at `{path}`"));
+            at.on_value(error.also(first.span, "first here"), "");
+        }
+        if mounts.iter().any(|mount| mount.path == path) {
+            at.wrong(codes::DUPLICATE, format!("a volume is mounted at `{path}`, too"));
+        }
+        lowered.push(VolumeDevice { volume: name, path });
+    }
+    lowered
+}
+
+/// Reports devices of a container whose volumes are none; `at` is its `volumeDevices`.
+pub(super) fn check_devices(at: &Spot<'_>, devices: &[VolumeDevice], volumes: &[Volume]) {
+    for (i, device) in devices.iter().enumerate() {
+        let volume = volumes.iter().find(|volume| volume.name == device.volume);
+        let is_device = volume.is_none_or(|volume| {
+            matches!(
+                volume.source,
+                VolumeSource::Claim { .. } | VolumeSource::HostPath { kind: HostPathType::BlockDevice, .. }
+            )
+        });
+        if !is_device {
+            let message = format!("volume `{}` is no block device", device.volume);
+            let hint = "use a claim with `volumeMode: Block`, or a `hostPath` of type BlockDevice";
+            at.index(i).field("name").wrong_hint(codes::CONFLICT, message, hint);
+        }
+    }
 }
 
 fn check_volume(at: &Spot<'_>, name: &str, volumes: &[String]) {

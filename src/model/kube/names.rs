@@ -33,6 +33,8 @@ pub(super) fn load(session: &Session, inputs: &[Input]) -> Loaded {
                 Kind::PersistentVolumeClaim => {
                     application.claims.push(ClaimTemplate { name, ..ClaimTemplate::default() })
                 }
+                // They are part of the claims that get them.
+                Kind::PersistentVolume | Kind::StorageClass => {}
                 Kind::ServiceAccount => {
                     application.service_accounts.push(ServiceAccount { name, ..ServiceAccount::default() })
                 }

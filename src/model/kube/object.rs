@@ -1,8 +1,9 @@
 //! ConfigMaps, Secrets and PersistentVolumeClaims.
 
 use super::metadata::{self, Metadata};
+use super::persistent::{self, Demand};
 use super::quantity::parse as parse_quantity;
-use super::spot::Spot;
+use super::spot::{Mark, Spot};
 use super::{annotations, codes, form};
 use crate::model::diagnostic::{Diagnostic, Span};
 use crate::model::yaml::Node;
@@ -71,12 +72,36 @@ fn check_type(at: &Spot<'_>, secret_type: &str, data: &BTreeMap<String, Vec<u8>>
     }
 }
 
-pub(super) fn claim(at: &Spot<'_>, object: core::PersistentVolumeClaim) -> ClaimTemplate {
+/// Lowers a claim, and what it asks of PersistentVolumes.
+pub(super) fn claim(at: &Spot<'_>, object: core::PersistentVolumeClaim) -> (ClaimTemplate, Demand) {
     let core::PersistentVolumeClaim { metadata, spec, status } = object;
     at.field("status").no_effect(status.is_some(), "a cluster sets it");
     let meta_at = at.field("metadata");
     let Metadata { name, labels, annotations, .. } = metadata::lower(&meta_at, metadata);
     annotations::check_claim(&meta_at.field("annotations"), &annotations);
+    let (claim, demand) = claim_spec(&at.field("spec"), spec.unwrap_or_default(), meta_at.field("name").mark());
+    (ClaimTemplate { name, labels, annotations, ..claim }, demand)
+}
+
+/// Lowers `ephemeral.volumeClaimTemplate`: a claim of its pod, which always gets a new directory.
+pub(super) fn claim_template(at: &Spot<'_>, template: core::PersistentVolumeClaimTemplate) -> ClaimTemplate {
+    let core::PersistentVolumeClaimTemplate { metadata, spec } = template;
+    let metadata = metadata.unwrap_or_default();
+    let Metadata { labels, annotations, .. } = metadata::lower_unnamed(&at.field("metadata"), metadata);
+    let spec_at = at.field("spec");
+    let (claim, demand) = claim_spec(&spec_at, spec, at.mark());
+    let own = "the claim of one pod gets a new directory";
+    spec_at.field("selector").no_effect(demand.selector.is_some(), own);
+    if demand.volume_name.is_some() {
+        let warning = Diagnostic::warning(codes::PARTLY, format!("`volumeName` is passed over: {own}"));
+        spec_at.field("volumeName").on_key(warning.hint("use `persistentVolumeClaim`"), "");
+    }
+    spec_at.field("volumeMode").refused(demand.block, own, "use `volumeMode: Filesystem`");
+    ClaimTemplate { labels, annotations, ..claim }
+}
+
+/// Lowers `spec` of a claim, whose name stands at `mark`.
+fn claim_spec(at: &Spot<'_>, spec: core::PersistentVolumeClaimSpec, mark: Mark) -> (ClaimTemplate, Demand) {
     let core::PersistentVolumeClaimSpec {
         access_modes,
         data_source,
@@ -87,35 +112,31 @@ pub(super) fn claim(at: &Spot<'_>, object: core::PersistentVolumeClaim) -> Claim
         volume_attributes_class_name,
         volume_mode,
         volume_name,
-    } = spec.unwrap_or_default();
-    let at = at.field("spec");
-    let local = "every claim is a directory on this machine";
-    at.field("selector").no_effect(selector.is_some(), local);
-    at.field("storageClassName").no_effect(storage_class_name.is_some(), local);
-    at.field("volumeAttributesClassName").no_effect(volume_attributes_class_name.is_some(), local);
-    at.field("volumeName").no_effect(volume_name.is_some(), local);
+    } = spec;
+    at.field("volumeAttributesClassName")
+        .no_effect(volume_attributes_class_name.is_some(), "every claim is a directory on this machine");
     let hint = "fill the volume with an init container";
     at.field("dataSource").unsupported(data_source.is_some(), "claims start empty", hint);
     at.field("dataSourceRef").unsupported(data_source_ref.is_some(), "claims start empty", hint);
-    if let Some(mode) = volume_mode {
-        let modes = [("Filesystem", false), ("Block", true)];
-        let at = at.field("volumeMode");
-        if at.one_of("volume mode", &mode, &modes) == Some(true) {
-            at.unsupported(true, "claims are directories, not block devices", "use `volumeMode: Filesystem`");
-        }
-    }
+    let mode_at = at.field("volumeMode");
+    let mode_mark = mode_at.mark();
+    let block = persistent::block_mode(&mode_at, volume_mode);
     let access_modes = access_modes.unwrap_or_default();
-    for (i, mode) in access_modes.iter().enumerate() {
-        let modes = ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"].map(|m| (m, ()));
-        at.field("accessModes").index(i).one_of("access mode", mode, &modes);
-    }
+    persistent::check_access_modes(&at.field("accessModes"), &access_modes);
+    let volume_mark = at.field("volumeName").mark();
+    let class_mark = at.field("storageClassName").key_mark();
     let core::VolumeResourceRequirements { limits, requests } = resources.unwrap_or_default();
     let at = at.field("resources");
     at.field("limits").no_effect(limits.is_some(), "the size of a claim is not enforced");
     let at = at.field("requests");
     let storage = requests.unwrap_or_default().remove("storage");
     let storage_request = storage.and_then(|q| parse_quantity(&at.field("storage"), &q)).map(|q| q.units() as u64);
-    ClaimTemplate { name, labels, annotations, storage_request, access_modes }
+    let claim = ClaimTemplate { storage_request, access_modes, ..ClaimTemplate::default() };
+    let volume_name = volume_name.filter(|name| !name.is_empty());
+    (
+        claim,
+        Demand { class: storage_class_name, class_mark, mode_mark, volume_name, selector, block, mark, volume_mark },
+    )
 }
 
 fn check_keys<'k>(at: &Spot<'_>, keys: impl Iterator<Item = &'k String>) {

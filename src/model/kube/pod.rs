@@ -5,7 +5,7 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, restart, security, sysctl};
+use super::{annotations, codes, form, mount, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias, LONGEST_HOST_NAME};
 use crate::model::{Container, Pod, Volume, VolumeSource};
@@ -192,6 +192,12 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         image_pull_secrets: pull_secrets(&at.field("imagePullSecrets"), image_pull_secrets.unwrap_or_default()),
         readiness_gates: gates(&at.field("readinessGates"), readiness_gates.unwrap_or_default()),
     };
+    for (field, containers) in [("initContainers", &pod.init_containers), ("containers", &pod.containers)] {
+        let at = at.field(field);
+        for (i, container) in containers.iter().enumerate() {
+            mount::check_devices(&at.index(i).field("volumeDevices"), &container.devices, &pod.volumes);
+        }
+    }
     annotations::apply(at, &mut pod);
     let full_name = full_name(at, &pod);
     Draft { pod, ports, name, automount_token: automount_service_account_token, full_name }

@@ -230,7 +230,7 @@ impl<'a> Spot<'a> {
 }
 
 /// What stands between a field's name and the reason.
-const NO_EFFECT: &str = " has no effect here: ";
+pub(super) const NO_EFFECT: &str = " has no effect here: ";
 const UNSUPPORTED: &str = " is not supported: ";
 
 /// The reason in a message of [`Spot::no_effect`], [`Spot::unsupported`] or [`Spot::refused`]; of others the whole message.

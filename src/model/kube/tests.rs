@@ -3,6 +3,7 @@ use crate::model::diagnostic::{Diagnostic, Sources};
 
 mod accounts;
 mod objects;
+mod persistent;
 mod pods;
 mod robust;
 mod rules;

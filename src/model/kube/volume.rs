@@ -2,7 +2,7 @@
 
 use super::quantity::parse as parse_quantity;
 use super::spot::Spot;
-use super::{codes, container, form, payload};
+use super::{codes, container, form, object, payload};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{EmptyDirMedium, HostPathType, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
@@ -75,8 +75,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
         vsphere_volume,
     } = volume;
     let mut sources: Vec<(&str, Option<VolumeSource>)> = Vec::new();
-    let supported =
-        "supported: emptyDir, hostPath, configMap, secret, persistentVolumeClaim, downwardAPI, projected, image";
+    let supported = "supported: emptyDir, hostPath, configMap, secret, persistentVolumeClaim, ephemeral, downwardAPI, projected, image";
     let mut refuse = |field: &'static str, present: bool, reason: &str, hint: &str| {
         if present {
             at.field(field).refused(true, reason, hint);
@@ -91,12 +90,6 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     refuse("cephfs", cephfs.is_some(), network, mounted);
     refuse("cinder", cinder.is_some(), network, mounted);
     refuse("csi", csi.is_some(), "there are no CSI drivers", supported);
-    refuse(
-        "ephemeral",
-        ephemeral.is_some(),
-        "a claim per pod is not made",
-        "use `emptyDir` or `persistentVolumeClaim`",
-    );
     refuse("fc", fc.is_some(), network, mounted);
     refuse("flexVolume", flex_volume.is_some(), "there are no volume drivers", supported);
     refuse("flocker", flocker.is_some(), network, mounted);
@@ -116,6 +109,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     sources.extend(downward_api.map(|s| ("downwardAPI", payload::downward(&at.field("downwardAPI"), s, around))));
     sources.extend(empty_dir.map(|s| ("emptyDir", Some(empty_dir_source(&at.field("emptyDir"), s)))));
     sources.extend(host_path.map(|s| ("hostPath", host_path_source(&at.field("hostPath"), s, around.base))));
+    sources.extend(ephemeral.map(|s| ("ephemeral", ephemeral_source(&at.field("ephemeral"), s))));
     sources.extend(image.map(|s| ("image", image_source(&at.field("image"), s))));
     let claim = "persistentVolumeClaim";
     sources.extend(persistent_volume_claim.map(|s| (claim, claim_source(&at.field(claim), s))));
@@ -154,7 +148,8 @@ fn empty_dir_source(at: &Spot<'_>, source: core::EmptyDirVolumeSource) -> Volume
     VolumeSource::EmptyDir { medium, size_limit: size_limit.filter(|bytes| *bytes > 0), mode }
 }
 
-fn host_path_source(at: &Spot<'_>, source: core::HostPathVolumeSource, base: &Path) -> Option<VolumeSource> {
+/// Lowers a `hostPath`; a relative path starts at `base`.
+pub(super) fn host_path_source(at: &Spot<'_>, source: core::HostPathVolumeSource, base: &Path) -> Option<VolumeSource> {
     let core::HostPathVolumeSource { path, type_ } = source;
     let types = [
         ("", HostPathType::Unset),
@@ -178,6 +173,15 @@ fn host_path_source(at: &Spot<'_>, source: core::HostPathVolumeSource, base: &Pa
     }
     let absolute = if path.starts_with('/') { path } else { format!("{}/{path}", base.display()) };
     Some(VolumeSource::HostPath { path: form::cleaned(&absolute), kind })
+}
+
+fn ephemeral_source(at: &Spot<'_>, source: core::EphemeralVolumeSource) -> Option<VolumeSource> {
+    let core::EphemeralVolumeSource { volume_claim_template } = source;
+    if volume_claim_template.is_none() {
+        at.missing("volumeClaimTemplate");
+    }
+    let claim = object::claim_template(&at.field("volumeClaimTemplate"), volume_claim_template?);
+    Some(VolumeSource::Ephemeral { claim })
 }
 
 fn image_source(at: &Spot<'_>, source: core::ImageVolumeSource) -> Option<VolumeSource> {

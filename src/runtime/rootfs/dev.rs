@@ -33,6 +33,8 @@ struct Node {
     mode: u32,
     uid: u32,
     gid: u32,
+    /// What the container may do with it: `r`, `w`, `m` for mknod.
+    access: &'static str,
 }
 
 /// Looks up the host's devices that the configuration names; all of them for a privileged container.
@@ -47,7 +49,8 @@ pub(crate) fn devices_of(config: &ContainerConfig) -> Result<Devices, RuntimeErr
         if found.is_empty() {
             return Err(RuntimeError::Refused(format!("`{}` is not a device", device.host.display())));
         }
-        nodes.extend(found);
+        let access = if device.read_only { "rm" } else { "rwm" };
+        nodes.extend(found.into_iter().map(|node| Node { access, ..node }));
     }
     if config.privileged {
         nodes.extend(host_nodes());
@@ -63,7 +66,7 @@ impl Node {
             kind: if self.kind == FileType::BlockDevice { 'b' } else { 'c' },
             major: Some(rustix::fs::major(self.number)),
             minor: Some(rustix::fs::minor(self.number)),
-            access: "rwm",
+            access: self.access,
         }
     }
 }
@@ -80,6 +83,7 @@ fn nodes_at(host: &Path, target: &Path) -> io::Result<Vec<Node>> {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
+            access: "rwm",
         }]),
         FileType::Directory => {
             let mut nodes = Vec::new();

@@ -23,6 +23,7 @@ fn record(pod: Pod, image: ImageConfig) -> PodRecord {
         containers: containers.collect(),
         pod,
         image_volumes: Vec::new(),
+        claims: Vec::new(),
         network: PodNetwork::None,
         manage_hosts: true,
         manage_hostname: true,

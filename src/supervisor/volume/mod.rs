@@ -63,11 +63,16 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Volume
 }
 
 /// Where the volume is on the host, once it was made.
-pub fn source_path(layout: &Layout, pod_id: &str, volume: &Volume) -> PathBuf {
+pub fn source_path(layout: &Layout, record: &PodRecord, volume: &Volume) -> PathBuf {
+    let pod_id = &record.id;
     match &volume.source {
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, .. } => layout.pod_volume(pod_id, &volume.name),
         VolumeSource::HostPath { path, .. } => PathBuf::from(path),
-        VolumeSource::Claim { name, .. } => layout.volume_data(name),
+        VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
+            let name = volume.claim(&record.pod.name).unwrap_or_default();
+            let bound = record.claim(&name).and_then(|claim| claim.bound.as_ref());
+            bound.map_or_else(|| layout.volume_data(&name), |bound| PathBuf::from(&bound.path))
+        }
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
         | VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
@@ -78,15 +83,17 @@ pub fn source_path(layout: &Layout, pod_id: &str, volume: &Volume) -> PathBuf {
 }
 
 /// Whether containers never write to it.
-pub fn is_read_only(volume: &Volume) -> bool {
+pub fn is_read_only(record: &PodRecord, volume: &Volume) -> bool {
     match &volume.source {
         VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
         | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => true,
-        VolumeSource::Claim { read_only, .. } => *read_only,
-        VolumeSource::EmptyDir { .. } | VolumeSource::HostPath { .. } => false,
+        VolumeSource::Claim { name, read_only } => {
+            *read_only || record.claim(name).is_some_and(|claim| claim.read_only)
+        }
+        VolumeSource::EmptyDir { .. } | VolumeSource::HostPath { .. } | VolumeSource::Ephemeral { .. } => false,
     }
 }
 
@@ -116,7 +123,7 @@ pub fn refresh(
 ) -> Result<Option<u64>, VolumeError> {
     let mut issuer = Issuer::new(layout, &record.pod, facts);
     for volume in &record.pod.volumes {
-        let path = source_path(layout, &record.id, volume);
+        let path = source_path(layout, record, volume);
         write_files(&path, &record.pod, volume, objects, facts, &mut issuer)
             .map_err(|cause| VolumeError { volume: volume.name.clone(), cause })?;
     }
@@ -132,7 +139,7 @@ fn prepare(
     issuer: &mut Issuer<'_>,
 ) -> Result<(), VolumeCause> {
     let pod = &record.pod;
-    let path = source_path(layout, &record.id, volume);
+    let path = source_path(layout, record, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
     match &volume.source {
         VolumeSource::EmptyDir { medium, size_limit, mode } => {
@@ -146,9 +153,19 @@ fn prepare(
             }
         }
         VolumeSource::HostPath { kind, .. } => host_path::check(&path, *kind)?,
-        VolumeSource::Claim { read_only, .. } => {
-            make_directory(&path, 0o777)?;
-            if let Some(ownership) = fs_group.filter(|_| !read_only) {
+        VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
+            let name = volume.claim(&pod.name).unwrap_or_default();
+            let is_owned = match record.claim(&name).and_then(|claim| claim.bound.as_ref()) {
+                Some(bound) => {
+                    host_path::check(&path, bound.kind)?;
+                    bound.local && path.is_dir()
+                }
+                None => {
+                    make_directory(&path, 0o777)?;
+                    true
+                }
+            };
+            if let Some(ownership) = fs_group.filter(|_| is_owned && !is_read_only(record, volume)) {
                 let only_on_mismatch = pod.security.fs_group_on_root_mismatch;
                 ownership.apply(&path, only_on_mismatch).map_err(failed("give to the pod's group", &path))?;
             }

@@ -4,7 +4,7 @@ use super::super::kinds::Kind;
 use super::verdict::{self, Verdict};
 use super::{Field, Proven, words};
 use crate::model::yaml::schema::{Level, Shape, levels};
-use k8s_openapi::api::{apps::v1 as apps, core::v1 as core};
+use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, storage::v1 as storage};
 
 /// A kind and the levels of its type.
 pub(super) struct Tree {
@@ -21,6 +21,8 @@ pub(super) fn short_name(kind: Kind) -> Option<&'static str> {
         Kind::Secret => None,
         Kind::PersistentVolumeClaim => Some("pvc"),
         Kind::ServiceAccount => Some("sa"),
+        Kind::PersistentVolume => Some("pv"),
+        Kind::StorageClass => Some("sc"),
     }
 }
 
@@ -41,6 +43,8 @@ impl Tree {
             Kind::Secret => levels::<core::Secret>(),
             Kind::PersistentVolumeClaim => levels::<core::PersistentVolumeClaim>(),
             Kind::ServiceAccount => levels::<core::ServiceAccount>(),
+            Kind::PersistentVolume => levels::<core::PersistentVolume>(),
+            Kind::StorageClass => levels::<storage::StorageClass>(),
         };
         // The object compares these with its own and does not say what they are.
         if let Some(root) = levels.first_mut() {

@@ -68,10 +68,11 @@ fn words(owner: &str, name: &str) -> &'static [&'static str] {
         ("Lifecycle", "stopSignal") => &["SIGUSR1"],
         ("ObjectFieldSelector", "apiVersion") => &["v1"],
         ("ObjectFieldSelector", "fieldPath") => &["metadata.name"],
-        ("PersistentVolumeClaimSpec", "accessModes") => {
+        ("PersistentVolumeClaimSpec" | "PersistentVolumeSpec", "accessModes") => {
             &["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
         }
-        ("PersistentVolumeClaimSpec", "volumeMode") => &["Filesystem", "Block"],
+        ("PersistentVolumeClaimSpec" | "PersistentVolumeSpec", "volumeMode") => &["Filesystem", "Block"],
+        ("PersistentVolumeSpec", "persistentVolumeReclaimPolicy") => &["Retain", "Delete", "Recycle"],
         ("PodDNSConfig", "nameservers") => &["10.0.0.1"],
         ("PodOS", "name") => &["linux", "windows"],
         ("PodSecurityContext", "fsGroupChangePolicy") => &["OnRootMismatch", "Always"],
@@ -86,9 +87,10 @@ fn words(owner: &str, name: &str) -> &'static [&'static str] {
         ("SecurityContext", "procMount") => &["Unmasked", "Default"],
         ("Sysctl", "name") => &["kernel.shm_rmid_forced"],
         ("Sysctl", "value") => &["1"],
+        ("VolumeDevice", "name") => &["disk"],
         ("VolumeDevice", "devicePath") => &["/dev/example"],
-        ("VolumeDevice" | "VolumeMount" | "Volume", "name") | ("FileKeySelector", "volumeName") => &["data"],
         ("VolumeMount", "bindMountOptions") => &["noexec", "nodev", "nosuid"],
+        ("VolumeMount" | "Volume", "name") | ("FileKeySelector", "volumeName") => &["data"],
         ("VolumeMount", "mountPath") => &["/data"],
         ("VolumeMount", "mountPropagation") => &["HostToContainer", "None"],
         ("VolumeMount", "recursiveReadOnly") => &["Enabled", "IfPossible", "Disabled"],
@@ -106,6 +108,10 @@ fn single(owner: &str, name: &str) -> Option<Value> {
         ("VolumeMount", "bindMountOptions") => json!(["noexec"]),
         ("PodSpec", "hostUsers") => json!(false),
         ("ResourceRequirements", "limits" | "requests") => json!({ "memory": "64Mi" }),
+        ("PersistentVolumeSpec", "capacity") => json!({ "storage": "1Gi" }),
+        ("EphemeralVolumeSource", "volumeClaimTemplate") | ("PersistentVolumeClaimTemplate", "spec") => json!({}),
+        ("Volume", "ephemeral") => json!({ "volumeClaimTemplate": {} }),
+        ("Container", "volumeDevices") => json!([{ "name": "disk", "devicePath": "/dev/example" }]),
         ("VolumeResourceRequirements", "limits" | "requests") => json!({ "storage": "64Mi" }),
         _ => return None,
     })
@@ -114,8 +120,16 @@ fn single(owner: &str, name: &str) -> Option<Value> {
 /// What a struct cannot be without, by its type; `at` is where it stands, `next` the field that is looked at.
 pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
     let chosen = |choice: &[&str], default: Value| if choice.contains(&next) { json!({}) } else { default };
+    let persistent_volume = || {
+        let access_modes = ["ReadWriteOnce"];
+        json!({ "capacity": { "storage": "1Gi" }, "accessModes": access_modes, "hostPath": { "path": "/example" } })
+    };
     let exec = || json!({ "exec": { "command": ["true"] } });
-    let pod_spec = || json!({ "containers": [{ "name": "main", "image": "demo" }], "volumes": [{ "name": "data" }] });
+    let volumes = || {
+        let disk = json!({ "path": "/dev/example", "type": "BlockDevice" });
+        json!([{ "name": "data" }, { "name": "disk", "hostPath": disk }])
+    };
+    let pod_spec = || json!({ "containers": [{ "name": "main", "image": "demo" }], "volumes": volumes() });
     let template = || json!({ "metadata": { "labels": { "app": "example" } }, "spec": pod_spec() });
     let deployment = || json!({ "selector": { "matchLabels": { "app": "example" } }, "template": template() });
     match owner {
@@ -162,6 +176,12 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "ObjectMeta" if at.len() == 1 => json!({ "name": "example" }),
         "ObjectMeta" => json!({ "labels": { "app": "example" } }),
         "PersistentVolumeClaimVolumeSource" => json!({ "claimName": "example" }),
+        "LocalVolumeSource" => json!({ "path": "/example" }),
+        "PersistentVolume" => json!({ "spec": persistent_volume() }),
+        "PersistentVolumeSpec" if next == "local" => {
+            json!({ "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"] })
+        }
+        "PersistentVolumeSpec" => persistent_volume(),
         "Pod" => json!({ "spec": pod_spec() }),
         "PodDNSConfigOption" => json!({ "name": "ndots" }),
         "PodOS" => json!({ "name": "linux" }),
@@ -178,10 +198,11 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "ResourceFieldSelector" => json!({ "containerName": "main", "resource": "limits.memory" }),
         "SecretVolumeSource" => json!({ "secretName": OBJECT }),
         "ServiceAccountTokenProjection" => json!({ "path": "token" }),
+        "StorageClass" => json!({ "provisioner": "example.com/local" }),
         "SleepAction" => json!({ "seconds": 1 }),
         "Sysctl" => json!({ "name": "kernel.shm_rmid_forced", "value": "1" }),
         "Volume" => json!({ "name": "data" }),
-        "VolumeDevice" => json!({ "name": "data", "devicePath": "/dev/example" }),
+        "VolumeDevice" => json!({ "name": "disk", "devicePath": "/dev/example" }),
         "VolumeMount" if next == "recursiveReadOnly" => {
             json!({ "name": "data", "mountPath": "/data", "readOnly": true })
         }

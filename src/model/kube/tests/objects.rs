@@ -132,7 +132,7 @@ fn claims() {
     let table = [
         ("accessModes: [ReadWrite]", &["K115", "accessModes[0]"][..]),
         ("storageClassName: fast", &["info[K301]"]),
-        ("volumeMode: Block", &["K302"]),
+        ("volumeMode: Block", &["K302", "needs a PersistentVolume"]),
         ("dataSource: {kind: a, name: b}", &["K302"]),
     ];
     finds_each(table.map(|(spec, parts)| (with(spec), parts)));

@@ -23,7 +23,10 @@ fn rules_of_containers() {
         ("workingDir: app", &["K114", "8:19", "absolute"]),
         ("imagePullPolicy: always", &["K115", "did you mean `Always`?", "IfNotPresent"]),
         ("terminationMessagePolicy: Log", &["K115", "FallbackToLogsOnError"]),
-        ("volumeDevices: [{name: d, devicePath: /dev/x}]", &["error[K302]", "spec.containers[0].volumeDevices"]),
+        (
+            "volumeDevices: [{name: d, devicePath: /dev/x}]",
+            &["error[K203]", "spec.containers[0].volumeDevices[0].name"],
+        ),
         ("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]", &["info[K301]"]),
         ("restartPolicy: never", &["K115", "did you mean `Never`?"]),
         (
@@ -158,6 +161,10 @@ fn rules_of_volumes() {
         ("hostPath: {path: /a, type: Dir}", &["K115", "DirectoryOrCreate"]),
         ("nfs: {server: s, path: /}", &["error[K302]", "`nfs`", "hostPath"]),
         ("csi: {driver: d}", &["K302"]),
+        ("image: {}", &["K113", "reference"]),
+        ("image: {reference: a b}", &["K114", "spec.volumes[0].image.reference"]),
+        ("ephemeral: {}", &["K113", "volumeClaimTemplate"]),
+        ("emptyDir: {mode: 010000}", &["K115", "01777"]),
         ("persistentVolumeClaim: {claimName: A}", &["K114"]),
         ("configMap: {name: none}", &["K201", "ConfigMap `none` does not exist", "optional: true"]),
         ("configMap: {name: none, optional: true, defaultMode: 644}", &["K115", "write `0644`"]),
