@@ -55,6 +55,7 @@ mod status;
 mod supervisor;
 mod undo;
 mod usage;
+mod user_ids;
 mod volume;
 
 pub use check::Problem;

@@ -35,6 +35,9 @@ pub struct Pod {
     pub host_pid: bool,
     pub host_ipc: bool,
     pub share_process_namespace: bool,
+    /// `hostUsers: false`: a user namespace of the pod's own.
+    #[serde(skip_serializing_if = "is_false")]
+    pub user_namespace: bool,
     pub host_aliases: Vec<HostAlias>,
     pub dns: DnsConfig,
     pub security: PodSecurity,
@@ -49,6 +52,11 @@ pub struct Pod {
     /// Names of Secrets with credentials of registries (`imagePullSecrets`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<String>,
+}
+
+/// For fields that came later: left out when false, they change no digest.
+pub(super) fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// `restartPolicy` of a pod.

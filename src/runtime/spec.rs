@@ -64,6 +64,9 @@ fn spec(config: &ContainerConfig, merged: &Path, record: &ExecRecord, cgroup_pat
 
 fn namespaces(config: &ContainerConfig) -> Vec<Value> {
     let mut namespaces = vec![json!({ "type": "mount" }), json!({ "type": "cgroup" })];
+    if let Some(users) = &config.users {
+        namespaces.push(json!({ "type": "user", "path": users.namespace }));
+    }
     match &config.namespaces.pid {
         PidNamespace::Private => namespaces.push(json!({ "type": "pid" })),
         PidNamespace::Join(path) => namespaces.push(json!({ "type": "pid", "path": path })),

@@ -30,6 +30,9 @@ pub struct PodRecord {
     /// In start order: init containers, then the regular ones; same order as [`Pod::all_containers`].
     pub containers: Vec<ContainerRecord>,
     pub network: PodNetwork,
+    /// Host id of the root of the pod's user namespace, when it has one of its own (`hostUsers: false`).
+    #[serde(default)]
+    pub first_user_id: Option<u32>,
     /// Write `/etc/hosts` (`--no-hosts` clears it).
     pub manage_hosts: bool,
     /// Write `/etc/hostname` (`--no-hostname` clears it).

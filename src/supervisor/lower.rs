@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::runtime::config::{
     AppArmor, CgroupResources, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace,
-    Process, Rootfs, Seccomp, UserSpec,
+    Process, Rootfs, Seccomp, UserSpec, Users,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
@@ -85,6 +85,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         },
         process: process(spec, container, pod, &env, &security, &hostname, facts)?,
         namespaces: namespaces(layout, record),
+        users: record.first_user_id.map(|first| Users { namespace: layout.pod_namespace(&record.id, "user"), first }),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
         devices: devices(pod, spec),

@@ -9,7 +9,7 @@ use crate::model::environment::PodFacts;
 use crate::network::{
     Attachment, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest, hosts_file, resolver,
 };
-use crate::runtime::{RuntimeError, pause};
+use crate::runtime::{RuntimeError, pause, users};
 use crate::store::layout::Layout;
 use crate::store::record::{PodNetwork, PodRecord};
 use crate::sys::namespace::{self, Kinds};
@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 /// Size of the pod's `/dev/shm` (podman's).
 const SHARED_MEMORY: u64 = 64 << 20;
 /// Namespaces that a pod may have pinned.
-const PINS: [&str; 4] = ["net", "ipc", "uts", "pid"];
+const PINS: [&str; 5] = ["net", "ipc", "uts", "pid", USER];
+const USER: &str = "user";
 /// Pin of the process that holds a shared pid namespace.
 const HOLDER: &str = "holder";
 
@@ -186,22 +187,27 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
         kinds = kinds | kind;
         pins.push(name);
     }
+    let system = |action| move |source| SandboxError::System { action, source };
+    let pin = |from: &Path, name: &str| namespace::pin(&from.join(name), &layout.pod_namespace(&record.id, name));
+    let hostname = (!pod.host_network).then(|| lower::hostname(pod, facts));
+    if let Some(first) = record.first_user_id {
+        pins.push(USER);
+        let keep = |from: &Path| pins.iter().try_for_each(|name| pin(from, name));
+        users::make(first, kinds, hostname.as_deref(), keep)
+            .map_err(system("make the pod's user namespace and those it owns"))?;
+    } else if kinds != Kinds::NONE {
+        namespace::unshare(kinds).map_err(system("make the pod's namespaces"))?;
+        if let Some(name) = hostname {
+            let set = rustix::system::sethostname(name.as_bytes()).map_err(io::Error::from);
+            set.map_err(system("set the host name"))?;
+        }
+        for name in pins {
+            let target = layout.pod_namespace(&record.id, name);
+            pin(Path::new("/proc/self/ns"), name).map_err(at("pin a namespace at", &target))?;
+        }
+    }
     if pod.share_process_namespace && !pod.host_pid {
         hold_pid_namespace(layout, record)?;
-    }
-    if kinds == Kinds::NONE {
-        return Ok(());
-    }
-    let system = |action| move |source| SandboxError::System { action, source };
-    namespace::unshare(kinds).map_err(system("make the pod's namespaces"))?;
-    if !pod.host_network {
-        let name = lower::hostname(pod, facts);
-        let set = rustix::system::sethostname(name.as_bytes()).map_err(io::Error::from);
-        set.map_err(system("set the host name"))?;
-    }
-    for name in pins {
-        let (source, target) = (Path::new("/proc/self/ns").join(name), layout.pod_namespace(&record.id, name));
-        namespace::pin(&source, &target).map_err(at("pin a namespace at", &target))?;
     }
     Ok(())
 }
@@ -209,7 +215,9 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
 /// A pid namespace ends with its first process, so one must be there that no container is.
 fn hold_pid_namespace(layout: &Layout, record: &PodRecord) -> Result<(), SandboxError> {
     let pin = layout.pod_namespace(&record.id, HOLDER);
-    pause::spawn(&layout.pod_namespace(&record.id, "pid"), |pidfd| namespace::pin_pidfd(pidfd, &pin))
+    let users = record.first_user_id.map(|_| layout.pod_namespace(&record.id, USER));
+    let place = layout.pod_namespace(&record.id, "pid");
+    pause::spawn(users.as_deref(), &place, |pidfd| namespace::pin_pidfd(pidfd, &pin))
         .map(drop)
         .map_err(SandboxError::Holder)
 }

@@ -73,6 +73,7 @@ impl App {
             containers: containers.collect(),
             pod,
             network: PodNetwork::None,
+            first_user_id: None,
             manage_hosts: true,
             manage_hostname: true,
             log: LogConfig { driver: LogDriver::K8sFile, max_size: None, path: None },

@@ -9,7 +9,7 @@
 //!
 //! - `document`: files to objects: `List`, `apiVersion` and `kind`; `kinds`: which kinds there are;
 //! - `spot`: where the lowering is in the text; `form`: names, labels, paths;
-//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
+//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `host_users`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
 //!   one part of the API each; `annotations`: what podman reads from them;
 //! - `payload`: volumes whose files podkin writes;
 //! - `loader`: one object after the other, then the checks that need all: `publish` (`--publish`) and `references` (ConfigMaps,
@@ -21,6 +21,7 @@ mod container;
 mod document;
 mod env;
 mod form;
+mod host_users;
 mod kinds;
 mod loader;
 mod metadata;

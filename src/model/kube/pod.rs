@@ -5,7 +5,7 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, security, sysctl};
+use super::{annotations, codes, form, host_users, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias};
 use crate::model::{Container, Pod, RestartPolicy};
@@ -117,8 +117,6 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         "they are no part of a new pod",
         debugging,
     );
-    let users = "pods share the machine's user ids";
-    at.field("hostUsers").refused(host_users == Some(false), users, "set `runAsUser` and `runAsNonRoot`, or remove it");
     if let Some(core::PodOS { name }) = os {
         let at = at.field("os");
         let at = at.field("name");
@@ -185,6 +183,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         host_pid,
         host_ipc,
         share_process_namespace,
+        user_namespace: host_users == Some(false),
         host_aliases: host_alias_list(&at.field("hostAliases"), host_aliases.unwrap_or_default()),
         dns: dns(at, dns_policy, dns_config.unwrap_or_default()),
         security: security_context.map(|c| security::pod(&at.field("securityContext"), c, shared)).unwrap_or_default(),
@@ -194,6 +193,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         enable_service_links: enable_service_links.unwrap_or(true),
         image_pull_secrets: pull_secrets(&at.field("imagePullSecrets"), image_pull_secrets.unwrap_or_default()),
     };
+    host_users::check(at, &pod);
     annotations::apply(at, &mut pod);
     Draft { pod, ports, name }
 }
