@@ -88,7 +88,7 @@ impl Runtime for Libcontainer {
         let entry = Entry::new(options, report).map_err(RuntimeError::Refused)?;
         let cgroup_path = cgroup::stand_in(&config.run_dir)?;
         write_file(config, ExecRecord::FILE, &record.to_json())?;
-        write_file(config, "config.json", &spec::write(config, &assembled.merged, &record, &cgroup_path))?;
+        write_file(config, "config.json", &spec::write(config, &assembled, &record, &cgroup_path))?;
 
         let (stdio, console) = stdio_of(stdio, assembled.terminal)?;
         let executor = Finish { entry: Rc::new(entry), late: Rc::new(assembled.late), inherited };

@@ -29,7 +29,7 @@ const LIMITS: [&str; 16] = [
 
 /// Annotations of podman and of old Kubernetes that are not obeyed, with what to do instead.
 const NOT_OBEYED: [(&str, &str); 7] = [
-    ("io.podman.annotations.userns", "pods share the machine's user ids; use `runAsUser`"),
+    ("io.podman.annotations.userns", "set `hostUsers: false` of the pod"),
     ("io.podman.annotations.volumes-from", "mount the same volume in both containers"),
     ("io.podman.annotations.kube.image.volumes.mount", "copy from the image in an init container"),
     ("io.podman.annotations.init.container.type", "init containers run at every start of the pod"),

@@ -14,9 +14,10 @@ pub(crate) use identity::{Identity, resolve};
 pub(crate) use tree::Tree;
 pub(crate) use volume::LateMount;
 
-use super::config::{ContainerConfig, Users};
+use super::config::{ContainerConfig, PidNamespace, Users};
 use super::{RuntimeError, users};
 use crate::sys::mount::{self, Attributes};
+use crate::sys::namespace;
 use rustix::fs::{CWD, FileType};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Assembled {
     pub merged: PathBuf,
+    /// Where libcontainer finds the pid namespace to join, when not where the configuration says.
+    pub pid_namespace: Option<PathBuf>,
     pub tree: Tree,
     /// Volumes to attach only when the container's own mount namespace stands.
     pub late: Vec<LateMount>,
@@ -44,7 +47,13 @@ pub(crate) fn assemble(config: &ContainerConfig, devices: &Devices, terminal: bo
     mount::set_all_propagation(mount::Propagation::Slave)
         .map_err(|source| RuntimeError::System { action: "make the mount namespace a slave of the host's", source })?;
 
-    let merged = mount_overlay(config, users.as_ref())?;
+    let stage = config.users.as_ref().map(|_| mount_stage(&config.run_dir)).transpose()?;
+    let merged = stage.as_ref().unwrap_or(&config.run_dir).join("merged");
+    mount_overlay(config, &merged, users.as_ref())?;
+    let pid_namespace = match (&stage, &config.namespaces.pid) {
+        (Some(stage), PidNamespace::Join(pin)) => Some(show_namespace(pin, stage.join("pid"))?),
+        _ => None,
+    };
     users::as_root_of(config.users.as_ref(), || {
         let tree = Tree::open(&merged)?;
         let own_shm = !config.mounts.iter().any(|mount| mount.target == "/dev/shm");
@@ -54,7 +63,7 @@ pub(crate) fn assemble(config: &ContainerConfig, devices: &Devices, terminal: bo
         let late = volume::attach_all(&tree, &config.mounts, volumes)?;
         tree.make_directory(&config.process.cwd, 0o755)
             .map_err(|source| RuntimeError::WorkingDirectory { path: config.process.cwd.clone(), source })?;
-        Ok(Assembled { merged, tree, late, terminal })
+        Ok(Assembled { merged, pid_namespace, tree, late, terminal })
     })
 }
 
@@ -64,29 +73,24 @@ fn open_users(users: &Users) -> Result<OwnedFd, RuntimeError> {
     File::open(&users.namespace).map(OwnedFd::from).map_err(fail)
 }
 
-fn mount_overlay(config: &ContainerConfig, users: Option<&OwnedFd>) -> Result<PathBuf, RuntimeError> {
+fn mount_overlay(config: &ContainerConfig, merged: &Path, users: Option<&OwnedFd>) -> Result<(), RuntimeError> {
     let rootfs = &config.rootfs;
     init_layer::check_image(&rootfs.layers)?;
     let init = init_layer::shared(&rootfs.init_layers, &config.mounts)?;
     init_layer::make_upper(rootfs)?;
     let mut layers = rootfs.layers.clone();
     layers.push(init);
-    let merged = match users {
-        None => config.run_dir.join("merged"),
-        Some(users) => {
-            layers.iter().try_for_each(|layer| map_in_place(layer, users))?;
-            rootfs.upper.parent().map_or(Ok(()), |own| map_in_place(own, users))?;
-            passable_mount_point(&config.run_dir)?
-        }
-    };
-    make_host_directory(&merged)?;
-    let fail = |source| RuntimeError::Path { action: "mount the root file system at", path: merged.clone(), source };
+    if let Some(users) = users {
+        layers.iter().try_for_each(|layer| map_in_place(layer, users))?;
+        rootfs.upper.parent().map_or(Ok(()), |own| map_in_place(own, users))?;
+    }
+    make_host_directory(merged)?;
+    let fail = |source| RuntimeError::Path { action: "mount the root file system at", path: merged.to_owned(), source };
     // The overlay makes files as whoever mounted it, in its work directory at once.
     let overlay = users::as_root_of(config.users.as_ref(), || {
         mount::overlay(&layers, Some((&rootfs.upper, &rootfs.work))).map_err(fail)
     })?;
-    mount::attach(&overlay, CWD, &merged).map_err(fail)?;
-    Ok(merged)
+    mount::attach(&overlay, CWD, merged).map_err(fail)
 }
 
 /// Covers a directory of the host, in the launcher's mount namespace, with itself as a user namespace is to see it.
@@ -103,8 +107,25 @@ fn map_in_place(path: &Path, users: &OwnedFd) -> Result<(), RuntimeError> {
     })
 }
 
-/// A directory to mount the root on that the root of a user namespace can get to, which podkin's own directories are closed to.
-/// Nobody sees the mount but the launcher, whose volumes are open already.
+/// Mounts an empty directory for what the root of a user namespace has to find by its path: podkin's own directories are closed to
+/// it. Nobody sees the mount but the launcher, whose volumes are open already.
+fn mount_stage(run_dir: &Path) -> Result<PathBuf, RuntimeError> {
+    let place = passable_mount_point(run_dir)?;
+    let mounted = mount::tmpfs(Some(1 << 20), 0o755, Attributes { no_dev: true, ..Attributes::default() })
+        .and_then(|tree| mount::attach(tree, CWD, &place));
+    match mounted {
+        Ok(()) => Ok(place),
+        Err(source) => Err(RuntimeError::Path { action: "mount a tmpfs on", path: place, source }),
+    }
+}
+
+fn show_namespace(pin: &Path, place: PathBuf) -> Result<PathBuf, RuntimeError> {
+    match namespace::pin(pin, &place) {
+        Ok(()) => Ok(place),
+        Err(source) => Err(RuntimeError::Path { action: "mount a namespace on", path: place, source }),
+    }
+}
+
 fn passable_mount_point(run_dir: &Path) -> Result<PathBuf, RuntimeError> {
     const SEARCH: u32 = 0o001;
     let is_passable = |path: &&Path| {
