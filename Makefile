@@ -8,7 +8,7 @@ PODKIN  := target/release/podkin
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SHARE   := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: play down build deps test-deps test conformance support bench lint install uninstall
+.PHONY: play down build deps test-deps test conformance support score bench lint install uninstall
 
 # Builds, plays examples/hello.yaml, waits until it is ready, shows what answers.
 play: build
@@ -37,6 +37,10 @@ conformance: test-deps
 # Takes each field out of the cases that claim it, and writes docs/SUPPORT.md from what failed without it.
 support: test-deps
 	$(CARGO) test --locked --test conformance -- --prove
+
+# Counts the statements of Kubernetes' node conformance that cases show, and writes docs/CONFORMANCE.md.
+score:
+	$(CARGO) test --locked --test conformance -- --score
 
 # Side by side with podman where it is installed: a table, and target/bench.json.
 bench: test-deps

@@ -51,7 +51,7 @@ fn compile(target: &str, out: &Path) -> Vec<u8> {
 }
 
 /// Names under which the program acts as the tool of that name.
-const TOOLS: [&str; 16] = [
+const TOOLS: [&str; 17] = [
     "cat",
     "echo",
     "env",
@@ -66,6 +66,7 @@ const TOOLS: [&str; 16] = [
     "readlink",
     "rm",
     "sleep",
+    "stat",
     "touch",
     "true",
 ];

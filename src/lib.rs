@@ -3,10 +3,11 @@
 //! The modules in reading order, and who may use whom (arrows point down, never up or sideways):
 //!
 //! ```text
-//! main -> cli -> engine -> generate, supervisor, graph -> runtime, network, image, storage -> store -> model, sys
+//! main -> cli -> engine -> generate, supervisor, graph -> runtime, network, image, storage, account -> store -> model, sys
 //! ```
 #![deny(unsafe_code)]
 
+pub mod account;
 pub mod cli;
 pub mod engine;
 pub mod generate;

@@ -9,4 +9,5 @@ mod supervisor {
     mod probes;
     mod robustness;
     mod sharing;
+    mod tokens;
 }

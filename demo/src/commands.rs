@@ -1,11 +1,11 @@
 //! What only this program does: serve, wait, count, crash, listen, connect, and tell what it sees of itself.
 
 use crate::sys::{self, Signals};
-use crate::{Context, fail, net, say, serve};
+use crate::{Context, fail, net, say, serve, tools};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub const NAMES: &str = "serve exit sleep crash abort write count listen alloc resolve connect get post signals trap ids mounts fds";
+pub const NAMES: &str = "serve exit sleep crash abort write attempt count listen alloc resolve connect get post signals trap ids mounts fds";
 
 const SIGINT: u32 = 2;
 const SIGTERM: u32 = 15;
@@ -22,10 +22,12 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
             sys::raise(6);
             134
         }
+        ("write", ["--mode", mode, path, text @ ..]) => write_with(mode, path, &text.join(" ")),
         ("write", [path, text @ ..]) => match write(path, &text.join(" "), false) {
             Ok(()) => 0,
             Err(error) => fail!("write: {path}: {error}"),
         },
+        ("attempt", [path, codes @ ..]) => attempt(path, codes),
         ("count", args) => count(args),
         ("listen", [kind, port]) => listen(kind, port),
         ("alloc", [mib]) => alloc(mib),
@@ -38,7 +40,7 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
         ("ids", _) => ids(),
         ("mounts", _) => show_file("/proc/self/mountinfo"),
         ("fds", _) => descriptors(),
-        ("write" | "listen" | "alloc" | "resolve" | "connect" | "get" | "post" | "exit", _) => {
+        ("write" | "attempt" | "listen" | "alloc" | "resolve" | "connect" | "get" | "post" | "exit", _) => {
             fail!("{name}: wrong number of arguments");
             2
         }
@@ -91,6 +93,33 @@ pub fn write(path: &str, text: &str, append: bool) -> sys::Result<()> {
     let file = sys::open(path.as_bytes(), sys::O_WRONLY | sys::O_CREAT | how)?;
     sys::write_all(file.0, text.as_bytes())?;
     sys::write_all(file.0, b"\n")
+}
+
+/// Writes a file with these permissions (octal), and tells what it is then and what it holds.
+fn write_with(mode: &str, path: &str, text: &str) -> i32 {
+    let Ok(mode) = u32::from_str_radix(mode, 8) else { return fail!("write: `{mode}` is no mode") };
+    let written = sys::open(path.as_bytes(), sys::O_WRONLY | sys::O_CREAT | sys::O_TRUNC)
+        .and_then(|file| sys::set_mode(&file, mode))
+        .and_then(|()| write(path, text, false));
+    match written {
+        Ok(()) => tools::stat(path).max(show_file(path)),
+        Err(error) => fail!("write: {path}: {error}"),
+    }
+}
+
+/// Ends with the first of the codes when the file is not there, with the second the next time, and so on: the file counts.
+/// `forever` instead of a code waits.
+fn attempt(path: &str, codes: &[&str]) -> i32 {
+    let before = sys::read_file(path.as_bytes(), 1 << 16).unwrap_or_default();
+    if let Err(error) = write(path, "again", true) {
+        return fail!("attempt: {path}: {error}");
+    }
+    let number = before.iter().filter(|byte| **byte == b'\n').count();
+    say!("attempt {}", number + 1);
+    match codes.get(number).or(codes.last()) {
+        Some(&"forever") => sleep(&[]),
+        code => code.and_then(|code| code.parse().ok()).unwrap_or(0),
+    }
 }
 
 /// The number after an option.

@@ -27,11 +27,13 @@ mod number {
     pub const KILL: usize = 62;
     pub const UNAME: usize = 63;
     pub const GETCWD: usize = 79;
+    pub const FCHMOD: usize = 91;
     pub const GETUID: usize = 102;
     pub const GETGID: usize = 104;
     pub const GETEUID: usize = 107;
     pub const GETEGID: usize = 108;
     pub const GETGROUPS: usize = 115;
+    pub const STATFS: usize = 137;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const SETHOSTNAME: usize = 170;
     pub const GETDENTS64: usize = 217;
@@ -70,11 +72,13 @@ mod number {
     pub const KILL: usize = 129;
     pub const UNAME: usize = 160;
     pub const GETCWD: usize = 17;
+    pub const FCHMOD: usize = 52;
     pub const GETUID: usize = 174;
     pub const GETGID: usize = 176;
     pub const GETEUID: usize = 175;
     pub const GETEGID: usize = 177;
     pub const GETGROUPS: usize = 158;
+    pub const STATFS: usize = 43;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const SETHOSTNAME: usize = 161;
     pub const GETDENTS64: usize = 61;
@@ -303,7 +307,7 @@ pub fn list(path: &[u8]) -> Result<Vec<Vec<u8>>> {
     }
 }
 
-/// Mode, owner, group, size of a file, a link itself.
+/// Mode, owner, group and size of a file.
 pub struct Status {
     pub mode: u16,
     pub uid: u32,
@@ -311,10 +315,13 @@ pub struct Status {
     pub size: u64,
 }
 
-pub fn status(path: &[u8]) -> Result<Status> {
+/// Of what a link leads to, or (without `follow`) of the link itself.
+pub fn status(path: &[u8], follow: bool) -> Result<Status> {
+    const AT_SYMLINK_NOFOLLOW: usize = 0x100;
     let path = c_string(path);
     let mut buffer = [0u8; 256];
-    syscall!(STATX, AT_FDCWD, path.as_ptr(), 0x100, 0x7ff, buffer.as_mut_ptr())?;
+    let flags = if follow { 0 } else { AT_SYMLINK_NOFOLLOW };
+    syscall!(STATX, AT_FDCWD, path.as_ptr(), flags, 0x7ff, buffer.as_mut_ptr())?;
     let word = |at: usize| u32::from_ne_bytes([buffer[at], buffer[at + 1], buffer[at + 2], buffer[at + 3]]);
     Ok(Status {
         mode: u16::from_ne_bytes([buffer[28], buffer[29]]),
@@ -322,6 +329,19 @@ pub fn status(path: &[u8]) -> Result<Status> {
         gid: word(24),
         size: u64::from(word(40)) | u64::from(word(44)) << 32,
     })
+}
+
+/// Sets the permissions of an open file, whatever the umask.
+pub fn set_mode(file: &Fd, mode: u32) -> Result<()> {
+    syscall!(FCHMOD, file.0, mode).map(drop)
+}
+
+/// The magic number of the file system that holds a path; statfs(2) lists them.
+pub fn file_system(path: &[u8]) -> Result<u64> {
+    let path = c_string(path);
+    let mut buffer = [0u64; 16];
+    syscall!(STATFS, path.as_ptr(), buffer.as_mut_ptr())?;
+    Ok(buffer[0])
 }
 
 /// User, effective user, group, effective group.

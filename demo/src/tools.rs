@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub const NAMES: &str = "true false echo cat env printenv id ls touch rm mkdir pwd hostname readlink";
+pub const NAMES: &str = "true false echo cat env printenv id ls touch rm mkdir pwd hostname readlink stat";
 
 pub fn run(name: &str, context: &Context) -> Option<i32> {
     let args = &context.args;
@@ -28,6 +28,7 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
             Some(name) => done("hostname", name, sys::set_host_name(name.as_bytes())),
             None => show("hostname", Ok(sys::host_name())),
         },
+        "stat" => args.iter().map(|path| stat(path)).max().unwrap_or(1),
         "readlink" => args.iter().map(|path| show(path, sys::read_link(path.as_bytes()))).max().unwrap_or(1),
         _ => return None,
     })
@@ -168,7 +169,7 @@ fn ls(args: &[String]) -> i32 {
 
 fn entry(path: &[u8], name: &[u8], long: bool) {
     let name = String::from_utf8_lossy(name);
-    let Some(status) = sys::status(path).ok().filter(|_| long) else { return say!("{name}") };
+    let Some(status) = sys::status(path, false).ok().filter(|_| long) else { return say!("{name}") };
     let mut mode = String::new();
     mode.push(match status.mode >> 12 {
         4 => 'd',
@@ -188,4 +189,22 @@ fn entry(path: &[u8], name: &[u8], long: bool) {
         _ => String::new(),
     };
     say!("{special}{mode} {} {} {} {name}{link}", status.uid, status.gid, status.size);
+}
+
+/// Mode, owner, group, file system, size and path of a file, or of what a link leads to, in one line.
+pub fn stat(path: &str) -> i32 {
+    let (status, system) = match (sys::status(path.as_bytes(), true), sys::file_system(path.as_bytes())) {
+        (Ok(status), Ok(system)) => (status, system),
+        (Err(error), _) | (_, Err(error)) => return fail!("stat: {path}: {error}"),
+    };
+    let system = match system {
+        0x0102_1994 => "tmpfs",
+        0x794c_7630 => "overlay",
+        0xef53 => "ext4",
+        0x5846_5342 => "xfs",
+        0x9123_683e => "btrfs",
+        _ => "other",
+    };
+    say!("{:04o} {}:{} {system} {} {path}", status.mode & 0o7777, status.uid, status.gid, status.size);
+    0
 }

@@ -79,6 +79,8 @@ pub enum EngineError {
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]
+    Account(#[from] crate::account::KeyError),
+    #[error(transparent)]
     Login(Box<LoginError>),
     #[error(transparent)]
     Volume(#[from] VolumeError),
@@ -130,6 +132,7 @@ impl EngineError {
             | Self::SupervisorEnded { .. }
             | Self::Network(_)
             | Self::Image(_)
+            | Self::Account(_)
             | Self::Login(_)
             | Self::Volume(_)
             | Self::Generate(_)

@@ -10,7 +10,7 @@ use crate::store::{objects, volumes};
 use std::collections::BTreeMap;
 
 impl Engine {
-    /// The YAML of pods (by pod or container name) with the ConfigMaps, Secrets and claims they refer to, and of volumes, as it was
+    /// The YAML of pods (by pod or container name) with the ConfigMaps, Secrets, claims and the ServiceAccount they refer to, and of volumes, as it was
     /// played: in the order of the files, comments kept.
     pub fn generate(&mut self, names: &[String]) -> Result<String, EngineError> {
         self.recover()?;
@@ -49,6 +49,7 @@ impl Engine {
         let object = |(kind, name): (ObjectKind, String)| format!("{}/{name}", objects::kind_name(kind));
         found.extend(uses::objects(pod).into_iter().map(object));
         found.extend(uses::claims(pod).into_iter().map(|name| format!("persistentvolumeclaim/{name}")));
+        found.push(format!("serviceaccount/{}", pod.service_account));
         Ok((Some(record.app), found))
     }
 

@@ -12,6 +12,7 @@
 //! lifecycle                      start, stop, restart, kill, remove, wait
 //! image, volume, network         the stores
 //! login                          credentials of registries
+//! account                        tokens of service accounts
 //! pull, play_images, push        images from registries, on request and for a play, and to them
 //! save, manifest, search         images to archives, manifest lists, what registries have
 //! diff, export                   files of images and containers
@@ -23,6 +24,7 @@ pub mod progress;
 pub mod request;
 pub mod view;
 
+mod account;
 mod check;
 mod command;
 mod diff;
@@ -58,6 +60,7 @@ mod usage;
 mod user_ids;
 mod volume;
 
+pub use account::{TokenKeys, TokenRequest};
 pub use check::Problem;
 pub use diff::DiffKind;
 pub use error::{EngineError, ErrorKind};

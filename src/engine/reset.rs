@@ -31,8 +31,8 @@ const BELOW_ROOT: &[&str] = &[
     "state.db-wal",
     "state.db-shm",
     "state.lock",
-    "intake.lock",
     "reserve",
+    "service-account.key",
 ];
 
 /// What podkin makes below `<run>`.

@@ -61,6 +61,6 @@ fn projected(source: &Projection) -> Option<(ObjectKind, String)> {
     match source {
         Projection::ConfigMap { name, .. } => Some((ObjectKind::ConfigMap, name.clone())),
         Projection::Secret { name, .. } => Some((ObjectKind::Secret, name.clone())),
-        Projection::DownwardApi { .. } => None,
+        Projection::DownwardApi { .. } | Projection::ServiceAccountToken(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! An application: what one `kube play` (later: one Compose project) asks for, as a whole.
 
-use super::{ClaimTemplate, ConfigMap, Pod, Secret};
+use super::{ClaimTemplate, ConfigMap, Pod, Secret, ServiceAccount};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -19,6 +19,8 @@ pub struct Application {
     pub config_maps: Vec<ConfigMap>,
     pub secrets: Vec<Secret>,
     pub claims: Vec<ClaimTemplate>,
+    #[serde(default)]
+    pub service_accounts: Vec<ServiceAccount>,
 }
 
 /// One input file as it was read. Its `Debug` does not show the text, which may hold Secrets.

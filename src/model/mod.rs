@@ -4,9 +4,11 @@
 //! argument. Kubernetes semantics are the base of the model. Both front ends lower to it: [`kube`] now, Compose later.
 //!
 //! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
-//! [`pod`], [`container`], [`security`], [`qos`], [`volume`], [`object`], [`application`] (the model), [`environment`] (variables of a container),
+//! [`pod`], [`container`], [`security`], [`qos`], [`volume`], [`object`], [`account`], [`application`] (the model),
+//! [`environment`] (variables of a container),
 //! [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
 
+pub mod account;
 pub mod application;
 pub mod container;
 pub mod diagnostic;
@@ -21,6 +23,7 @@ pub mod security;
 pub mod volume;
 pub mod yaml;
 
+pub use account::{ServiceAccount, TokenProjection};
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
     Container, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle, Port, PortTarget, Probe,

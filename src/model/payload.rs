@@ -1,9 +1,12 @@
 //! The files of configMap, secret, downwardAPI and projected volumes, computed when a pod starts or an object changes.
 
 use super::environment::{EnvironmentError, Objects, PodFacts, downward_value};
-use super::{DownwardFile, KeyToPath, ObjectKind, Pod, Projection, VolumeSource};
+use super::{DownwardFile, KeyToPath, ObjectKind, Pod, Projection, TokenProjection, VolumeSource};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// Of a token whose reader is known; `fsGroup` adds the group's.
+const TOKEN_MODE: u32 = 0o600;
 
 /// One file of a volume. Its `Debug` does not show the data.
 #[derive(Clone, PartialEq, Eq)]
@@ -11,7 +14,12 @@ pub struct PayloadFile {
     pub data: Vec<u8>,
     /// Permission bits.
     pub mode: u32,
+    /// Whom it belongs to; whoever writes it when unset.
+    pub user: Option<u32>,
 }
+
+/// The tokens of a volume by path, issued by whoever has the key.
+pub type Tokens = BTreeMap<String, String>;
 
 impl fmt::Debug for PayloadFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,8 +35,9 @@ pub fn payload(
     pod: &Pod,
     objects: Objects<'_>,
     facts: &PodFacts,
+    tokens: &Tokens,
 ) -> Result<Option<BTreeMap<String, PayloadFile>>, EnvironmentError> {
-    let mut files = Files { files: BTreeMap::new(), pod, objects, facts, default_mode: 0 };
+    let mut files = Files { files: BTreeMap::new(), pod, objects, facts, tokens, default_mode: 0 };
     match source {
         VolumeSource::ConfigMap { name, items, default_mode, optional } => {
             files.default_mode = *default_mode;
@@ -58,6 +67,7 @@ struct Files<'a> {
     pod: &'a Pod,
     objects: Objects<'a>,
     facts: &'a PodFacts,
+    tokens: &'a Tokens,
     default_mode: u32,
 }
 
@@ -69,6 +79,10 @@ impl Files<'_> {
             }
             Projection::Secret { name, items, optional } => self.add_object(ObjectKind::Secret, name, items, *optional),
             Projection::DownwardApi { items } => self.add_facts(items),
+            Projection::ServiceAccountToken(token) => {
+                self.add_token(token);
+                Ok(())
+            }
         }
     }
 
@@ -113,15 +127,25 @@ impl Files<'_> {
         Ok(())
     }
 
+    /// Only those may read a token who it is for, where the pod says who that is; else the volume's mode holds, as it does on a
+    /// kubelet.
+    fn add_token(&mut self, wanted: &TokenProjection) {
+        let Some(token) = self.tokens.get(&wanted.path) else { return };
+        let user = wanted.user.or_else(|| self.pod.common_user());
+        let mode = if user.is_some() || self.pod.security.fs_group.is_some() { TOKEN_MODE } else { self.default_mode };
+        self.files.insert(wanted.path.clone(), PayloadFile { data: token.clone().into_bytes(), mode, user });
+    }
+
     fn add(&mut self, path: &str, data: Vec<u8>, mode: Option<u32>) {
-        self.files.insert(path.to_owned(), PayloadFile { data, mode: mode.unwrap_or(self.default_mode) });
+        let mode = mode.unwrap_or(self.default_mode);
+        self.files.insert(path.to_owned(), PayloadFile { data, mode, user: None });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ConfigMap, EnvValue};
+    use crate::model::{ConfigMap, Container, ContainerSecurity, EnvValue, PodSecurity};
 
     #[test]
     fn sources_are_joined_and_modes_kept() {
@@ -135,7 +159,7 @@ mod tests {
         let pod = Pod { name: "web".into(), ..Pod::default() };
         let files = |sources| {
             let source = VolumeSource::Projected { sources, default_mode: 0o644 };
-            payload(&source, &pod, objects, &PodFacts::default())
+            payload(&source, &pod, objects, &PodFacts::default(), &Tokens::new())
         };
         let item = |key: &str| KeyToPath { key: key.into(), path: format!("dir/{key}"), mode: Some(0o400) };
         let map = |items, optional| Projection::ConfigMap { name: "m".into(), items, optional };
@@ -150,5 +174,31 @@ mod tests {
         assert_eq!(files(vec![map(vec![item("c")], true)]).unwrap().unwrap().len(), 0);
         let absent = Projection::Secret { name: "none".into(), items: vec![], optional: false };
         assert!(matches!(files(vec![absent]), Err(EnvironmentError::MissingObject { .. })));
+    }
+    #[test]
+    fn a_token_belongs_to_the_user_of_all_containers() {
+        let token = TokenProjection { path: "token".into(), audience: None, expiration_seconds: 3600, user: None };
+        let sources = vec![Projection::ServiceAccountToken(token)];
+        let source = VolumeSource::Projected { sources, default_mode: 0o644 };
+        let (maps, secrets) = (BTreeMap::new(), BTreeMap::new());
+        let objects = Objects { config_maps: &maps, secrets: &secrets };
+        let tokens: Tokens = [("token".to_owned(), "a.b.c".to_owned())].into();
+        let of = |users: &[Option<u32>], fs_group| {
+            let container = |run_as_user: &Option<u32>| {
+                let security = ContainerSecurity { run_as_user: *run_as_user, ..ContainerSecurity::default() };
+                Container { security, ..Container::default() }
+            };
+            let security = PodSecurity { fs_group, ..PodSecurity::default() };
+            let pod = Pod { containers: users.iter().map(container).collect(), security, ..Pod::default() };
+            let mut files = payload(&source, &pod, objects, &PodFacts::default(), &tokens).unwrap().unwrap();
+            let file = files.remove("token").unwrap();
+            assert_eq!(file.data, b"a.b.c");
+            (file.mode, file.user)
+        };
+        assert_eq!(of(&[None], None), (0o644, None));
+        assert_eq!(of(&[Some(7), Some(7)], None), (0o600, Some(7)));
+        assert_eq!(of(&[Some(7), Some(8)], None), (0o644, None));
+        assert_eq!(of(&[Some(7), None], None), (0o644, None));
+        assert_eq!(of(&[None], Some(9)), (0o600, None));
     }
 }

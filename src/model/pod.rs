@@ -45,7 +45,7 @@ pub struct Pod {
     pub resources: Option<Resources>,
     /// Seconds after which a running pod is stopped and fails (`activeDeadlineSeconds`).
     pub active_deadline_seconds: Option<u64>,
-    /// `serviceAccountName`, `default` when unset: only a name, for field references.
+    /// `serviceAccountName`, `default` when unset: whom the pod's tokens speak for.
     pub service_account: String,
     /// Whether service environment variables are wanted; kept for later.
     pub enable_service_links: bool,
@@ -129,6 +129,13 @@ impl Pod {
     /// Every container in start order: init containers (sidecars among them), then the regular ones.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
         self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// The user that every container runs as, when the pod says so of each.
+    pub fn common_user(&self) -> Option<u32> {
+        let mut users = self.all_containers().map(|c| c.effective_security(self).run_as_user);
+        let first = users.next()??;
+        users.all(|user| user == Some(first)).then_some(first)
     }
 
     /// The volume of that name.

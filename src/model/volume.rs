@@ -1,6 +1,6 @@
 //! Volumes of a pod and persistent volume claims (Kubernetes API, `Volume` and `PersistentVolumeClaim` v1 core).
 
-use super::EnvValue;
+use super::{EnvValue, TokenProjection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -59,6 +59,26 @@ pub enum Projection {
     ConfigMap { name: String, items: Vec<KeyToPath>, optional: bool },
     Secret { name: String, items: Vec<KeyToPath>, optional: bool },
     DownwardApi { items: Vec<DownwardFile> },
+    ServiceAccountToken(TokenProjection),
+}
+
+impl VolumeSource {
+    /// The tokens among the files of the volume.
+    pub fn tokens(&self) -> impl Iterator<Item = &TokenProjection> {
+        let sources = match self {
+            Self::Projected { sources, .. } => sources.as_slice(),
+            Self::EmptyDir { .. }
+            | Self::HostPath { .. }
+            | Self::ConfigMap { .. }
+            | Self::Secret { .. }
+            | Self::Claim { .. }
+            | Self::DownwardApi { .. } => &[],
+        };
+        sources.iter().filter_map(|source| match source {
+            Projection::ServiceAccountToken(token) => Some(token),
+            Projection::ConfigMap { .. } | Projection::Secret { .. } | Projection::DownwardApi { .. } => None,
+        })
+    }
 }
 
 /// One entry of `downwardAPI.items`.

@@ -67,6 +67,11 @@ impl Layout {
         self.root.join("seccomp")
     }
 
+    /// Private key that signs the tokens of service accounts.
+    pub fn service_account_key(&self) -> PathBuf {
+        self.root.join("service-account.key")
+    }
+
     pub fn events(&self) -> PathBuf {
         self.root.join("events.jsonl")
     }

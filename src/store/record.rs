@@ -207,6 +207,22 @@ pub struct Termination {
 }
 
 impl PodRecord {
+    /// `metadata.uid` of the pod: the beginning of its id as a UUID of version 8 (RFC 9562, 5.8).
+    pub fn uid(&self) -> String {
+        let digits = u128::from_str_radix(self.id.get(..32).unwrap_or_default(), 16).unwrap_or_default();
+        const VERSION: u128 = 0xf << 76;
+        const VARIANT: u128 = 0b11 << 62;
+        let bits = digits & !(VERSION | VARIANT) | 8 << 76 | 0b10 << 62;
+        let field = |shift: u32, mask: u128| bits >> shift & mask;
+        let (node, rest) = (field(0, 0xffff_ffff_ffff), field(48, 0xffff));
+        format!(
+            "{:08x}-{:04x}-{:04x}-{rest:04x}-{node:012x}",
+            field(96, 0xffff_ffff),
+            field(80, 0xffff),
+            field(64, 0xffff)
+        )
+    }
+
     /// The container record whose spec has that name.
     pub fn container(&self, name: &str) -> Option<&ContainerRecord> {
         self.containers.iter().find(|c| c.container == name)

@@ -152,3 +152,11 @@ fn a_run_lists_what_it_made_last_first() {
     assert!(journal::runs(database.connection()).unwrap().is_empty());
     assert!(journal::made(database.connection(), "r").unwrap().is_empty());
 }
+
+#[test]
+fn a_pods_uid_is_a_uuid_made_of_its_id() {
+    let id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_eq!(pod(id, "web", "10.0.0.2").uid(), "01234567-89ab-8def-8123-456789abcdef");
+    let id = "f".repeat(64);
+    assert_eq!(pod(&id, "web", "10.0.0.2").uid(), "ffffffff-ffff-8fff-bfff-ffffffffffff");
+}

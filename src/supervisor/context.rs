@@ -63,7 +63,7 @@ impl Context {
             _ => Vec::new(),
         };
         let node_name = self.machine.name.clone();
-        PodFacts { uid: record.id.clone(), pod_ips, host_ips, node_name, host: self.machine.resources }
+        PodFacts { uid: record.uid(), pod_ips, host_ips, node_name, host: self.machine.resources }
     }
 }
 

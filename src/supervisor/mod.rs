@@ -9,6 +9,7 @@
 //! machine     the pod's life, pure                     publish    status file, events, followers (hub)
 //! container   create, start, delete                    sandbox    namespaces, files, network       volume, lower
 //! probe, hook, http                                    adopt      what an earlier supervisor left
+//! refresh     files of objects and tokens, in running pods
 //! keeper      holds pipes and terminals when there is no supervisor
 //! launcher    forked children                          reaper     their ends, and all others'
 //! logs        pipes to files, and back to lines
@@ -38,6 +39,7 @@ pub mod protocol;
 mod publish;
 mod reaper;
 mod records;
+mod refresh;
 mod requests;
 mod sandbox;
 mod server;

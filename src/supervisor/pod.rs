@@ -12,7 +12,7 @@ use super::machine::{
 };
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
-use super::{adopt, hook, lower, probe, publish, sandbox, volume};
+use super::{adopt, hook, lower, probe, publish, refresh, sandbox};
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
@@ -30,6 +30,8 @@ pub(super) enum Message {
     /// Makes an input that carries a token, whose reply goes to the answer.
     Request(Box<dyn FnOnce(Token) -> Input>, Answer),
     RefreshObjects(Answer),
+    /// The first of the pod's tokens is to be renewed then, in seconds since the epoch.
+    RenewAt(u64),
 }
 
 /// How others reach a pod's task.
@@ -74,6 +76,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         reservation: Rc::default(),
         published: None,
         saved: Vec::new(),
+        renew_at: None,
     };
     let (adopted, done) = oneshot::channel();
     tokio::task::spawn_local(driver.run(receiver, resumed.is_some(), adopted));
@@ -92,6 +95,8 @@ struct Driver {
     reservation: Rc<RefCell<Option<Reservation>>>,
     published: Option<PodStatus>,
     saved: Vec<u8>,
+    /// See [`Message::RenewAt`].
+    renew_at: Option<u64>,
 }
 
 impl Driver {
@@ -105,6 +110,8 @@ impl Driver {
             let found = adopt::find(&self.context, &self.record, &self.machine.state, &self.live, &self.sender).await;
             self.hold_ports();
             self.feed(Input::Adopt { found });
+            // Nobody knows how old they are; those that are fresh are kept.
+            self.renew_at = refresh::has_tokens(&self.record).then_some(0);
         }
         let _ = adopted.send(()); // who started a new pod does not wait
         // A new machine is over until its first input, one that was saved at its very end for good.
@@ -115,6 +122,10 @@ impl Driver {
                 biased;
                 message = receiver.recv() => message,
                 () = sleep(deadline) => Some(Message::Input(Input::Tick)),
+                () = sleep(self.renew_at.map(refresh::until)) => {
+                    self.renew_tokens();
+                    continue;
+                }
             };
             match message {
                 Some(Message::Input(input)) => self.feed(input),
@@ -125,6 +136,7 @@ impl Driver {
                     self.feed(make(token));
                 }
                 Some(Message::RefreshObjects(answer)) => self.refresh_objects(answer),
+                Some(Message::RenewAt(time)) => self.renew_at = Some(time),
                 // The driver itself holds a sender.
                 None => break,
             }
@@ -343,11 +355,25 @@ impl Driver {
         });
     }
 
+    /// Puts new tokens in the place of those that are due. A pod that is down gets its own when it is made again.
+    fn renew_tokens(&mut self) {
+        self.renew_at = None;
+        if !matches!(self.machine.state.sandbox, Sandbox::Namespaces | Sandbox::Up) {
+            return;
+        }
+        let (context, record, sender) = (self.context.clone(), self.record.clone(), self.sender.clone());
+        tokio::task::spawn_local(async move {
+            if let Some(time) = refresh::renew(&context, &record).await {
+                let _ = sender.send(Message::RenewAt(time)); // a pod that is over needs no tokens
+            }
+        });
+    }
+
     fn refresh_objects(&self, answer: Answer) {
         let (context, record) = (self.context.clone(), self.record.clone());
         tokio::task::spawn_local(async move {
-            let failures = match refresh_objects(&context, &record).await {
-                Ok(()) => Vec::new(),
+            let failures = match refresh::files(&context, &record).await {
+                Ok(_) => Vec::new(),
                 Err(message) => vec![Failure { subject: record.id.clone(), kind: FailureKind::Other, message }],
             };
             let _ = answer.send(failures); // who hung up does not care
@@ -389,7 +415,12 @@ async fn make_sandbox(
         let report =
             launched.report().await.map_err(|e| other(format!("cannot make the pod's sandbox: {}", chain(&e))))?;
         let (input, last) = match report {
-            sandbox::Report::Namespaces => (Input::NamespacesReady, false),
+            sandbox::Report::Namespaces { renew_at } => {
+                if let Some(time) = renew_at {
+                    let _ = sender.send(Message::RenewAt(time)); // a pod that is over needs no tokens
+                }
+                (Input::NamespacesReady, false)
+            }
             sandbox::Report::Network { ips } => (Input::NetworkReady { ips }, true),
             sandbox::Report::Failed { kind, message } => return Err(StartFailure { kind, message }),
         };
@@ -417,24 +448,6 @@ pub(super) async fn tear_down(context: &Rc<Context>, record: &Rc<PodRecord>) -> 
     }
     reach("supervisor.pod.torn_down");
     problems
-}
-
-/// Swaps the files of volumes made of objects, in a launcher: the values never enter this process.
-async fn refresh_objects(context: &Rc<Context>, record: &PodRecord) -> Result<(), String> {
-    let facts = context.pod_facts(record);
-    let body = |reporter: &mut Reporter| {
-        let result = records::objects(&context.layout, &record.id).map_err(|e| chain(&e)).and_then(|objects| {
-            volume::refresh(&context.layout, record, &objects, &facts).map(drop).map_err(|e| chain(&e))
-        });
-        reporter.send(&result.err());
-        0
-    };
-    let mut launched = launch(&context.reaper, &[], body).map_err(|e| chain(&e))?;
-    match launched.report::<Option<String>>().await {
-        Ok(None) => Ok(()),
-        Ok(Some(error)) => Err(error),
-        Err(error) => Err(chain(&error)),
-    }
 }
 
 impl From<sys::process::Exit> for Exit {

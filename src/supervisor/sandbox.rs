@@ -33,7 +33,10 @@ const HOLDER: &str = "holder";
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Report {
     /// Containers can be created.
-    Namespaces,
+    Namespaces {
+        /// When the first of the pod's tokens is to be renewed, in seconds since the epoch.
+        renew_at: Option<u64>,
+    },
     /// Containers can be started.
     Network {
         ips: Vec<IpAddr>,
@@ -147,9 +150,9 @@ fn try_make(
     write_files(layout, record, facts, &expected.unwrap_or_default())?;
     point("supervisor.sandbox.files")?;
     let objects = super::records::objects(layout, &record.id)?;
-    volume::prepare_all(layout, record, &objects, facts)?;
+    let renew_at = volume::prepare_all(layout, record, &objects, facts)?;
     point("supervisor.sandbox.volumes")?;
-    reporter.send(&Report::Namespaces);
+    reporter.send(&Report::Namespaces { renew_at });
     let Some(request) = request else { return Ok(facts.host_ips.clone()) };
     let netns = layout.pod_namespace(&record.id, "net");
     let status = networks.setup(&netns, &request).map_err(SandboxError::Network)?;

@@ -7,6 +7,7 @@
 //!   - field: PodSpec.initContainers
 //!     remove: pod.yaml#spec.initContainers # FILE#PATH, or FILE@N#PATH for the N-th document (0 is the first)
 //!     set: 5                               # optional: another value instead of none
+//! statement: Pods, update                  # optional: the statement of conformance/statements.yaml that the case shows
 //! podman: reason                           # optional: why the case is not run against podman
 //! registry: open                           # optional: a registry at ${REGISTRY} whose `demo:1` and `demo:latest` say `first`;
 //!                                          # `password`: only who has ${REGISTRY_LOGINS}, a .dockerconfigjson in base64
@@ -14,6 +15,7 @@
 //!   pod.yaml: |
 //!     ...                                  # ${PORT}, ${PORT2}, ${PORT3}: free host ports; ${DIR}: directory of the files;
 //!                                          # ${DEMO_LAYER}: the demo image's layer
+//!     - name-${1..50}                      # a line fifty times, with the numbers in their place
 //! steps:
 //!   - run: kube play pod.yaml              # the engine's command line, in ${DIR}
 //!     exit: 0                              # default
@@ -22,12 +24,15 @@
 //!     absent: ...                          # must match neither
 //!     within: 10                           # seconds during which the step is tried again until it holds; default 0
 //!     input: text                          # standard input
+//!     statement: Pods, update              # what this step shows, in a case that shows several statements
 //!   - http: http://127.0.0.1:${PORT}/path  # GET from the host
 //!     status: 200                          # default; 0: no answer is expected
 //!     body: ...
 //!   - file: name-in-DIR
 //!     content: ...                         # default: it exists
 //!   - copy: one.yaml other.yaml          # one file over another, both in ${DIR}
+//!   - edit: pod.yaml                       # another text in a file in ${DIR}, wherever it stands
+//!     change: {old: new}
 //!   - sleep: 0.5
 //! ```
 //!
@@ -47,6 +52,7 @@ pub struct Case {
     pub spec: String,
     #[serde(default)]
     pub proves: Vec<Claim>,
+    pub statement: Option<String>,
     pub podman: Option<String>,
     pub registry: Option<RegistryKind>,
     #[serde(default)]
@@ -79,6 +85,9 @@ pub struct Step {
     pub http: Option<String>,
     pub file: Option<String>,
     pub copy: Option<String>,
+    pub edit: Option<String>,
+    #[serde(default)]
+    pub change: BTreeMap<String, String>,
     pub sleep: Option<f64>,
     #[serde(default)]
     pub exit: i32,
@@ -97,6 +106,7 @@ pub struct Step {
     #[serde(default)]
     pub within: f64,
     pub input: Option<String>,
+    pub statement: Option<String>,
 }
 
 fn ok_status() -> u16 {
@@ -130,6 +140,12 @@ impl Case {
         let mut case: Case = serde_yaml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
         case.name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(case)
+    }
+
+    /// The statements of Kubernetes' node conformance that the case shows.
+    pub fn statements(&self) -> impl Iterator<Item = &str> {
+        let steps = self.steps.iter().filter_map(|step| step.statement.as_deref());
+        self.statement.as_deref().into_iter().chain(steps)
     }
 
     /// The files, with a claimed field taken out.

@@ -1,7 +1,7 @@
 //! Runs the conformance cases, which are data, against an engine.
 //!
 //! ```text
-//! cargo test --test conformance -- [NAME...] [--engine podman] [--prove] [--jobs N] [--verbose]
+//! cargo test --test conformance -- [NAME...] [--engine podman] [--prove] [--score] [--jobs N] [--verbose]
 //! ```
 //!
 //! A case is a file `conformance/kube/<name>.yaml` (format: [`case`]). Each runs with state directories and host ports of its own.
@@ -9,11 +9,14 @@
 //! A field counts as supported when a case fails without it. `--prove` shows that: for every field a case claims it takes
 //! the field out of the case's files, runs the case again and expects it to fail. What it finds goes to
 //! `conformance/proven.json`, from which docs/SUPPORT.md is written; the ordinary run fails when either is out of date.
+//!
+//! `--score` runs nothing: it counts the statements of Kubernetes' node conformance that the cases show ([`statements`]).
 
 mod case;
 mod engine;
 mod offer;
 mod run;
+mod statements;
 mod support;
 
 #[path = "../common/mod.rs"]
@@ -31,18 +34,21 @@ struct Options {
     names: Vec<String>,
     engine: EngineKind,
     prove: bool,
+    score: bool,
     jobs: usize,
     verbose: bool,
 }
 
 impl Options {
     fn from_args() -> Result<Self, String> {
-        let mut options = Self { names: Vec::new(), engine: EngineKind::Podkin, prove: false, jobs: 4, verbose: false };
+        let mut options =
+            Self { names: Vec::new(), engine: EngineKind::Podkin, prove: false, score: false, jobs: 4, verbose: false };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--engine" => options.engine = EngineKind::parse(&args.next().unwrap_or_default())?,
                 "--prove" => options.prove = true,
+                "--score" => options.score = true,
                 "--jobs" => options.jobs = args.next().and_then(|n| n.parse().ok()).ok_or("--jobs takes a number")?,
                 "--verbose" => options.verbose = true,
                 // What test runners pass to every test binary.
@@ -72,6 +78,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if options.score {
+        return score(&all);
+    }
     let wanted =
         |case: &&Case| options.names.is_empty() || options.names.iter().any(|n| case.name.contains(n.as_str()));
     let cases: Vec<&Case> = all.iter().filter(wanted).collect();
@@ -104,11 +113,14 @@ fn main() -> ExitCode {
         }
     }
     if options.engine == EngineKind::Podkin && options.names.is_empty() {
-        match support::check(&all) {
-            Ok(()) => passed += 1,
-            Err(why) => {
-                failed += 1;
-                println!("FAILED  docs/SUPPORT.md\n{}", indent(&why));
+        let score = statements::Score::load(&all).and_then(|score| score.check());
+        for (name, checked) in [("docs/SUPPORT.md", support::check(&all)), ("conformance/statements.yaml", score)] {
+            match checked {
+                Ok(()) => passed += 1,
+                Err(why) => {
+                    failed += 1;
+                    println!("FAILED  {name}\n{}", indent(&why));
+                }
             }
         }
     }
@@ -151,7 +163,23 @@ fn prove(all: &[Case], cases: &[&Case], options: &Options) -> ExitCode {
         eprintln!("conformance: {error}");
         return ExitCode::FAILURE;
     }
-    if unproven == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let scored = score(all);
+    if unproven == 0 { scored } else { ExitCode::FAILURE }
+}
+
+/// Prints the score and writes it where it is shown.
+fn score(all: &[Case]) -> ExitCode {
+    let written = statements::Score::load(all).and_then(|score| {
+        score.print();
+        score.write()
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("conformance: {why}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn load_all(directory: &Path) -> Result<Vec<Case>, String> {

@@ -70,7 +70,7 @@ impl Scene {
             let path = self.directory.join(&name);
             let parent = path.parent().unwrap_or(Path::new("/"));
             std::fs::create_dir_all(parent)
-                .and_then(|()| std::fs::write(&path, self.substitute(&text)))
+                .and_then(|()| std::fs::write(&path, repeated(&self.substitute(&text))))
                 .map_err(|e| e.to_string())?;
         }
         Ok(())
@@ -81,7 +81,8 @@ impl Scene {
             let end = Instant::now() + Duration::from_secs_f64(step.within);
             while let Err(why) = self.step(step) {
                 if Instant::now() >= end {
-                    return Err(format!("step {}: {why}", index + 1));
+                    let shows = step.statement.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+                    return Err(format!("step {}{shows}: {why}", index + 1));
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -99,11 +100,12 @@ impl Scene {
                 let copied = std::fs::copy(self.directory.join(from), self.directory.join(to));
                 copied.map(drop).map_err(|e| format!("{names}: {e}"))
             }
+            Step { edit: Some(name), .. } => self.edit(name, step),
             Step { sleep: Some(seconds), .. } => {
                 std::thread::sleep(Duration::from_secs_f64(*seconds));
                 Ok(())
             }
-            _ => Err("a step needs run, http, file, copy or sleep".into()),
+            _ => Err("a step needs run, http, file, copy, edit or sleep".into()),
         }
     }
 
@@ -161,6 +163,18 @@ impl Scene {
         let text = std::fs::read_to_string(self.directory.join(name)).map_err(|e| format!("{name}: {e}"))?;
         self.matches(&step.content, &text, true).map_err(|p| format!("{name} does not match /{p}/: {text}"))?;
         self.matches(&step.absent, &text, false).map_err(|p| format!("{name} matches /{p}/: {text}"))
+    }
+
+    fn edit(&self, name: &str, step: &Step) -> Result<(), String> {
+        let path = self.directory.join(name);
+        let mut text = std::fs::read_to_string(&path).map_err(|e| format!("{name}: {e}"))?;
+        for (old, new) in &step.change {
+            if !text.contains(old.as_str()) {
+                return Err(format!("{name}: no `{old}` to change"));
+            }
+            text = text.replace(old.as_str(), new);
+        }
+        std::fs::write(&path, text).map_err(|e| format!("{name}: {e}"))
     }
 
     fn clean_up(&self) -> Result<(), String> {
@@ -235,6 +249,24 @@ fn get(url: &str) -> Result<(u16, String), String> {
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("no HTTP answer")?;
     let status = head.split_whitespace().nth(1).and_then(|s| s.parse().ok()).ok_or("no status")?;
     Ok((status, body.to_owned()))
+}
+
+/// The text with each line that has `${FIRST..LAST}` once for every number.
+fn repeated(text: &str) -> String {
+    let range = |line: &str| {
+        let (_, rest) = line.split_once("${")?;
+        let (inner, _) = rest.split_once('}')?;
+        let (first, last) = inner.split_once("..")?;
+        Some((format!("${{{inner}}}"), first.parse::<u32>().ok()?..=last.parse().ok()?))
+    };
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        match range(line) {
+            Some((mark, numbers)) => out.extend(numbers.map(|n| line.replace(&mark, &n.to_string()))),
+            None => out.push_str(line),
+        }
+    }
+    out
 }
 
 /// Words of a command line; single and double quotes keep spaces.

@@ -1,10 +1,11 @@
-//! `kube play`, `kube down`, `kube generate`.
+//! `kube play`, `kube down`, `kube generate`, `kube create token`, `kube token-keys`.
 
 pub mod down;
 pub mod generate;
 pub mod input;
 pub mod options;
 pub mod play;
+pub mod token;
 
 use super::context::Globals;
 use super::error::CommandError;
@@ -24,6 +25,8 @@ pub enum KubeCommand {
     Play(Box<play::PlayArgs>),
     Down(down::DownArgs),
     Generate(generate::GenerateArgs),
+    Create(token::CreateArgs),
+    TokenKeys(token::TokenKeysArgs),
 }
 
 /// The older spelling `play kube`.
@@ -59,5 +62,7 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Play(args) => play::run(globals, &args),
         KubeCommand::Down(args) => down::run(globals, &args),
         KubeCommand::Generate(args) => generate::run(globals, &args),
+        KubeCommand::Create(args) => token::create(globals, &args),
+        KubeCommand::TokenKeys(args) => token::keys(globals, &args),
     }
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 /// What is known about a pod only when it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFacts {
-    /// `metadata.uid`: the pod's id.
+    /// `metadata.uid`: a UUID.
     pub uid: String,
     /// The pod's addresses, the primary one first; empty before it has one.
     pub pod_ips: Vec<IpAddr>,

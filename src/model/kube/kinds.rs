@@ -10,15 +10,17 @@ pub(super) enum Kind {
     ConfigMap,
     Secret,
     PersistentVolumeClaim,
+    ServiceAccount,
 }
 
 impl Kind {
-    const ALL: [(&'static str, Kind, &'static str); 5] = [
+    const ALL: [(&'static str, Kind, &'static str); 6] = [
         ("Pod", Kind::Pod, "v1"),
         ("Deployment", Kind::Deployment, "apps/v1"),
         ("ConfigMap", Kind::ConfigMap, "v1"),
         ("Secret", Kind::Secret, "v1"),
         ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, "v1"),
+        ("ServiceAccount", Kind::ServiceAccount, "v1"),
     ];
 
     pub fn parse(name: &str) -> Option<Self> {
@@ -35,7 +37,7 @@ impl Kind {
 }
 
 /// Kinds of Kubernetes that are known and not played, with what to do instead.
-const OTHERS: [(&str, &str); 42] = [
+const OTHERS: [(&str, &str); 41] = [
     ("Service", "publish ports with `hostPort`; pods reach each other by pod name"),
     ("Ingress", "publish ports with `hostPort`"),
     ("IngressClass", ""),
@@ -56,7 +58,6 @@ const OTHERS: [(&str, &str); 42] = [
     ("Event", ""),
     ("Binding", ""),
     ("Lease", ""),
-    ("ServiceAccount", "containers get no token of an API server; leave it out"),
     ("Role", "there is no API server whose access it would rule; leave it out"),
     ("RoleBinding", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRole", "there is no API server whose access it would rule; leave it out"),

@@ -6,7 +6,7 @@ use super::pod::Draft;
 use super::references::Index;
 use super::spot::{Mark, Spot};
 use super::{Input, Known, LoadOptions, Loaded, Session};
-use super::{codes, form, metadata, object, pod, port, publish, references, spot, workload};
+use super::{account, codes, form, metadata, object, pod, port, publish, references, spot, workload};
 use crate::model::application::Source;
 use crate::model::diagnostic::{Diagnostic, Severity, SourceId, Sources, Span, has_errors, settle};
 use crate::model::yaml::{TypedOptions, typed};
@@ -97,6 +97,13 @@ impl<'a> Loader<'a> {
                     self.application.claims.push(claim);
                 }
             }
+            Kind::ServiceAccount => {
+                let Some(read) = self.read(&object) else { return };
+                let account = account::service_account(&at, read);
+                if self.claim_name(*kind, &account.name, &name_mark(&at)) {
+                    self.application.service_accounts.push(account);
+                }
+            }
         }
     }
 
@@ -160,6 +167,7 @@ impl<'a> Loader<'a> {
 
     fn finish(mut self, options: &LoadOptions) -> Loaded {
         publish::apply(self.session, &mut self.sources, &mut self.drafts, &options.publish, options.publish_all);
+        self.drafts.iter_mut().for_each(|draft| account::admit(draft, &self.application.service_accounts));
         references::check(self.session, &self.index);
         let ports = self.drafts.iter().flat_map(|draft| {
             draft.ports.iter().flatten().map(|port| port::HostPort {
@@ -237,15 +245,19 @@ impl<'a> Loader<'a> {
 
     /// Files without any object that is played are a mistake, whatever `--validate` says.
     fn check_empty(&mut self) {
-        let Application { name: _, sources, workloads, pods, config_maps, secrets, claims } = &self.application;
+        let Application { name: _, sources, workloads, pods, config_maps, secrets, claims, service_accounts } =
+            &self.application;
         let counts = [workloads.len(), pods.len(), config_maps.len(), secrets.len(), claims.len()];
         let errors = self.session.diagnostics.borrow().iter().any(|d| d.severity == Severity::Error);
         if errors || counts.iter().any(|n| *n > 0) {
             return;
         }
         let names: Vec<_> = sources.iter().map(|s: &Source| s.name.as_str()).collect();
-        let error = Diagnostic::error(codes::HEADER, "there is nothing to play")
-            .hint(format!("no object of a played kind is in {}", spot::list(&names)));
+        let hint = match service_accounts.is_empty() {
+            true => format!("no object of a played kind is in {}", spot::list(&names)),
+            false => "a ServiceAccount is read for the pods beside it: play their files together".to_owned(),
+        };
+        let error = Diagnostic::error(codes::HEADER, "there is nothing to play").hint(hint);
         // The sources were added in this order, before all others.
         let span = Span { source: SourceId(0), start: 0, end: 0 };
         self.session.report(if sources.is_empty() { error } else { error.at(span, "") });

@@ -11,10 +11,11 @@
 //! - `spot`: where the lowering is in the text; `form`: names, labels, paths;
 //! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `host_users`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
 //!   one part of the API each; `annotations`: what podman reads from them;
-//! - `payload`: volumes whose files podkin writes;
+//! - `account`: ServiceAccounts and their tokens; `payload`: volumes whose files podkin writes;
 //! - `loader`: one object after the other, then the checks that need all: `publish` (`--publish`) and `references` (ConfigMaps,
 //!   Secrets and variables that must exist).
 
+mod account;
 mod annotations;
 pub mod codes;
 mod container;

@@ -5,7 +5,7 @@ use super::kinds::Kind;
 use super::{Input, Loaded, Session};
 use crate::model::application::{Application, Workload, WorkloadKind};
 use crate::model::diagnostic::{Sources, settle};
-use crate::model::{ClaimTemplate, ConfigMap, Pod, Secret};
+use crate::model::{ClaimTemplate, ConfigMap, Pod, Secret, ServiceAccount};
 use std::path::PathBuf;
 
 pub(super) fn load(session: &Session, inputs: &[Input]) -> Loaded {
@@ -32,6 +32,9 @@ pub(super) fn load(session: &Session, inputs: &[Input]) -> Loaded {
                 Kind::Secret => application.secrets.push(Secret { name, ..Secret::default() }),
                 Kind::PersistentVolumeClaim => {
                     application.claims.push(ClaimTemplate { name, ..ClaimTemplate::default() })
+                }
+                Kind::ServiceAccount => {
+                    application.service_accounts.push(ServiceAccount { name, ..ServiceAccount::default() })
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! Volumes whose files podkin writes: configMap, secret, downwardAPI, projected.
 
+use super::account::ROOT_CERTIFICATES;
 use super::references::Target;
 use super::spot::{Mark, Spot};
 use super::volume::Surroundings;
 use super::{codes, env, form};
+use crate::model::account::{DEFAULT_LIFETIME, LIFETIMES};
 use crate::model::diagnostic::Diagnostic;
-use crate::model::{DownwardFile, KeyToPath, ObjectKind, Projection, VolumeSource};
+use crate::model::{DownwardFile, KeyToPath, ObjectKind, Projection, TokenProjection, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
 
@@ -70,19 +72,23 @@ fn projection(
         secret,
         service_account_token,
     } = source;
-    let reason = "there is no API server to ask";
-    at.field("clusterTrustBundle").unsupported(cluster_trust_bundle.is_some(), reason, "use a ConfigMap");
-    at.field("podCertificate").unsupported(pod_certificate.is_some(), reason, "use a Secret");
-    at.field("serviceAccountToken").unsupported(service_account_token.is_some(), reason, "remove it");
-    let unsupported = [cluster_trust_bundle.is_some(), pod_certificate.is_some(), service_account_token.is_some()];
-    let present = [config_map.is_some(), downward_api.is_some(), secret.is_some()];
+    let bundles = "there is no cluster that publishes certificates";
+    at.field("clusterTrustBundle").unsupported(cluster_trust_bundle.is_some(), bundles, "put them into a ConfigMap");
+    let signer = "there is no signer that would issue a certificate";
+    at.field("podCertificate").unsupported(pod_certificate.is_some(), signer, "put key and certificate into a Secret");
+    let unsupported = [cluster_trust_bundle.is_some(), pod_certificate.is_some()];
+    let present = [config_map.is_some(), downward_api.is_some(), secret.is_some(), service_account_token.is_some()];
     let count = unsupported.iter().chain(&present).filter(|p| **p).count();
     if count != 1 {
         let message = format!("an entry of `sources` has one source, not {count}");
         at.on_key(Diagnostic::error(codes::CONFLICT, message), "");
     }
+    if let Some(source) = service_account_token {
+        return token(&at.field("serviceAccountToken"), source, paths).map(Projection::ServiceAccountToken);
+    }
     if let Some(core::ConfigMapProjection { items, name, optional }) = config_map {
         let at = at.field("configMap");
+        let optional = optional.map_or_else(|| may_be_absent(&at.field("name"), &name), Some);
         let (items, optional) = object_items(&at, "name", ObjectKind::ConfigMap, &name, items, optional)?;
         claim_paths(&at.field("items"), items.iter().map(|i| i.path.as_str()), paths);
         return Some(Projection::ConfigMap { name, items, optional });
@@ -97,6 +103,30 @@ fn projection(
     let at = at.field("downwardAPI");
     let items = downward_items(&at.field("items"), items.unwrap_or_default(), around, paths);
     Some(Projection::DownwardApi { items })
+}
+
+fn token(at: &Spot<'_>, source: core::ServiceAccountTokenProjection, paths: &mut Paths) -> Option<TokenProjection> {
+    let core::ServiceAccountTokenProjection { audience, expiration_seconds, path, user } = source;
+    let range = *LIFETIMES.start() as i64..=*LIFETIMES.end() as i64;
+    let seconds_at = at.field("expirationSeconds");
+    let seconds = expiration_seconds.unwrap_or(DEFAULT_LIFETIME as i64);
+    let expiration_seconds = seconds_at.in_range("the life of a token in seconds", seconds, range) as u64;
+    let user = user.map(|user| at.field("user").in_range("a user id", user, 0..=u32::MAX.into()) as u32);
+    if !check_file(at, &path) {
+        return None;
+    }
+    claim_one(at, &path, paths);
+    Some(TokenProjection { path, audience: audience.filter(|a| !a.is_empty()), expiration_seconds, user })
+}
+
+/// Every pod that was read back from a cluster names a ConfigMap that only the cluster has.
+fn may_be_absent(at: &Spot<'_>, name: &str) -> Option<bool> {
+    (name == ROOT_CERTIFICATES).then(|| {
+        let message =
+            format!("no cluster publishes `{name}` here: without a ConfigMap of that name its files are left out");
+        at.on_value(Diagnostic::info(codes::NO_EFFECT, message), "");
+        true
+    })
 }
 
 /// Paths of a volume that are taken, with their places.

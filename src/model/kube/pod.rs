@@ -21,12 +21,14 @@ pub(super) struct Draft {
     pub ports: Vec<Vec<DraftPort>>,
     /// Where the name of the pod, or of its workload, stands.
     pub name: Mark,
+    /// `automountServiceAccountToken`.
+    pub automount_token: Option<bool>,
 }
 
 impl Draft {
     /// The pod with its ports.
     pub fn finish(self) -> Pod {
-        let Self { mut pod, ports, name: _ } = self;
+        let Self { mut pod, ports, name: _, automount_token: _ } = self;
         let containers = pod.init_containers.iter_mut().chain(&mut pod.containers);
         for (container, ports) in containers.zip(ports) {
             container.ports = ports.into_iter().map(|p| p.port).collect();
@@ -97,8 +99,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("topologySpreadConstraints").no_effect(topology_spread_constraints.is_some(), one);
     at.field("evictionResponders").no_effect(eviction_responders.is_some(), "pods are not evicted");
     at.field("readinessGates").no_effect(readiness_gates.is_some(), "no controller would set the condition");
-    let token = "there is no API server to get a token for";
-    at.field("automountServiceAccountToken").no_effect(automount_service_account_token == Some(true), token);
+    at.field("enableServiceLinks").no_effect(enable_service_links == Some(true), "there are no Services");
     at.field("subdomain").no_effect(subdomain.is_some(), "there are no headless Services");
     let fixed = "set `resources` of each container";
     at.field("resources").unsupported(resources.is_some(), "limits are set per container", fixed);
@@ -195,7 +196,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     };
     host_users::check(at, &pod);
     annotations::apply(at, &mut pod);
-    Draft { pod, ports, name }
+    Draft { pod, ports, name, automount_token: automount_service_account_token }
 }
 
 fn container_names(init: &[core::Container], regular: &[core::Container]) -> Vec<String> {
@@ -236,7 +237,7 @@ fn check_shared_ports(session: &super::Session, names: &[String], ports: &[Vec<D
 }
 
 /// Names of Secrets; whether they exist is seen when an image is pulled, as on a kubelet.
-fn pull_secrets(at: &Spot<'_>, references: Vec<core::LocalObjectReference>) -> Vec<String> {
+pub(super) fn pull_secrets(at: &Spot<'_>, references: Vec<core::LocalObjectReference>) -> Vec<String> {
     let mut names = Vec::new();
     for (i, core::LocalObjectReference { name }) in references.into_iter().enumerate() {
         if name.is_empty() {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::diagnostic::{Diagnostic, Sources};
 
+mod accounts;
 mod objects;
 mod pods;
 mod robust;

@@ -11,7 +11,7 @@
 
 use crate::model::payload::PayloadFile;
 use crate::sys::dir::Dir;
-use rustix::fs::{Gid, Mode};
+use rustix::fs::{Gid, Mode, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
 use std::io::{self, Write};
@@ -53,6 +53,18 @@ pub fn write(directory: &Path, files: &BTreeMap<String, PayloadFile>, group: Opt
         }
     }
     Ok(true)
+}
+
+/// A file as it is now, when it is there and has at most `limit` bytes.
+pub fn current(directory: &Path, path: &str, limit: u64) -> Option<Vec<u8>> {
+    let volume = Dir::open(directory).ok()?;
+    let generation = read_link(&volume, DATA).ok()??;
+    is_generation(&generation).then(|| volume.open_dir(&generation).ok()?.read(path.as_bytes(), limit).ok())?
+}
+
+fn is_generation(name: &CStr) -> bool {
+    let name = name.to_bytes();
+    name.starts_with(b"..") && name != b".." && !name.contains(&b'/')
 }
 
 fn validate(path: &str) -> Result<(), FilesError> {
@@ -100,8 +112,7 @@ fn holds(
     files: &BTreeMap<String, PayloadFile>,
     group: Option<u32>,
 ) -> io::Result<bool> {
-    let is_name = generation.to_bytes().starts_with(b"..") && !generation.to_bytes().contains(&b'/');
-    if !is_name || generation.to_bytes() == b".." {
+    if !is_generation(generation) {
         return Ok(false);
     }
     let Ok(root) = volume.open_dir(generation) else { return Ok(false) };
@@ -118,8 +129,9 @@ fn holds(
                 continue;
             }
             let Some(file) = files.get(&full) else { return Ok(false) };
-            let same_mode = stat.st_mode & 0o7777 == mode_of(file, group);
-            if !same_mode || stat.st_size as usize != file.data.len() {
+            let same_rights =
+                stat.st_mode & 0o7777 == mode_of(file, group) && file.user.is_none_or(|user| user == stat.st_uid);
+            if !same_rights || stat.st_size as usize != file.data.len() {
                 return Ok(false);
             }
             match dir.read(entry.to_bytes(), file.data.len() as u64) {
@@ -151,7 +163,7 @@ fn write_generation(
         }
         let mut created = dir.create_file(&name(last)?, 0o600)?;
         created.write_all(&file.data)?;
-        give(&created, group)?;
+        give(&created, file.user, group)?;
         rustix::fs::fchmod(&created, Mode::from_raw_mode(mode_of(file, group)))?;
     }
     Ok(())
@@ -160,15 +172,15 @@ fn write_generation(
 fn make_dir(parent: &Dir, name: &CStr, group: Option<u32>) -> io::Result<Dir> {
     parent.create_dir(name, 0o755)?;
     let dir = parent.open_dir(name)?;
-    give(&dir, group)?;
+    give(&dir, None, group)?;
     rustix::fs::fchmod(&dir, Mode::from_raw_mode(0o755))?;
     Ok(dir)
 }
 
-fn give(file: impl std::os::fd::AsFd, group: Option<u32>) -> io::Result<()> {
-    match group {
-        Some(group) => Ok(rustix::fs::fchown(file, None, Some(Gid::from_raw(group)))?),
-        None => Ok(()),
+fn give(file: impl std::os::fd::AsFd, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    match (user, group) {
+        (None, None) => Ok(()),
+        _ => Ok(rustix::fs::fchown(file, user.map(Uid::from_raw), group.map(Gid::from_raw))?),
     }
 }
 
@@ -225,7 +237,7 @@ mod tests {
 
     fn files(entries: &[(&str, &str, u32)]) -> BTreeMap<String, PayloadFile> {
         let file = |(path, data, mode): &(&str, &str, u32)| {
-            ((*path).to_owned(), PayloadFile { data: data.as_bytes().to_vec(), mode: *mode })
+            ((*path).to_owned(), PayloadFile { data: data.as_bytes().to_vec(), mode: *mode, user: None })
         };
         entries.iter().map(file).collect()
     }
@@ -244,6 +256,8 @@ mod tests {
         assert!(write(&volume, &first, None)?);
         assert!(!write(&volume, &first, None)?, "the same files change nothing");
         assert_eq!(fs::read_to_string(volume.join("dir/deep/file"))?, "x");
+        assert_eq!(current(&volume, "dir/deep/file", 9).as_deref(), Some(&b"x"[..]));
+        assert_eq!((current(&volume, "none", 9), current(&volume, "dir/deep/file", 0)), (None, None));
         assert_eq!(fs::metadata(volume.join("dir/deep/file"))?.permissions().mode() & 0o777, 0o400);
         let generation = fs::read_link(volume.join("..data"))?;
 

@@ -14,7 +14,9 @@
 mod files;
 mod host_path;
 mod ownership;
+mod tokens;
 
+use crate::account::KeyError;
 use crate::model::environment::{EnvironmentError, Objects, PodFacts};
 use crate::model::payload::payload;
 use crate::model::{EmptyDirMedium, Pod, Volume, VolumeSource};
@@ -25,6 +27,7 @@ use ownership::Ownership;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tokens::Issuer;
 
 pub use files::FilesError;
 pub use host_path::HostPathError;
@@ -47,6 +50,8 @@ pub enum VolumeCause {
     Files(#[from] FilesError),
     #[error(transparent)]
     HostPath(#[from] HostPathError),
+    #[error("cannot issue a token")]
+    Token(#[from] KeyError),
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VolumeCause {
@@ -80,36 +85,37 @@ pub fn is_read_only(volume: &Volume) -> bool {
     }
 }
 
-/// Makes every volume of the pod; what exists is kept, files of objects are brought up to date.
+/// Makes every volume of the pod; what exists is kept, files of objects are brought up to date. Returns when the first of its
+/// tokens is to be renewed, in seconds since the epoch.
 pub fn prepare_all(
     layout: &Layout,
     record: &PodRecord,
     objects: &PodObjects,
     facts: &PodFacts,
-) -> Result<(), VolumeError> {
+) -> Result<Option<u64>, VolumeError> {
+    let mut issuer = Issuer::new(layout, &record.pod, facts);
     for volume in &record.pod.volumes {
-        prepare(layout, &record.id, &record.pod, volume, objects, facts)
+        prepare(layout, &record.id, &record.pod, volume, objects, facts, &mut issuer)
             .map_err(|cause| VolumeError { volume: volume.name.clone(), cause })?;
     }
-    Ok(())
+    Ok(issuer.renewed_at)
 }
 
-/// Swaps the files of the pod's volumes that are made of objects; the rest is left alone. Returns the names of changed ones.
+/// Swaps the files of the pod's volumes that are made of objects or tokens; the rest is left alone. Returns when the first of its
+/// tokens is to be renewed, in seconds since the epoch.
 pub fn refresh(
     layout: &Layout,
     record: &PodRecord,
     objects: &PodObjects,
     facts: &PodFacts,
-) -> Result<Vec<String>, VolumeError> {
-    let mut changed = Vec::new();
+) -> Result<Option<u64>, VolumeError> {
+    let mut issuer = Issuer::new(layout, &record.pod, facts);
     for volume in &record.pod.volumes {
         let path = source_path(layout, &record.id, volume);
-        let result = write_files(&path, &record.pod, volume, objects, facts);
-        if result.map_err(|cause| VolumeError { volume: volume.name.clone(), cause })? == Some(true) {
-            changed.push(volume.name.clone());
-        }
+        write_files(&path, &record.pod, volume, objects, facts, &mut issuer)
+            .map_err(|cause| VolumeError { volume: volume.name.clone(), cause })?;
     }
-    Ok(changed)
+    Ok(issuer.renewed_at)
 }
 
 fn prepare(
@@ -119,6 +125,7 @@ fn prepare(
     volume: &Volume,
     objects: &PodObjects,
     facts: &PodFacts,
+    issuer: &mut Issuer<'_>,
 ) -> Result<(), VolumeCause> {
     let path = source_path(layout, pod_id, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
@@ -145,23 +152,27 @@ fn prepare(
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => {
             make_directory(&path, 0o755)?;
-            write_files(&path, pod, volume, objects, facts)?;
+            write_files(&path, pod, volume, objects, facts, issuer)?;
         }
     }
     Ok(())
 }
 
-/// `None` when the volume is not made of objects, else whether anything changed.
+/// Does nothing to a volume that is not made of objects.
 fn write_files(
     path: &Path,
     pod: &Pod,
     volume: &Volume,
     objects: &PodObjects,
     facts: &PodFacts,
-) -> Result<Option<bool>, VolumeCause> {
+    issuer: &mut Issuer<'_>,
+) -> Result<(), VolumeCause> {
     let objects = Objects { config_maps: &objects.config_maps, secrets: &objects.secrets };
-    let Some(files) = payload(&volume.source, pod, objects, facts)? else { return Ok(None) };
-    Ok(Some(files::write(path, &files, pod.security.fs_group)?))
+    let tokens = issuer.tokens(path, &volume.source)?;
+    if let Some(files) = payload(&volume.source, pod, objects, facts, &tokens)? {
+        files::write(path, &files, pod.security.fs_group)?;
+    }
+    Ok(())
 }
 
 /// Makes a directory with that mode whatever the umask; one that exists is left as it is.

@@ -137,7 +137,16 @@ fn rules_of_volumes() {
         ("downwardAPI: {items: [{path: a, resourceFieldRef: {resource: limits.cpu}}]}", &["K113", "containerName"]),
         ("downwardAPI: {items: [{path: a, fieldRef: {fieldPath: status.podIP}}]}", &["K115", "of `metadata`"]),
         ("projected: {sources: [{}]}", &["K118", "not 0"]),
-        ("projected: {sources: [{serviceAccountToken: {path: token}}]}", &["K302", "API server"]),
+        ("projected: {sources: [{clusterTrustBundle: {name: a, path: b}}]}", &["K302", "publishes certificates"]),
+        ("projected: {sources: [{podCertificate: {keyType: ED25519, signerName: a/b}}]}", &["K302", "signer"]),
+        ("projected: {sources: [{serviceAccountToken: {}}]}", &["K113", "`path`"]),
+        ("projected: {sources: [{serviceAccountToken: {path: ../token}}]}", &["K114"]),
+        ("projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 599}}]}", &["K115", "from 600"]),
+        (
+            "projected: {sources: [{serviceAccountToken: {path: a}}, {serviceAccountToken: {path: a}}]}",
+            &["K116", "two files of the volume are `a`"],
+        ),
+        ("projected: {sources: [{configMap: {name: kube-root-ca.crt}}]}", &["info[K301]", "no cluster publishes"]),
     ];
     finds_each(table.map(|(volume, parts)| (with_spec(&format!("volumes: [{{name: v, {volume}}}]")), parts)));
     finds(&with_spec("volumes: [{name: v}, {name: v}]"), &["K116", "declared twice", "5:"][..2]);
