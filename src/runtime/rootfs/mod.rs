@@ -134,7 +134,7 @@ fn passable_mount_point(run_dir: &Path) -> Result<PathBuf, RuntimeError> {
         mode & SEARCH != 0 && !run_dir.starts_with(path)
     };
     let candidates = ["/mnt", "/media", "/srv", "/opt", "/tmp"].map(Path::new);
-    let found = candidates.iter().copied().find(|path| is_passable(&path)).map(Path::to_owned);
+    let found = candidates.iter().copied().find(|path| is_passable(path)).map(Path::to_owned);
     found.ok_or_else(|| {
         RuntimeError::Refused("`hostUsers: false` needs a directory `/mnt` that all may enter".to_owned())
     })
