@@ -43,6 +43,13 @@ pub struct Pod {
     pub security: PodSecurity,
     /// `resources` of the pod as a whole.
     pub resources: Option<Resources>,
+    /// Of its RuntimeClass: requests of CPU and memory that come on top.
+    pub overhead: Option<Resources>,
+    /// `priority`, its own or that of its class.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    pub priority_class: Option<String>,
+    pub runtime_class: Option<String>,
     /// Seconds after which a running pod is stopped and fails (`activeDeadlineSeconds`).
     pub active_deadline_seconds: Option<u64>,
     /// `serviceAccountName`, `default` when unset: whom the pod's tokens speak for.
@@ -57,6 +64,10 @@ pub struct Pod {
 /// For fields that came later: left out when false, they change no digest.
 pub(super) fn is_false(value: &bool) -> bool {
     !value
+}
+
+fn is_zero(value: &i32) -> bool {
+    *value == 0
 }
 
 /// `restartPolicy` of a pod.

@@ -1,15 +1,15 @@
 //! What the containers of a pod share: volumes, files, namespaces, network. Made in a launcher, in the order of need.
 
 use super::launcher::{Reporter, chain};
-use super::lower;
 use super::protocol::FailureKind;
 use super::volume;
+use super::{lower, shares};
 use crate::model::Pod;
 use crate::model::environment::PodFacts;
 use crate::network::{
     Attachment, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest, hosts_file, resolver,
 };
-use crate::runtime::{RuntimeError, pause, users};
+use crate::runtime::{RuntimeError, cgroup, pause, users};
 use crate::store::layout::Layout;
 use crate::store::record::{PodNetwork, PodRecord};
 use crate::sys::namespace::{self, Kinds};
@@ -61,6 +61,8 @@ enum SandboxError {
     Objects(#[from] super::records::ReadError),
     #[error("cannot make the pod's pid namespace")]
     Holder(#[source] RuntimeError),
+    #[error("cannot make the pod's cgroup")]
+    Cgroup(#[source] RuntimeError),
     #[error("{0}")]
     Failpoint(String),
 }
@@ -142,6 +144,8 @@ fn try_make(
     let request = network_request(record);
     let expected = request.as_ref().map(|r| networks.expected_status(r)).transpose().map_err(SandboxError::Network)?;
     make_directories(layout, record)?;
+    let cgroup = lower::pod_cgroup(&record.id);
+    cgroup::create_pod(&cgroup, &shares::of_pod(&record.pod)).map_err(SandboxError::Cgroup)?;
     let host_network = File::open("/proc/self/ns/net").map_err(at("open", Path::new("/proc/self/ns/net")))?;
     make_namespaces(layout, record, facts)?;
     namespace::setns_fd(&host_network, Kinds::NETWORK)

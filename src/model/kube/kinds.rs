@@ -11,16 +11,20 @@ pub(super) enum Kind {
     Secret,
     PersistentVolumeClaim,
     ServiceAccount,
+    PriorityClass,
+    RuntimeClass,
 }
 
 impl Kind {
-    const ALL: [(&'static str, Kind, &'static str); 6] = [
+    const ALL: [(&'static str, Kind, &'static str); 8] = [
         ("Pod", Kind::Pod, "v1"),
         ("Deployment", Kind::Deployment, "apps/v1"),
         ("ConfigMap", Kind::ConfigMap, "v1"),
         ("Secret", Kind::Secret, "v1"),
         ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, "v1"),
         ("ServiceAccount", Kind::ServiceAccount, "v1"),
+        ("PriorityClass", Kind::PriorityClass, "scheduling.k8s.io/v1"),
+        ("RuntimeClass", Kind::RuntimeClass, "node.k8s.io/v1"),
     ];
 
     pub fn parse(name: &str) -> Option<Self> {
@@ -37,7 +41,7 @@ impl Kind {
 }
 
 /// Kinds of Kubernetes that are known and not played, with what to do instead.
-const OTHERS: [(&str, &str); 41] = [
+const OTHERS: [(&str, &str); 39] = [
     ("Service", "publish ports with `hostPort`; pods reach each other by pod name"),
     ("Ingress", "publish ports with `hostPort`"),
     ("IngressClass", ""),
@@ -71,8 +75,6 @@ const OTHERS: [(&str, &str); 41] = [
     ("VerticalPodAutoscaler", ""),
     ("PodDisruptionBudget", ""),
     ("PodSecurityPolicy", ""),
-    ("PriorityClass", ""),
-    ("RuntimeClass", ""),
     ("LimitRange", "set `resources` of each container"),
     ("ResourceQuota", "set `resources` of each container"),
     ("CustomResourceDefinition", ""),

@@ -1,5 +1,6 @@
 //! Objects one after the other to an application, and the checks that need all of them.
 
+use super::class::Classes;
 use super::document::{self, Object};
 use super::kinds::Kind;
 use super::pod::Draft;
@@ -20,6 +21,7 @@ pub(super) struct Loader<'a> {
     sources: Sources,
     application: Application,
     drafts: Vec<Draft>,
+    classes: Classes,
     index: Index,
     /// Names that are taken, by kind.
     names: BTreeMap<(Kind, String), Mark>,
@@ -36,6 +38,7 @@ impl<'a> Loader<'a> {
             sources: Sources::default(),
             application: Application::default(),
             drafts: Vec::new(),
+            classes: Classes::default(),
             index,
             names: BTreeMap::new(),
             secrets: Vec::new(),
@@ -90,6 +93,16 @@ impl<'a> Loader<'a> {
                     self.application.secrets.push(secret);
                 }
             }
+            Kind::PriorityClass => {
+                let Some(read) = self.read(&object) else { return };
+                let name = self.classes.add_priority(&at, read);
+                self.add_class(*kind, &at, &name);
+            }
+            Kind::RuntimeClass => {
+                let Some(read) = self.read(&object) else { return };
+                let name = self.classes.add_runtime(&at, read);
+                self.add_class(*kind, &at, &name);
+            }
             Kind::PersistentVolumeClaim => {
                 let Some(read) = self.read(&object) else { return };
                 let claim = object::claim(&at, read);
@@ -105,6 +118,11 @@ impl<'a> Loader<'a> {
                 }
             }
         }
+    }
+
+    /// Remembers a name of which there may be one.
+    fn add_class(&mut self, kind: Kind, at: &Spot<'_>, name: &str) {
+        self.claim_name(kind, name, &name_mark(at));
     }
 
     fn add_config_map(&mut self, object: &Object, at: &Spot<'_>) {
@@ -167,6 +185,7 @@ impl<'a> Loader<'a> {
 
     fn finish(mut self, options: &LoadOptions) -> Loaded {
         publish::apply(self.session, &mut self.sources, &mut self.drafts, &options.publish, options.publish_all);
+        self.drafts.iter_mut().for_each(|draft| self.classes.admit(self.session, draft));
         self.drafts.iter_mut().for_each(|draft| account::admit(draft, &self.application.service_accounts));
         references::check(self.session, &self.index);
         let ports = self.drafts.iter().flat_map(|draft| {
@@ -268,7 +287,7 @@ fn name_mark(at: &Spot<'_>) -> Mark {
     at.field("metadata").field("name").mark()
 }
 
-fn at_mark(mut diagnostic: Diagnostic, mark: &Mark) -> Diagnostic {
+pub(super) fn at_mark(mut diagnostic: Diagnostic, mark: &Mark) -> Diagnostic {
     diagnostic.path.clone_from(&mark.path);
     diagnostic.at(mark.span, "")
 }

@@ -17,6 +17,7 @@
 
 mod account;
 mod annotations;
+mod class;
 pub mod codes;
 mod container;
 mod document;
