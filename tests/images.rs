@@ -334,6 +334,8 @@ fn oci_layouts_are_loaded_and_run() {
         };
         let loaded = env.ok(["load", "-i", path.to_str().unwrap()]);
         assert_eq!(loaded.trim(), format!("Loaded image: localhost/{compression}:v1"));
+        let quietly = env.run(["load", "-q", "-i", path.to_str().unwrap()]);
+        assert_eq!((quietly.stdout, quietly.stderr), (loaded, String::new()));
         if common::can_run_containers() {
             let yaml = format!(
                 "apiVersion: v1\nkind: Pod\nmetadata: {{name: {compression}}}\nspec:\n  restartPolicy: Never\n  \
@@ -352,6 +354,10 @@ fn oci_layouts_are_loaded_and_run() {
     env.fails(1, ["image", "exists", "localhost/other:v2"]);
     let said = env.fails(2, ["rmi", "localhost/zstd:v1"]);
     assert!(said.contains("is used by"), "{said}");
+    // One name of several is only a name, also by force.
+    env.ok(["tag", "localhost/zstd:v1", "localhost/other:v3"]);
+    assert_eq!(env.ok(["rmi", "--force", "localhost/other:v3"]), "Untagged: localhost/other:v3\n");
+    assert_eq!(env.run(["container", "exists", "zstd-c"]).code(), 0, "its pod stays");
     let removed = env.run(["rmi", "--force", "localhost/zstd:v1"]);
     assert!(removed.stderr.contains("pod zstd: removed"), "{}", removed.stderr);
 }

@@ -35,20 +35,21 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
             out.line("")?;
         }
         out.line(code.to_uppercase())?;
-        out.text(wrapped(text))?;
+        out.text(wrapped(text, 2))?;
     }
     out.finish()
 }
 
-/// The text in lines of at most [`WIDTH`] columns, indented by two.
-fn wrapped(text: &str) -> String {
+/// The text in lines of at most [`WIDTH`] columns, indented.
+pub(super) fn wrapped(text: &str, indent: usize) -> String {
     let mut lines = String::new();
     let mut column = 0;
     for word in text.split(' ') {
         let length = word.chars().count();
         if column == 0 || column + 1 + length > WIDTH {
-            lines.push_str(if column == 0 { "  " } else { "\n  " });
-            column = 2 + length;
+            lines.push_str(if column == 0 { "" } else { "\n" });
+            lines.extend(std::iter::repeat_n(' ', indent));
+            column = indent + length;
         } else {
             lines.push(' ');
             column += 1 + length;
@@ -66,7 +67,7 @@ mod tests {
     fn texts_are_wrapped() {
         for code in codes() {
             let text = explain(code).expect("is explained");
-            let lines = wrapped(text);
+            let lines = wrapped(text, 2);
             assert!(lines.lines().all(|line| line.chars().count() <= WIDTH && line.starts_with("  ")), "{lines}");
             assert_eq!(lines.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
         }

@@ -1,11 +1,14 @@
 //! How registries are reached: the options of the commands that do, and where the configuration of this user lies.
 
 use super::error::CommandError;
-use crate::image::registry::{ClientConfig, Login, ProxyConfig};
+use super::output::notice;
+use crate::image::error::with_causes;
+use crate::image::registry::{ClientConfig, Login, OnRetry, ProxyConfig};
 use crate::image::remote::RegistrySettings;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Options of commands that talk to registries.
 #[derive(Debug, Clone, Default, Args)]
@@ -31,10 +34,10 @@ pub struct RegistryArgs {
 /// Options of commands that transfer images.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RetryArgs {
-    /// Attempts after a failed one
+    /// Attempts after a failed one [default: 3]
     #[arg(long, value_name = "N")]
     pub retry: Option<u32>,
-    /// Pause before each, as in `2s`; it grows from one second when this is left out
+    /// Pause before each, as in `2s`; it grows from half a second when this is left out
     #[arg(long, value_name = "TIME")]
     pub retry_delay: Option<String>,
 }
@@ -174,9 +177,14 @@ pub fn of_user() -> RegistrySettings {
         policy: both("policy.json"),
         registries_d: both("registries.d"),
         signatures,
-        client: ClientConfig { certificates, proxy: proxy(), ..ClientConfig::default() },
+        client: ClientConfig { certificates, proxy: proxy(), on_retry: on_retry(), ..ClientConfig::default() },
         login: None,
     }
+}
+
+/// Says what is tried again, and why.
+fn on_retry() -> OnRetry {
+    OnRetry(Arc::new(|error| notice(format!("{}; trying again", with_causes(error)))))
 }
 
 /// The main file, drop-ins of the machine and of the user, and the short names a user has chosen.

@@ -27,7 +27,7 @@ pub enum SystemCommand {
 /// Compare the state with what really is there
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Mend what is found
+    /// Mend what is found; an image with a damaged layer is removed, unless a container uses it
     #[arg(short, long)]
     pub repair: bool,
     /// Do not read the files of layers
@@ -57,8 +57,13 @@ fn check(globals: &Globals, args: &CheckArgs) -> Result<(), CommandError> {
     let problems = engine.system_check(args.repair, depth).map_err(|error| explain(&mut engine, error))?;
     let mut out = Output::new();
     for problem in &problems {
-        let mended = if problem.repaired { ", mended" } else { "" };
-        out.line(format!("{}: {}{mended}", problem.what, problem.subject))?;
+        let outcome = match (problem.repaired, problem.removed.as_slice(), problem.hint) {
+            (true, [], _) => ", mended".to_owned(),
+            (true, images, _) => format!(", mended: removed {}", images.join(", ")),
+            (false, _, Some(hint)) => format!(", not mended: {hint}"),
+            (false, _, None) => String::new(),
+        };
+        out.line(format!("{}: {}{outcome}", problem.what, problem.subject))?;
     }
     out.finish()?;
     if problems.iter().all(|problem| problem.repaired) {

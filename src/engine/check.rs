@@ -22,6 +22,10 @@ pub struct Problem {
     pub subject: String,
     /// Mended by this call.
     pub repaired: bool,
+    /// Names or ids of the images that went for that.
+    pub removed: Vec<String>,
+    /// What to do first, of what could not be mended.
+    pub hint: Option<&'static str>,
 }
 
 impl Engine {
@@ -43,7 +47,7 @@ impl Engine {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             if !known.contains(&name) {
                 let repaired = repair && self.clear(&path)?;
-                problems.push(Problem { what, subject: path.display().to_string(), repaired });
+                problems.push(Problem::new(what, path.display().to_string(), repaired));
             }
         }
         Ok(problems)
@@ -56,7 +60,7 @@ impl Engine {
         }
         if self.revive_names()? {
             let subject = self.layout().network_run().display().to_string();
-            problems.push(Problem { what: "name server that had ended", subject, repaired: true });
+            problems.push(Problem::new("name server that had ended", subject, true));
         }
         self.reload_rules()
     }
@@ -65,7 +69,7 @@ impl Engine {
         let mut statement = self.database.connection().prepare("PRAGMA quick_check")?;
         let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         let damage = lines.into_iter().filter(|line| line != "ok");
-        problems.extend(damage.map(|subject| Problem { what: "damage in the database", subject, repaired: false }));
+        problems.extend(damage.map(|subject| Problem::new("damage in the database", subject, false)));
         Ok(())
     }
 
@@ -81,6 +85,8 @@ impl Engine {
                 ProblemKind::UnusedLayer => "layer without an image",
             };
             let mut subject = problem.subject;
+            let removed = if problem.repaired { problem.images.clone() } else { Vec::new() };
+            let hint = (repair && !problem.users.is_empty()).then_some("remove these containers' pods first");
             for (before, list) in [
                 (" of ", problem.images.join(", ")),
                 (": ", problem.details.join(", ")),
@@ -90,7 +96,7 @@ impl Engine {
                     subject = format!("{subject}{before}{list}");
                 }
             }
-            problems.push(Problem { what, subject, repaired: problem.repaired });
+            problems.push(Problem { removed, hint, ..Problem::new(what, subject, problem.repaired) });
         }
         Ok(())
     }
@@ -98,12 +104,8 @@ impl Engine {
     fn check_volumes(&mut self, repair: bool, problems: &mut Vec<Problem>) -> Result<(), EngineError> {
         for problem in self.volume_store().check(repair)? {
             problems.push(match problem {
-                VolumeProblem::NoDirectory(subject) => {
-                    Problem { what: "volume without its directory", subject, repaired: repair }
-                }
-                VolumeProblem::NoRow(subject) => {
-                    Problem { what: "volume directory without a volume", subject, repaired: false }
-                }
+                VolumeProblem::NoDirectory(subject) => Problem::new("volume without its directory", subject, repair),
+                VolumeProblem::NoRow(subject) => Problem::new("volume directory without a volume", subject, false),
             });
         }
         Ok(())
@@ -118,17 +120,13 @@ impl Engine {
                 if repair {
                     self.write_pod(&record)?;
                 }
-                problems.push(Problem {
-                    what: "pod without its files",
-                    subject: record.pod.name.clone(),
-                    repaired: repair,
-                });
+                problems.push(Problem::new("pod without its files", record.pod.name.clone(), repair));
             }
             if !self.view(row)?.is_running() {
                 for cgroup in cgroups(&record.id) {
                     let repaired = repair && remove_cgroup(&cgroup);
                     let subject = cgroup.display().to_string();
-                    problems.push(Problem { what: "cgroup of a pod that does not run", subject, repaired });
+                    problems.push(Problem::new("cgroup of a pod that does not run", subject, repaired));
                 }
             }
         }
@@ -140,7 +138,7 @@ impl Engine {
         for (path, is_mounted) in self.images().stray_mounts()? {
             let what = if is_mounted { "mount of an image that is gone" } else { "mount point without a mount" };
             let repaired = repair && self.clear(&path)?;
-            problems.push(Problem { what, subject: path.display().to_string(), repaired });
+            problems.push(Problem::new(what, path.display().to_string(), repaired));
         }
         Ok(())
     }
@@ -187,6 +185,12 @@ impl Engine {
         }
         remove_tree(path)?;
         Ok(true)
+    }
+}
+
+impl Problem {
+    fn new(what: &'static str, subject: String, repaired: bool) -> Self {
+        Self { what, subject, repaired, removed: Vec::new(), hint: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::LoginError;
 use crate::generate::GenerateError;
 use crate::image::ImageError;
+use crate::model::ObjectKind;
 use crate::network::NetworkError;
 use crate::storage::VolumeError;
 use crate::store::StoreError;
@@ -45,11 +46,19 @@ pub enum EngineError {
     TwoApplications { pods: Vec<(String, String)> },
     #[error("pod{} {} in the input", plural(pods), differences(pods))]
     PodsDiffer { pods: Vec<(String, Vec<String>)> },
+    #[error("{kind} `{name}` is immutable and differs from what was played before{}", place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default())]
+    Immutable {
+        kind: ObjectKind,
+        name: String,
+        /// `file:line:column` of the differing one.
+        place: Option<String>,
+    },
     #[error("pod `{pod}` wants port {port} of this machine, which pod `{owner}` has")]
     PortTaken { pod: String, port: String, owner: String },
     #[error("{what} `{name}` already exists{}", owner.as_ref().map(|o| format!(", {o}")).unwrap_or_default())]
     NameTaken { what: &'static str, name: String, owner: Option<String> },
-    #[error("no such image{}: {}", plural(images), quoted(images))]
+    /// None that may be pulled: made here, or `imagePullPolicy` is `Never`.
+    #[error("image{} {} not on this machine and not to be pulled: {}", plural(images), if images.len() == 1 { "is" } else { "are" }, quoted(images))]
     MissingImages { images: Vec<String> },
     #[error("invalid value `{value}` for `{flag}`: {reason}")]
     BadOption { flag: &'static str, value: String, reason: String },
@@ -117,6 +126,7 @@ impl EngineError {
             Self::Ambiguous { .. }
             | Self::TwoApplications { .. }
             | Self::PodsDiffer { .. }
+            | Self::Immutable { .. }
             | Self::NameTaken { .. }
             | Self::PortTaken { .. }
             | Self::WrongState { .. }
@@ -152,6 +162,9 @@ impl EngineError {
             Self::PodsDiffer { .. } => {
                 Some("use `--replace` to remove these pods and create them as the input has them".to_owned())
             }
+            Self::Immutable { kind, .. } => Some(format!(
+                "give the changed {kind} another name and refer to that, or remove what was played: `podkin kube down`"
+            )),
             Self::TwoApplications { .. } => {
                 Some("play the files of one application together, or remove one of them first".to_owned())
             }

@@ -39,6 +39,8 @@ pub(super) struct Actions {
     pub drop: Vec<(ObjectKind, String)>,
     pub volumes: Vec<String>,
     pub create: Vec<String>,
+    /// Pods that are amended.
+    pub update: Vec<String>,
     pub refresh: Vec<String>,
     pub start: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Actions {
                 StepKind::RemoveObject { kind, name } => actions.drop.push((object_kind(&kind), name)),
                 StepKind::CreateVolume { volume } => actions.volumes.push(volume),
                 StepKind::CreatePod { pod } => actions.create.push(pod),
+                StepKind::UpdatePod { pod } => actions.update.push(pod),
                 StepKind::RefreshObjects { pod } => actions.refresh.push(pod),
                 StepKind::Sandbox { pod } => actions.start.push(pod),
                 // Part of removing and of starting a pod.
@@ -245,13 +248,13 @@ impl Engine {
         Ok(failures)
     }
 
-    /// Gives pods their present objects again, after an undo put the old ones back.
+    /// Gives pods their present metadata and objects again, after an undo put the old ones back.
     pub(super) fn refresh_pods(&mut self, app: &str, rows: &[PodRow]) -> Result<(), EngineError> {
         if rows.is_empty() {
             return Ok(());
         }
         for row in rows {
-            self.write_objects(&row.record)?;
+            self.write_pod(&row.record)?;
         }
         if !self.is_supervised(app) {
             return Ok(());

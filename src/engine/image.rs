@@ -43,7 +43,8 @@ impl Engine {
             ImageError::Vanished(_) => ImageError::NotFound(name.to_owned()),
             error => error,
         })?;
-        let pods = if how == Removal::Force { self.remove_users(&image.id) } else { Vec::new() };
+        let goes = how == Removal::Force && self.images().goes_with(name)?;
+        let pods = if goes { self.remove_users(&image.id) } else { Vec::new() };
         let mut removed = self.images().remove(name, how)?;
         if !keep_parents && !image.parent.is_empty() && removed.deleted.contains(&image.id) {
             removed.deleted.extend(self.images().remove_orphans(&image.parent)?);
@@ -54,7 +55,7 @@ impl Engine {
     /// Removes the pods that use an image; the names of those that went.
     fn remove_users(&mut self, image: &str) -> Vec<String> {
         let pods = self.pods().unwrap_or_default();
-        let users = pods.iter().filter(|pod| pod.record.containers.iter().any(|c| c.image.id == image));
+        let users = pods.iter().filter(|pod| pod.record.images().any(|used| used.id == image));
         let users: Vec<String> = users.map(|pod| pod.name().to_owned()).collect();
         if users.is_empty() {
             return users;

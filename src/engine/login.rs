@@ -16,7 +16,10 @@ pub struct LoginError {
 impl LoginError {
     /// What to try.
     pub fn hint(&self) -> Option<String> {
-        self.source.hint()
+        match &self.source {
+            RegistryError::LoginRefused { .. } => Some("check name and password".to_owned()),
+            source => source.hint(),
+        }
     }
 }
 

@@ -135,7 +135,7 @@ fn played_pod(row: &PodRow, plan: &Plan) -> PlayedPod {
         PodOutcome::Created
     } else if has(StepKind::Sandbox { pod: name.clone() }) {
         PodOutcome::Started
-    } else if has(StepKind::RefreshObjects { pod: name.clone() }) {
+    } else if has(StepKind::RefreshObjects { pod: name.clone() }) || has(StepKind::UpdatePod { pod: name.clone() }) {
         PodOutcome::Refreshed
     } else {
         PodOutcome::Unchanged

@@ -46,7 +46,7 @@ impl PlayImage {
     }
 }
 
-/// What the containers of a play want of one image.
+/// What the containers and volumes of a play want of one image.
 #[derive(Default)]
 struct Wanted {
     policy: Option<PullPolicy>,
@@ -88,6 +88,9 @@ impl Engine {
                 (when, here) => {
                     let secrets = self.pull_secrets(request, app, &wanted.secrets, report)?;
                     match self.remote_image(&reference, None, secrets) {
+                        Ok(image) if when == PullWhen::Newer => {
+                            questions.push(Question { reference, when, here, image: image.asked_once() });
+                        }
                         Ok(image) => questions.push(Question { reference, when, here, image }),
                         Err(error) => failures.push(error),
                     }
@@ -196,8 +199,8 @@ impl Engine {
         })
     }
 
-    /// The credentials in the Secrets of that name: of the request, else of the application. As on a kubelet, one that is not there
-    /// is no reason not to try.
+    /// The credentials in the Secrets of that name: of the request, else of the application, else of another. As on a kubelet, one
+    /// that is not there is no reason not to try.
     fn pull_secrets(
         &self,
         request: &PlayRequest,
@@ -208,11 +211,11 @@ impl Engine {
         let mut secrets = Vec::new();
         for name in names {
             let given = request.application.secrets.iter().find(|secret| secret.name == *name);
-            let data = match (given, app) {
-                (Some(secret), _) => Some(secret.data.clone()),
-                (None, None) => None,
-                (None, Some(app)) => {
-                    match objects::find(self.database.connection(), &app.id, ObjectKind::Secret, name)? {
+            let data = match given {
+                Some(secret) => Some(secret.data.clone()),
+                None => {
+                    let app = app.map_or("", |app| &app.id);
+                    match objects::find(self.database.connection(), app, ObjectKind::Secret, name)? {
                         Some(Object::Secret(secret)) => Some(secret.data),
                         _ => None,
                     }
@@ -279,10 +282,10 @@ impl Engine {
 fn wanted_images(request: &PlayRequest) -> BTreeMap<String, Wanted> {
     let mut images: BTreeMap<String, Wanted> = BTreeMap::new();
     for pod in &request.application.pods {
-        for container in Pod::all_containers(pod) {
-            let wanted = images.entry(container.image.clone()).or_default();
+        for (reference, policy) in Pod::images(pod) {
+            let wanted = images.entry(reference.to_owned()).or_default();
             wanted.secrets.extend(pod.image_pull_secrets.iter().cloned());
-            wanted.policy = std::cmp::max_by_key(wanted.policy, container.pull_policy, |policy| match policy {
+            wanted.policy = std::cmp::max_by_key(wanted.policy, policy, |policy| match policy {
                 Some(PullPolicy::Never) => 1,
                 Some(PullPolicy::IfNotPresent) => 2,
                 None => 0,

@@ -5,13 +5,13 @@ use super::progress::Report;
 use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
-use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan, StepKind};
+use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan, Refusal, StepKind};
 use crate::model::container::Port;
 use crate::model::{Application, ObjectKind, Pod, RestartPolicy};
 use crate::network::NetworkJoin;
 use crate::store::objects::{self, Object};
 use crate::store::pods::{self, PodRow};
-use crate::store::record::{PodPhase, PodStatus};
+use crate::store::record::{PodPhase, PodRecord, PodStatus};
 use crate::store::{apps, volumes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -43,6 +43,8 @@ impl Prepared {
 #[derive(Debug, Clone)]
 pub(super) struct PreparedPod {
     pub spec_hash: String,
+    /// Differs from the recorded pod in what a running pod takes up alone.
+    pub amended: bool,
     pub environment_hash: String,
     pub network: PodJoins,
 }
@@ -62,6 +64,9 @@ impl PodJoins {
         }
     }
 }
+
+/// Annotations that begin so are instructions.
+const DIRECTIVE: &str = "io.podman.annotations.";
 
 /// What of a request shapes a pod beside its spec; digested with it.
 #[derive(Serialize)]
@@ -91,14 +96,19 @@ impl Engine {
             Some(app) => pods::of_app(self.database.connection(), &app.id)?,
             None => Vec::new(),
         };
+        for (pod, prepared) in application.pods.iter().zip(&mut pods) {
+            let row = rows.iter().find(|row| row.record.pod.name == pod.name);
+            prepared.amended = row.is_some_and(|row| is_amended(&row.record, pod, &shape(request, &prepared.network)));
+        }
         let observed = self.observe(request, app, &rows, &pods)?;
         let wanted = |(pod, prepared): (_, &PreparedPod)| -> DesiredPod<'_> {
             let pod: &Pod = pod;
             DesiredPod {
                 pod,
                 spec_hash: prepared.spec_hash.clone(),
+                amended: prepared.amended,
                 environment_hash: prepared.environment_hash.clone(),
-                images: pod.all_containers().map(|container| images[&container.image].desired()).collect(),
+                images: pod.images().map(|(reference, _)| images[reference].desired()).collect(),
                 networks: prepared.network.names(),
             }
         };
@@ -109,8 +119,7 @@ impl Engine {
             whole: self.is_whole(request, app)?,
             start: request.start,
         };
-        let plan =
-            graph::build(&desired, &observed).map_err(|refusal| EngineError::PodsDiffer { pods: refusal.pods })?;
+        let plan = graph::build(&desired, &observed).map_err(|refusal| refused(application, refusal))?;
         self.check_ports(application, &plan)?;
         let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
         Ok(Prepared { plan, images, rows, pods, names })
@@ -199,7 +208,7 @@ impl Engine {
                 pod: record.pod.clone(),
                 spec_hash: record.spec_hash.clone(),
                 environment_hash: record.environment_hash.clone(),
-                images: record.containers.iter().map(|c| c.image.id.clone()).collect(),
+                images: record.images().map(|image| image.id.clone()).collect(),
                 state: state(&record.pod, &status),
             });
         }
@@ -223,6 +232,19 @@ impl Engine {
         }
         Ok(observed)
     }
+}
+
+fn refused(application: &Application, refusal: Refusal) -> EngineError {
+    let Refusal { pods, objects } = refusal;
+    let immutable = |(kind, name): (ObjectKind, String)| {
+        let place = application.place(objects::kind_name(kind), &name);
+        EngineError::Immutable { kind, name, place }
+    };
+    let mut errors: Vec<EngineError> = objects.into_iter().map(immutable).collect();
+    if !pods.is_empty() {
+        errors.push(EngineError::PodsDiffer { pods });
+    }
+    EngineError::several(errors)
 }
 
 /// The kubelet starts a pod again whose policy says so; one that ended as it should stays ended.
@@ -254,14 +276,8 @@ fn prepare_pods(request: &PlayRequest) -> Result<Vec<PreparedPod>, EngineError> 
     let shared = joins(&request.networks)?;
     let prepare = |(index, pod): (usize, &Pod)| {
         let network = pod_joins(request, &shared, index, pod)?;
-        let shape = Shape {
-            network: &network,
-            no_hosts: request.no_hosts,
-            no_hostname: request.no_hostname,
-            no_pod_prefix: request.no_pod_prefix,
-            log: &request.log,
-        };
-        Ok(PreparedPod { spec_hash: spec_hash(pod, &shape), environment_hash: String::new(), network })
+        let spec_hash = spec_hash(pod, &shape(request, &network));
+        Ok(PreparedPod { spec_hash, amended: false, environment_hash: String::new(), network })
     };
     request.application.pods.iter().enumerate().map(prepare).collect()
 }
@@ -333,6 +349,31 @@ fn pod_joins(request: &PlayRequest, shared: &PodJoins, index: usize, pod: &Pod) 
         },
     }
     Ok(joins)
+}
+
+fn shape<'a>(request: &'a PlayRequest, network: &'a PodJoins) -> Shape<'a> {
+    Shape {
+        network,
+        no_hosts: request.no_hosts,
+        no_hostname: request.no_hostname,
+        no_pod_prefix: request.no_pod_prefix,
+        log: &request.log,
+    }
+}
+
+/// Whether a pod is the recorded one with changes that a running pod takes up; an annotation that says how it is run is none.
+fn is_amended(record: &PodRecord, pod: &Pod, shape: &Shape<'_>) -> bool {
+    let old = &record.pod;
+    let directives = |pod: &Pod| -> BTreeMap<String, String> {
+        let all = pod.annotations.iter().filter(|(key, _)| key.starts_with(DIRECTIVE));
+        all.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    let mut before = pod.clone();
+    before.amend(old);
+    before != *pod
+        && directives(old) == directives(pod)
+        && old.deadline_may_become(pod.active_deadline_seconds)
+        && record.spec_hash == spec_hash(&before, shape)
 }
 
 /// Digest of the pod and of the options that shape it.

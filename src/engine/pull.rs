@@ -120,7 +120,7 @@ impl Engine {
             (PullWhen::Never, None) => return Err(ImageError::NotFound(request.name.clone()).into()),
             (PullWhen::Newer, Some(found)) => {
                 let remote = self.remote_image(&request.name, request.platform.clone(), Vec::new())?;
-                return Ok(self.newer(found, remote));
+                return Ok(self.newer(found, remote.asked_once()));
             }
             (PullWhen::Always | PullWhen::Missing | PullWhen::Newer, _) => {}
         }

@@ -16,7 +16,8 @@ use crate::store::events::LoggedEvent;
 use crate::store::journal::{self, Made, MadeKind, Run};
 use crate::store::objects::{self, Object, ObjectRow};
 use crate::store::record::{
-    ContainerRecord, ImageRecord, NetworkAttachment, PodNetwork, PodObjects, PodRecord, RECORD_VERSION,
+    ContainerRecord, ImageRecord, ImageVolumeRecord, NetworkAttachment, PodNetwork, PodObjects, PodRecord,
+    RECORD_VERSION,
 };
 use crate::store::volumes::{self, VolumeRow};
 use crate::store::{apps, pods};
@@ -30,7 +31,7 @@ struct PodIds {
 }
 
 impl Engine {
-    /// Records everything the plan makes, and that this run makes it, in one transaction; the new pods.
+    /// Records everything the plan makes, and that this run makes it, in one transaction; the new and the updated pods.
     #[allow(clippy::too_many_arguments)] // the one place where all that was prepared meets
     pub(super) fn record(
         &mut self,
@@ -82,6 +83,7 @@ impl Engine {
                     spec_hash: prepared.spec_hash.clone(),
                     environment_hash: prepared.environment_hash.clone(),
                     containers: containers(request, &pod, ids.containers, images)?,
+                    image_volumes: image_volumes(&pod, images)?,
                     pod,
                     network,
                     first_user_id,
@@ -96,8 +98,21 @@ impl Engine {
                 made.push(Made::new(MadeKind::Pod, &record.id));
                 records.push(record);
             }
+            for name in &actions.update {
+                let wanted = application.pods.iter().zip(&prepared.pods).find(|(pod, _)| &pod.name == name);
+                let row = prepared.rows.iter().find(|row| &row.record.pod.name == name);
+                let (Some((pod, wanted)), Some(row)) = (wanted, row) else { continue };
+                let mut record = row.record.clone();
+                record.spec_hash.clone_from(&wanted.spec_hash);
+                record.pod.amend(pod);
+                let before = pods::update(t, &record)?;
+                made.push(Made { before, ..Made::new(MadeKind::Refresh, &record.id) });
+                records.push(record);
+            }
             made.extend(touched(prepared, &actions.start, &actions.create, MadeKind::Start));
-            made.extend(touched(prepared, &actions.refresh, &actions.create, MadeKind::Refresh));
+            let refreshed: Vec<_> =
+                actions.refresh.iter().filter(|name| !actions.update.contains(name)).cloned().collect();
+            made.extend(touched(prepared, &refreshed, &actions.create, MadeKind::Refresh));
             journal::begin(t, run, &made)?;
             Ok(records)
         })
@@ -123,6 +138,9 @@ impl Engine {
             actions.volumes.iter().map(|name| LoggedEvent::now("volume", "create", name, name)).collect();
         for record in records {
             self.write_pod(record)?;
+            if actions.update.contains(&record.pod.name) {
+                report(step(StepKind::UpdatePod { pod: record.pod.name.clone() }, StepState::Done));
+            }
             if actions.create.contains(&record.pod.name) {
                 report(step(StepKind::CreatePod { pod: record.pod.name.clone() }, StepState::Done));
                 logged.extend(created(record));
@@ -214,9 +232,9 @@ fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
 /// no longer be removed.
 fn check_images(transaction: &Connection, record: &PodRecord) -> Result<(), EngineError> {
     let mut statement = transaction.prepare_cached("SELECT 1 FROM images WHERE id = ?")?;
-    for container in &record.containers {
-        if !statement.exists([&container.image.id])? {
-            return Err(ImageError::Vanished(container.image.reference.clone()).into());
+    for image in record.images() {
+        if !statement.exists([&image.id])? {
+            return Err(ImageError::Vanished(image.reference.clone()).into());
         }
     }
     Ok(())
@@ -230,8 +248,6 @@ fn containers(
 ) -> Result<Vec<ContainerRecord>, EngineError> {
     let init = pod.init_containers.len();
     let record = |(index, (container, id)): (usize, (&crate::model::Container, String))| {
-        let image = images.get(&container.image).cloned();
-        let missing = || EngineError::MissingImages { images: vec![container.image.clone()] };
         let name = match request.no_pod_prefix {
             true => container.name.clone(),
             false => format!("{}-{}", pod.name, container.name),
@@ -241,10 +257,22 @@ fn containers(
             name,
             container: container.name.clone(),
             init: index < init,
-            image: image.ok_or_else(missing)?,
+            image: image_of(images, &container.image)?,
         })
     };
     pod.all_containers().zip(ids).enumerate().map(record).collect()
+}
+
+fn image_volumes(pod: &Pod, images: &BTreeMap<String, ImageRecord>) -> Result<Vec<ImageVolumeRecord>, EngineError> {
+    let record = |(volume, reference, _): (&str, &str, _)| {
+        Ok(ImageVolumeRecord { volume: volume.to_owned(), image: image_of(images, reference)? })
+    };
+    pod.image_volumes().map(record).collect()
+}
+
+fn image_of(images: &BTreeMap<String, ImageRecord>, reference: &str) -> Result<ImageRecord, EngineError> {
+    let missing = || EngineError::MissingImages { images: vec![reference.to_owned()] };
+    images.get(reference).cloned().ok_or_else(missing)
 }
 
 /// Gives the pod an address on each of its networks, the next free one unless one is wanted.

@@ -20,7 +20,6 @@ impl Engine {
         fault("engine.undo.pods")?;
         self.undo_volumes(&made, report)?;
         fault("engine.undo.volumes")?;
-        let refreshed = self.rows_of(&made, MadeKind::Refresh)?;
         let lost = self.finish_replaced(run, &made)?;
         let refused = self.database.write(|t| {
             made.iter().try_for_each(|thing| put_back(t, &run.app, thing))?;
@@ -38,6 +37,7 @@ impl Engine {
             report(Progress::Notice(format!("pod `{name}`, which --replace had removed, cannot be made again: {why}")));
         }
         fault("engine.undo.rows")?;
+        let refreshed = self.rows_of(&made, MadeKind::Refresh)?;
         self.refresh_pods(&run.app, &refreshed)?;
         self.start_replaced(run, &made, report)?;
         self.database.write(|t| journal::finish(t, &run.id))?;
@@ -189,6 +189,7 @@ fn put_back(connection: &Connection, app: &str, thing: &Made) -> Result<(), Stor
         (MadeKind::ConfigMap, _) => object(ObjectKind::ConfigMap),
         (MadeKind::Secret, _) => object(ObjectKind::Secret),
         // A volume's row goes with its data, above; a volume that stays keeps its row.
+        (MadeKind::Refresh, Some(before)) => pods::restore(connection, &thing.subject, before),
         (MadeKind::Replaced | MadeKind::Volume | MadeKind::Start | MadeKind::Refresh, _) => Ok(()),
     }
 }

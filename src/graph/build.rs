@@ -4,14 +4,17 @@ use super::plan::{Plan, StepId};
 use super::state::{Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
 use super::step::{Cause, Step, StepKind};
 use super::{differ, uses};
-use crate::model::{Container, ObjectKind, Pod};
+use crate::model::{Application, Container, ObjectKind, Pod};
 use std::collections::{BTreeSet, HashMap};
 
-/// Pods that exist, differ, and may not be replaced: name and differing fields of each.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("pods exist and differ")]
+/// What exists, differs, and may not be changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("pods or immutable objects exist and differ")]
 pub struct Refusal {
+    /// Name and differing fields of each pod that may not be replaced.
     pub pods: Vec<(String, Vec<String>)>,
+    /// ConfigMaps and Secrets with `immutable: true` whose data would change.
+    pub objects: Vec<(ObjectKind, String)>,
 }
 
 /// The plan that leads from `observed` to `desired`.
@@ -20,9 +23,10 @@ pub struct Refusal {
 /// and made anew when `desired.replace` allows it, and it alone.
 ///
 /// # Errors
-/// Every pod that differs without that leave.
+/// Every pod that differs without that leave, and every immutable object that differs.
 pub fn build(desired: &Desired<'_>, observed: &Observed) -> Result<Plan, Refusal> {
-    let mut builder = Builder { desired, observed, plan: Plan::default(), steps: HashMap::new() };
+    let lost = lost_objects(desired, observed);
+    let mut builder = Builder { desired, observed, lost, plan: Plan::default(), steps: HashMap::new() };
     let verdicts: Vec<_> = desired.pods.iter().map(|pod| builder.judge(pod)).collect();
     builder.refuse(&verdicts)?;
     builder.networks(&verdicts);
@@ -65,6 +69,8 @@ impl Verdict {
 struct Builder<'a> {
     desired: &'a Desired<'a>,
     observed: &'a Observed,
+    /// Objects that are to go.
+    lost: BTreeSet<(ObjectKind, String)>,
     plan: Plan,
     steps: HashMap<StepKind, StepId>,
 }
@@ -80,7 +86,7 @@ impl Builder<'_> {
             ObservedState::Stopped | ObservedState::Starting if self.desired.start => {
                 Verdict::Start { state: found.state }
             }
-            ObservedState::Running if self.objects_changed(wanted.pod) => Verdict::Refresh,
+            ObservedState::Running if wanted.amended || self.objects_changed(wanted.pod) => Verdict::Refresh,
             ObservedState::Stopped | ObservedState::Starting | ObservedState::Running | ObservedState::Completed => {
                 Verdict::Keep
             }
@@ -88,7 +94,8 @@ impl Builder<'_> {
     }
 
     fn objects_changed(&self, pod: &Pod) -> bool {
-        uses::in_volumes(pod).iter().any(|(kind, name)| self.object_cause(*kind, name).is_some())
+        let mut used = uses::in_volumes(pod).into_iter();
+        used.any(|used| self.object_cause(used.0, &used.1).is_some() || self.lost.contains(&used))
     }
 
     /// Why an object of the file is to be stored; `None` when it is stored already, or is not in the file.
@@ -111,18 +118,30 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether what the input lacks is to go.
-    fn prunes(&self) -> bool {
-        self.desired.replace && self.desired.whole
-    }
-
     fn refuse(&self, verdicts: &[Verdict]) -> Result<(), Refusal> {
         let differing = |(pod, verdict): (&DesiredPod<'_>, &Verdict)| match verdict {
             Verdict::Recreate { differences, .. } => Some((pod.pod.name.clone(), differences.clone())),
             _ => None,
         };
         let pods: Vec<_> = self.desired.pods.iter().zip(verdicts).filter_map(differing).collect();
-        if pods.is_empty() || self.desired.replace { Ok(()) } else { Err(Refusal { pods }) }
+        let pods = if self.desired.replace { Vec::new() } else { pods };
+        let refusal = Refusal { pods, objects: self.changed_immutables() };
+        if refusal == Refusal::default() { Ok(()) } else { Err(refusal) }
+    }
+
+    /// Immutable is the data, and that it is (Kubernetes, "Immutable ConfigMaps"); labels may change.
+    fn changed_immutables(&self) -> Vec<(ObjectKind, String)> {
+        let application = self.desired.application;
+        let maps = application.config_maps.iter().filter(|wanted| {
+            let found = self.observed.config_maps.get(&wanted.name).filter(|found| found.immutable);
+            found.is_some_and(|found| (&found.data, true) != (&wanted.data, wanted.immutable))
+        });
+        let secrets = application.secrets.iter().filter(|wanted| {
+            let found = self.observed.secrets.get(&wanted.name).filter(|found| found.immutable);
+            found.is_some_and(|found| (&found.data, true) != (&wanted.data, wanted.immutable))
+        });
+        let maps = maps.map(|object| (ObjectKind::ConfigMap, object.name.clone()));
+        maps.chain(secrets.map(|object| (ObjectKind::Secret, object.name.clone()))).collect()
     }
 
     fn networks(&mut self, verdicts: &[Verdict]) {
@@ -142,32 +161,15 @@ impl Builder<'_> {
     }
 
     fn objects(&mut self) {
-        let application = self.desired.application;
-        let names = |kind: ObjectKind| -> Vec<String> {
-            match kind {
-                ObjectKind::ConfigMap => application.config_maps.iter().map(|o| o.name.clone()).collect(),
-                ObjectKind::Secret => application.secrets.iter().map(|o| o.name.clone()).collect(),
-            }
-        };
         for kind in [ObjectKind::ConfigMap, ObjectKind::Secret] {
-            let wanted = names(kind);
-            for name in &wanted {
+            for name in given(self.desired.application, kind) {
                 if let Some(cause) = self.object_cause(kind, name) {
                     self.add(store_object(kind, name), cause);
                 }
             }
-            let found: Vec<String> = match kind {
-                ObjectKind::ConfigMap => self.observed.config_maps.keys().cloned().collect(),
-                ObjectKind::Secret => self.observed.secrets.keys().cloned().collect(),
-            };
-            let is_used = |name: &str| {
-                let reference = (kind, name.to_owned());
-                self.desired.pods.iter().any(|pod| uses::objects(pod.pod).contains(&reference))
-            };
-            let unwanted = |name: &String| self.prunes() && !wanted.contains(name) && !is_used(name);
-            let gone: Vec<_> = found.into_iter().filter(unwanted).collect();
-            for name in gone {
-                self.add(StepKind::RemoveObject { kind: kind_name(kind).to_owned(), name }, Cause::NotInFile);
+            let lost: Vec<_> = self.lost.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.clone()).collect();
+            for name in lost {
+                self.add(remove_object(kind, &name), Cause::NotInFile);
             }
         }
     }
@@ -189,7 +191,7 @@ impl Builder<'_> {
         let lost = self.observed.pods.iter().filter(|found| self.desired.whole && !is_wanted(found));
         let lost: Vec<_> = lost.map(|found| (found.pod.name.clone(), found.state.is_alive())).collect();
         for (pod, running) in lost {
-            if self.prunes() {
+            if self.desired.prunes() {
                 self.remove(&pod, running, &Cause::NotInFile);
             } else {
                 self.plan.lost.push(pod);
@@ -208,11 +210,17 @@ impl Builder<'_> {
 
     fn pod(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) {
         let name = &wanted.pod.name;
+        let update = self.update(wanted, verdict);
         match verdict {
+            Verdict::Keep if update.is_some() => {}
             Verdict::Keep => self.plan.unchanged.push(name.clone()),
             Verdict::Refresh => {
-                let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, Cause::ObjectsChanged);
+                let cause = update.map_or(Cause::ObjectsChanged, |update| self.plan.step(update).cause.clone());
+                let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, cause);
                 self.wait_for_objects(refresh, wanted.pod);
+                if let Some(update) = update {
+                    self.plan.wait(refresh, update, "its labels and annotations may be files");
+                }
             }
             Verdict::Start { state: ObservedState::Starting } => self.start(wanted, None, &Cause::Starting),
             Verdict::Start { .. } => self.start(wanted, None, &Cause::Stopped),
@@ -228,6 +236,14 @@ impl Builder<'_> {
                 self.start_if_wanted(wanted, create, &cause);
             }
         }
+    }
+
+    /// Records what changed of a pod that stays.
+    fn update(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) -> Option<StepId> {
+        let found = self.observed.pods.iter().find(|found| found.pod.name == wanted.pod.name);
+        let found = found.filter(|_| wanted.amended && !verdict.makes_pod())?;
+        let cause = Cause::Changed { differences: differ::fields(&found.pod, wanted.pod) };
+        Some(self.add(StepKind::UpdatePod { pod: wanted.pod.name.clone() }, cause))
     }
 
     fn start_if_wanted(&mut self, wanted: &DesiredPod<'_>, create: StepId, cause: &Cause) {
@@ -257,6 +273,7 @@ impl Builder<'_> {
         match create {
             Some(create) => self.plan.wait(last, create, "it is recorded"),
             None => {
+                self.wait_if_planned(last, &StepKind::UpdatePod { pod: pod.clone() }, "its metadata is recorded");
                 self.wait_for_objects(last, wanted.pod);
                 self.wait_for_volumes(last, wanted.pod);
             }
@@ -278,6 +295,7 @@ impl Builder<'_> {
     fn wait_for_objects(&mut self, step: StepId, pod: &Pod) {
         for (kind, name) in uses::objects(pod) {
             self.wait_if_planned(step, &store_object(kind, &name), "it refers to it");
+            self.wait_if_planned(step, &remove_object(kind, &name), "what was optional is gone");
         }
     }
 
@@ -305,26 +323,51 @@ impl Builder<'_> {
     }
 }
 
+/// Objects that are to go: the input no longer has them, and no pod needs them.
+fn lost_objects(desired: &Desired<'_>, observed: &Observed) -> BTreeSet<(ObjectKind, String)> {
+    if !desired.prunes() {
+        return BTreeSet::new();
+    }
+    let held: BTreeSet<_> = desired.pods.iter().flat_map(|pod| uses::held(pod.pod)).collect();
+    let maps = observed.config_maps.keys().map(|name| (ObjectKind::ConfigMap, name.clone()));
+    let secrets = observed.secrets.keys().map(|name| (ObjectKind::Secret, name.clone()));
+    let mut lost: BTreeSet<_> = maps.chain(secrets).filter(|object| !held.contains(object)).collect();
+    for kind in [ObjectKind::ConfigMap, ObjectKind::Secret] {
+        for name in given(desired.application, kind) {
+            lost.remove(&(kind, name.to_owned()));
+        }
+    }
+    lost
+}
+
+/// Names of the objects of the input, in its order.
+fn given(application: &Application, kind: ObjectKind) -> Vec<&str> {
+    match kind {
+        ObjectKind::ConfigMap => application.config_maps.iter().map(|o| o.name.as_str()).collect(),
+        ObjectKind::Secret => application.secrets.iter().map(|o| o.name.as_str()).collect(),
+    }
+}
+
 /// Fields in which a pod is not what is wanted; empty when it is.
 fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
-    if found.spec_hash != wanted.spec_hash {
+    if found.spec_hash != wanted.spec_hash && !wanted.amended {
         let fields = differ::fields(&found.pod, wanted.pod);
         return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
     }
-    let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.all_containers());
+    let images = found.images.iter().zip(&wanted.images).zip(wanted.pod.images());
     let environment = (found.environment_hash != wanted.environment_hash)
         .then(|| "values of ConfigMaps or Secrets in its environment".to_owned());
     let images = images
         .filter(|((found, wanted), _)| wanted.differs(found))
-        .map(|(_, container)| format!("the image `{}` now names another one", container.image));
+        .map(|(_, (reference, _))| format!("the image `{reference}` now names another one"));
     environment.into_iter().chain(images).collect()
 }
 
 /// What brings the images of a pod here, and why.
 fn image_steps(pod: &DesiredPod<'_>) -> Vec<(StepKind, Cause)> {
-    let images = pod.pod.all_containers().zip(&pod.images);
-    let steps = images.filter_map(|(container, wanted)| {
-        let image = container.image.clone();
+    let images = pod.pod.images().zip(&pod.images);
+    let steps = images.filter_map(|((reference, _), wanted)| {
+        let image = reference.to_owned();
         match wanted {
             DesiredImage::Here(_) => None,
             DesiredImage::Pull(_) => Some((StepKind::PullImage { image }, Cause::Missing)),
@@ -345,6 +388,10 @@ fn init_step(pod: &str, container: &Container) -> StepKind {
 
 fn store_object(kind: ObjectKind, name: &str) -> StepKind {
     StepKind::StoreObject { kind: kind_name(kind).to_owned(), name: name.to_owned() }
+}
+
+fn remove_object(kind: ObjectKind, name: &str) -> StepKind {
+    StepKind::RemoveObject { kind: kind_name(kind).to_owned(), name: name.to_owned() }
 }
 
 fn kind_name(kind: ObjectKind) -> &'static str {

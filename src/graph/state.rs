@@ -17,14 +17,23 @@ pub struct Desired<'a> {
     pub start: bool,
 }
 
+impl Desired<'_> {
+    /// Whether what the input lacks is to go.
+    pub fn prunes(&self) -> bool {
+        self.replace && self.whole
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct DesiredPod<'a> {
     pub pod: &'a Pod,
     /// Digest of the pod and of the options that shape it.
     pub spec_hash: String,
+    /// It is recorded, and differs from that in what a running pod takes up alone ([`Pod::amend`]).
+    pub amended: bool,
     /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
     pub environment_hash: String,
-    /// Each container's image, in start order.
+    /// The images of [`Pod::images`], in that order.
     pub images: Vec<DesiredImage>,
     /// Networks it joins.
     pub networks: Vec<String>,
@@ -72,7 +81,7 @@ pub struct ObservedPod {
     pub spec_hash: String,
     /// Digest of what its variables took from ConfigMaps and Secrets when it was made.
     pub environment_hash: String,
-    /// Id of each container's image, in start order.
+    /// Id of each of the images of [`Pod::images`], in that order.
     pub images: Vec<String>,
     pub state: ObservedState,
 }

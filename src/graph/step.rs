@@ -49,7 +49,11 @@ pub enum StepKind {
     CreatePod {
         pod: String,
     },
-    /// Swaps the ConfigMap and Secret volumes of a running pod.
+    /// Records other labels and annotations of a pod that is otherwise as wanted.
+    UpdatePod {
+        pod: String,
+    },
+    /// Swaps the ConfigMap, Secret and downward API volumes of a running pod.
     RefreshObjects {
         pod: String,
     },
@@ -86,6 +90,7 @@ impl StepKind {
             Self::StoreObject { .. } => "store",
             Self::CreateVolume { .. } => "create volume",
             Self::CreatePod { .. } => "create pod",
+            Self::UpdatePod { .. } => "update pod",
             Self::RefreshObjects { .. } => "refresh objects of pod",
             Self::Sandbox { .. } => "make sandbox of pod",
             Self::InitContainer { .. } => "run init container",
@@ -104,6 +109,7 @@ impl StepKind {
             | Self::RemovePod { pod: name }
             | Self::CreateVolume { volume: name }
             | Self::CreatePod { pod: name }
+            | Self::UpdatePod { pod: name }
             | Self::RefreshObjects { pod: name }
             | Self::Sandbox { pod: name } => name.clone(),
             Self::RemoveObject { kind, name } | Self::StoreObject { kind, name } => format!("{kind}/{name}"),
@@ -119,6 +125,7 @@ impl StepKind {
             Self::StopPod { pod }
             | Self::RemovePod { pod }
             | Self::CreatePod { pod }
+            | Self::UpdatePod { pod }
             | Self::RefreshObjects { pod }
             | Self::Sandbox { pod }
             | Self::InitContainer { pod, .. }

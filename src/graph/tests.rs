@@ -11,7 +11,13 @@ fn container(name: &str) -> Container {
 
 fn web() -> Pod {
     let volume = |name: &str, source| Volume { name: name.into(), source };
-    let config = VolumeSource::ConfigMap { name: "conf".into(), items: vec![], default_mode: 0o644, optional: false };
+    let config = VolumeSource::ConfigMap {
+        name: "conf".into(),
+        items: vec![],
+        default_mode: 0o644,
+        default_user: None,
+        optional: false,
+    };
     Pod {
         name: "web".into(),
         init_containers: vec![container("setup"), Container { sidecar: true, ..container("proxy") }],
@@ -39,6 +45,7 @@ fn desired(application: &Application, replace: bool) -> Desired<'_> {
     let pod = |pod| DesiredPod {
         pod,
         spec_hash: spec_hash(pod),
+        amended: false,
         environment_hash: String::new(),
         images: pod.all_containers().map(|_| DesiredImage::Here("i1".to_owned())).collect(),
         networks: vec!["podkin".to_owned()],
@@ -183,6 +190,70 @@ fn a_changed_config_map_refreshes_the_pods_that_mount_it() {
          2. refresh objects of pod `web` (its ConfigMaps or Secrets changed), after 1
             pod `api` is unchanged",
     );
+}
+
+#[test]
+fn an_object_that_only_optional_volumes_refer_to_goes_from_them() {
+    let application = |maps: &[&str]| {
+        let optional = |optional| VolumeSource::ConfigMap {
+            name: if optional { "maybe".into() } else { "conf".into() },
+            items: vec![],
+            default_mode: 0o644,
+            default_user: None,
+            optional,
+        };
+        let mut application = application();
+        application.pods[1].volumes = vec![Volume { name: "v".into(), source: optional(true) }];
+        application.pods[0].volumes[0].source = optional(false);
+        application.config_maps =
+            maps.iter().map(|name| ConfigMap { name: (*name).into(), ..ConfigMap::default() }).collect();
+        application
+    };
+    let (before, after) = (application(&["conf", "maybe"]), application(&[]));
+    assert!(build(&desired(&after, false), &played(&before)).unwrap().is_empty(), "only with --replace");
+    check(
+        build(&desired(&after, true), &played(&before)).unwrap(),
+        "1. remove `ConfigMap/maybe` (no longer in the file)
+         2. refresh objects of pod `api` (its ConfigMaps or Secrets changed), after 1
+            pod `web` is unchanged",
+    );
+}
+
+#[test]
+fn other_labels_are_recorded_and_shown_and_no_process_is_touched() {
+    let before = application();
+    let mut after = application();
+    after.pods[0].labels.insert("tier".into(), "front".into());
+    after.pods[1].annotations.insert("note".into(), "x".into());
+    let mut observed = played(&before);
+    observed.pods[1].state = ObservedState::Stopped;
+    let mut desired = desired(&after, false);
+    desired.pods.iter_mut().for_each(|pod| pod.amended = true);
+    check(
+        build(&desired, &observed).unwrap(),
+        "1. update pod `web` (changed: labels.tier)
+         2. refresh objects of pod `web` (changed: labels.tier), after 1
+         3. update pod `api` (changed: annotations.note)
+         4. make sandbox of pod `api` (not running), after 3
+         5. start container `api/app` (not running), after 4",
+    );
+}
+
+#[test]
+fn immutable_objects_keep_their_data() {
+    let mut before = application();
+    before.config_maps[0].immutable = true;
+    let mut after = before.clone();
+    after.config_maps[0].labels.insert("tier".into(), "front".into());
+    assert!(build(&desired(&after, false), &played(&before)).is_ok(), "labels may change");
+    let refused = [(ObjectKind::ConfigMap, "conf".to_owned())];
+    after.config_maps[0].immutable = false;
+    assert_eq!(build(&desired(&after, true), &played(&before)).unwrap_err().objects, refused);
+    after.config_maps[0].immutable = true;
+    after.config_maps[0].data.insert("k".into(), b"v".to_vec());
+    assert_eq!(build(&desired(&after, true), &played(&before)).unwrap_err().objects, refused);
+    before.config_maps[0].immutable = false;
+    assert!(build(&desired(&after, false), &played(&before)).is_ok(), "it becomes immutable with this");
 }
 
 #[test]

@@ -12,15 +12,30 @@ pub fn objects(pod: &Pod) -> BTreeSet<(ObjectKind, String)> {
 
 /// Those among them that are files in the pod: a change reaches a running pod.
 pub fn in_volumes(pod: &Pod) -> BTreeSet<(ObjectKind, String)> {
-    let mut found = BTreeSet::new();
+    files(pod).into_iter().map(|(kind, name, _)| (kind, name.to_owned())).collect()
+}
+
+/// Those that the pod cannot lose while it runs: variables were taken from them, or a volume must have them.
+pub fn held(pod: &Pod) -> BTreeSet<(ObjectKind, String)> {
+    let files = files(pod).into_iter().filter(|(_, _, optional)| !optional);
+    let variables = in_environment(pod).into_iter().map(|(kind, name, _)| (kind, name.to_owned()));
+    files.map(|(kind, name, _)| (kind, name.to_owned())).chain(variables).collect()
+}
+
+/// What the pod's volumes take from objects: the object, and whether it may be missing.
+fn files(pod: &Pod) -> Vec<(ObjectKind, &str, bool)> {
+    let mut found = Vec::new();
     for volume in &pod.volumes {
         match &volume.source {
-            VolumeSource::ConfigMap { name, .. } => drop(found.insert((ObjectKind::ConfigMap, name.clone()))),
-            VolumeSource::Secret { name, .. } => drop(found.insert((ObjectKind::Secret, name.clone()))),
+            VolumeSource::ConfigMap { name, optional, .. } => {
+                found.push((ObjectKind::ConfigMap, name.as_str(), *optional));
+            }
+            VolumeSource::Secret { name, optional, .. } => found.push((ObjectKind::Secret, name.as_str(), *optional)),
             VolumeSource::Projected { sources, .. } => found.extend(sources.iter().filter_map(projected)),
             VolumeSource::EmptyDir { .. }
             | VolumeSource::HostPath { .. }
             | VolumeSource::Claim { .. }
+            | VolumeSource::Image { .. }
             | VolumeSource::DownwardApi { .. } => {}
         }
     }
@@ -57,10 +72,10 @@ pub fn claims(pod: &Pod) -> BTreeSet<&str> {
     names
 }
 
-fn projected(source: &Projection) -> Option<(ObjectKind, String)> {
+fn projected(source: &Projection) -> Option<(ObjectKind, &str, bool)> {
     match source {
-        Projection::ConfigMap { name, .. } => Some((ObjectKind::ConfigMap, name.clone())),
-        Projection::Secret { name, .. } => Some((ObjectKind::Secret, name.clone())),
+        Projection::ConfigMap { name, optional, .. } => Some((ObjectKind::ConfigMap, name, *optional)),
+        Projection::Secret { name, optional, .. } => Some((ObjectKind::Secret, name, *optional)),
         Projection::DownwardApi { .. } | Projection::ServiceAccountToken(_) => None,
     }
 }

@@ -9,22 +9,20 @@ mod changes;
 mod compression;
 pub mod config;
 pub mod demo;
-mod digest;
-mod error;
+pub mod error;
 pub mod layer;
 pub mod media;
 pub mod platform;
 pub mod policy;
-pub mod reference;
 pub mod registry;
 pub mod remote;
 pub mod store;
 pub mod transfer;
 
+pub use crate::model::digest::{self, Digest, DigestError, is_hex_digest};
+pub use crate::model::reference::{self, Reference, ReferenceError};
 pub use archive::Input;
-pub use digest::{Digest, DigestError, is_hex_digest};
 pub use error::ImageError;
-pub use reference::{Reference, ReferenceError};
 pub use store::{
     Found, ImageInspect, ImageStore, ImageSummary, ImportOptions, LayerSummary, LayerTree, Loaded, MountedImage,
     Removal, Removed, Step,

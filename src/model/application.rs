@@ -36,6 +36,21 @@ pub struct Source {
     pub documents: Vec<DocumentRange>,
 }
 
+impl Application {
+    /// `file:line:column` where an object's document begins, if it came from one of the sources.
+    pub fn place(&self, kind: &str, name: &str) -> Option<String> {
+        let documents = self.sources.iter().flat_map(|source| source.documents.iter().map(move |d| (source, d)));
+        let (source, document) = documents.into_iter().find(|(_, d)| d.kind == kind && d.name == name)?;
+        let text = source.text.get(..document.start)?;
+        // What lies between the documents is no part of the object.
+        let blank = source.text[document.start..].find(|c: char| !c.is_whitespace()).unwrap_or(0);
+        let before = &source.text[..text.len() + blank];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Some(format!("{}:{line}:{column}", source.name))
+    }
+}
+
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source").field("name", &self.name).field("documents", &self.documents).finish_non_exhaustive()
@@ -67,4 +82,21 @@ pub struct Workload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkloadKind {
     Deployment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_found_where_they_begin() {
+        let text = "kind: Pod\n---\n\n  kind: ConfigMap\n".to_owned();
+        let range = |kind: &str, start, end| DocumentRange { kind: kind.into(), name: "a".into(), start, end };
+        let documents = vec![range("Pod", 0, 10), range("ConfigMap", 14, text.len())];
+        let sources = vec![Source { name: "app.yaml".into(), path: None, text, documents }];
+        let application = Application { sources, ..Application::default() };
+        assert_eq!(application.place("Pod", "a").as_deref(), Some("app.yaml:1:1"));
+        assert_eq!(application.place("ConfigMap", "a").as_deref(), Some("app.yaml:4:3"));
+        assert_eq!(application.place("Secret", "a"), None);
+    }
 }

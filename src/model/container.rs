@@ -184,6 +184,24 @@ pub struct VolumeMount {
     /// Like `sub_path`, with `$(NAME)` to expand from the container's environment.
     pub sub_path_expr: Option<String>,
     pub propagation: Propagation,
+    /// `bindMountOptions`.
+    #[serde(skip_serializing_if = "MountOptions::is_empty")]
+    pub options: MountOptions,
+}
+
+/// `bindMountOptions`: what a mount forbids beyond what its source does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MountOptions {
+    pub no_exec: bool,
+    pub no_dev: bool,
+    pub no_suid: bool,
+}
+
+impl MountOptions {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `mountPropagation`.

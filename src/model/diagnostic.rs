@@ -11,7 +11,8 @@ pub use explain::{codes, explain};
 pub use render::{Format, render};
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// Index of an input in [`Sources`].
@@ -125,6 +126,7 @@ pub fn settle(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         })
     });
     diagnostics.sort_by_key(|d| d.primary.as_ref().map(|(span, _)| (span.source, span.start)));
+    say_once(&mut diagnostics);
     // Two that mark the same and ask for the same are one.
     let mut said: HashSet<(Span, String)> = HashSet::new();
     diagnostics.retain(|d| match &d.primary {
@@ -132,6 +134,28 @@ pub fn settle(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         _ => true,
     });
     diagnostics
+}
+
+/// Leaves one of the notes that say the same of a field in a file, and tells how many there were.
+fn say_once(diagnostics: &mut Vec<Diagnostic>) {
+    let mut first: HashMap<(SourceId, String), (usize, usize)> = HashMap::new();
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for diagnostic in diagnostics.drain(..) {
+        let key = diagnostic.source().filter(|_| diagnostic.severity == Severity::Info);
+        match key.map(|source| first.entry((source, diagnostic.message.clone()))) {
+            Some(Entry::Occupied(mut seen)) => seen.get_mut().1 += 1,
+            Some(Entry::Vacant(new)) => {
+                new.insert((kept.len(), 0));
+                kept.push(diagnostic);
+            }
+            None => kept.push(diagnostic),
+        }
+    }
+    for (index, more) in first.into_values().filter(|(_, more)| *more > 0) {
+        let places = if more == 1 { "place" } else { "places" };
+        kept[index].notes.push(format!("and in {more} more {places} of this file"));
+    }
+    *diagnostics = kept;
 }
 
 /// Whether any of them keeps the files from being played.

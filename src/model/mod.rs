@@ -5,13 +5,14 @@
 //!
 //! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
 //! [`pod`], [`container`], [`security`], [`qos`], [`volume`], [`object`], [`account`], [`application`] (the model),
-//! [`environment`] (variables of a container),
+//! [`reference`] (names of images), [`environment`] (variables of a container),
 //! [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
 
 pub mod account;
 pub mod application;
 pub mod container;
 pub mod diagnostic;
+pub mod digest;
 pub mod environment;
 pub mod kube;
 pub mod object;
@@ -20,6 +21,7 @@ pub mod pod;
 mod pod_resources;
 pub mod qos;
 pub mod quantity;
+pub mod reference;
 pub mod security;
 pub mod volume;
 pub mod yaml;

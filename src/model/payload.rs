@@ -37,27 +37,30 @@ pub fn payload(
     facts: &PodFacts,
     tokens: &Tokens,
 ) -> Result<Option<BTreeMap<String, PayloadFile>>, EnvironmentError> {
-    let mut files = Files { files: BTreeMap::new(), pod, objects, facts, tokens, default_mode: 0 };
+    let mut files = Files { files: BTreeMap::new(), pod, objects, facts, tokens, default_mode: 0, default_user: None };
     match source {
-        VolumeSource::ConfigMap { name, items, default_mode, optional } => {
-            files.default_mode = *default_mode;
+        VolumeSource::ConfigMap { name, items, default_mode, default_user, optional } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             files.add_object(ObjectKind::ConfigMap, name, items, *optional)?;
         }
-        VolumeSource::Secret { name, items, default_mode, optional } => {
-            files.default_mode = *default_mode;
+        VolumeSource::Secret { name, items, default_mode, default_user, optional } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             files.add_object(ObjectKind::Secret, name, items, *optional)?;
         }
-        VolumeSource::DownwardApi { items, default_mode } => {
-            files.default_mode = *default_mode;
+        VolumeSource::DownwardApi { items, default_mode, default_user } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             files.add_facts(items)?;
         }
-        VolumeSource::Projected { sources, default_mode } => {
-            files.default_mode = *default_mode;
+        VolumeSource::Projected { sources, default_mode, default_user } => {
+            (files.default_mode, files.default_user) = (*default_mode, *default_user);
             for source in sources {
                 files.add_projection(source)?;
             }
         }
-        VolumeSource::EmptyDir { .. } | VolumeSource::HostPath { .. } | VolumeSource::Claim { .. } => return Ok(None),
+        VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Image { .. } => return Ok(None),
     }
     Ok(Some(files.files))
 }
@@ -69,6 +72,7 @@ struct Files<'a> {
     facts: &'a PodFacts,
     tokens: &'a Tokens,
     default_mode: u32,
+    default_user: Option<u32>,
 }
 
 impl Files<'_> {
@@ -102,12 +106,12 @@ impl Files<'_> {
         };
         if items.is_empty() {
             for (key, value) in data {
-                self.add(key, value.clone(), None);
+                self.add(key, value.clone(), None, None);
             }
         }
         for item in items {
             match data.get(&item.key) {
-                Some(value) => self.add(&item.path, value.clone(), item.mode),
+                Some(value) => self.add(&item.path, value.clone(), item.mode, item.user),
                 None if optional => {}
                 None => {
                     let (name, key) = (name.to_owned(), item.key.clone());
@@ -121,7 +125,7 @@ impl Files<'_> {
     fn add_facts(&mut self, items: &[DownwardFile]) -> Result<(), EnvironmentError> {
         for item in items {
             if let Some(text) = downward_value(&item.value, None, self.pod, self.facts)? {
-                self.add(&item.path, text.into_bytes(), item.mode);
+                self.add(&item.path, text.into_bytes(), item.mode, item.user);
             }
         }
         Ok(())
@@ -131,14 +135,14 @@ impl Files<'_> {
     /// kubelet.
     fn add_token(&mut self, wanted: &TokenProjection) {
         let Some(token) = self.tokens.get(&wanted.path) else { return };
-        let user = wanted.user.or_else(|| self.pod.common_user());
+        let user = wanted.user.or(self.default_user).or_else(|| self.pod.common_user());
         let mode = if user.is_some() || self.pod.security.fs_group.is_some() { TOKEN_MODE } else { self.default_mode };
         self.files.insert(wanted.path.clone(), PayloadFile { data: token.clone().into_bytes(), mode, user });
     }
 
-    fn add(&mut self, path: &str, data: Vec<u8>, mode: Option<u32>) {
-        let mode = mode.unwrap_or(self.default_mode);
-        self.files.insert(path.to_owned(), PayloadFile { data, mode, user: None });
+    fn add(&mut self, path: &str, data: Vec<u8>, mode: Option<u32>, user: Option<u32>) {
+        let (mode, user) = (mode.unwrap_or(self.default_mode), user.or(self.default_user));
+        self.files.insert(path.to_owned(), PayloadFile { data, mode, user });
     }
 }
 
@@ -158,16 +162,23 @@ mod tests {
         let objects = Objects { config_maps: &maps, secrets: &secrets };
         let pod = Pod { name: "web".into(), ..Pod::default() };
         let files = |sources| {
-            let source = VolumeSource::Projected { sources, default_mode: 0o644 };
+            let source = VolumeSource::Projected { sources, default_mode: 0o644, default_user: Some(7) };
             payload(&source, &pod, objects, &PodFacts::default(), &Tokens::new())
         };
-        let item = |key: &str| KeyToPath { key: key.into(), path: format!("dir/{key}"), mode: Some(0o400) };
+        let item =
+            |key: &str| KeyToPath { key: key.into(), path: format!("dir/{key}"), mode: Some(0o400), user: Some(5) };
         let map = |items, optional| Projection::ConfigMap { name: "m".into(), items, optional };
-        let fact = DownwardFile { path: "name".into(), value: EnvValue::Field("metadata.name".into()), mode: None };
+        let fact = DownwardFile {
+            path: "name".into(),
+            value: EnvValue::Field("metadata.name".into()),
+            mode: None,
+            user: None,
+        };
         let got = files(vec![map(vec![item("a")], false), Projection::DownwardApi { items: vec![fact] }]);
         let got = got.unwrap().unwrap();
         assert_eq!(got.keys().collect::<Vec<_>>(), ["dir/a", "name"]);
         assert_eq!((got["dir/a"].mode, got["name"].mode), (0o400, 0o644));
+        assert_eq!((got["dir/a"].user, got["name"].user), (Some(5), Some(7)));
         assert_eq!(got["name"].data, b"web");
         assert_eq!(files(vec![map(vec![], false)]).unwrap().unwrap().len(), 2, "binary keys are files, too");
         assert!(matches!(files(vec![map(vec![item("c")], false)]), Err(EnvironmentError::MissingKey { .. })));
@@ -179,7 +190,7 @@ mod tests {
     fn a_token_belongs_to_the_user_of_all_containers() {
         let token = TokenProjection { path: "token".into(), audience: None, expiration_seconds: 3600, user: None };
         let sources = vec![Projection::ServiceAccountToken(token)];
-        let source = VolumeSource::Projected { sources, default_mode: 0o644 };
+        let source = VolumeSource::Projected { sources, default_mode: 0o644, default_user: None };
         let (maps, secrets) = (BTreeMap::new(), BTreeMap::new());
         let objects = Objects { config_maps: &maps, secrets: &secrets };
         let tokens: Tokens = [("token".to_owned(), "a.b.c".to_owned())].into();

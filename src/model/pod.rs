@@ -1,6 +1,6 @@
 //! A pod: containers that share network, IPC and UTS namespaces and volumes (Kubernetes API, `PodSpec` v1 core).
 
-use super::{Container, PodSecurity, Resources, Volume};
+use super::{Container, PodSecurity, PullPolicy, Resources, Volume, VolumeSource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -68,6 +68,25 @@ pub(super) fn is_false(value: &bool) -> bool {
 
 fn is_zero(value: &i32) -> bool {
     *value == 0
+}
+
+impl Pod {
+    /// Takes over what a running pod may be told anew (Kubernetes, "Pod update and replacement"): labels, annotations and the
+    /// active deadline.
+    pub fn amend(&mut self, by: &Self) {
+        self.labels.clone_from(&by.labels);
+        self.annotations.clone_from(&by.annotations);
+        self.active_deadline_seconds = by.active_deadline_seconds;
+    }
+
+    /// Whether a running pod may be given that deadline: a first one, or an earlier one.
+    pub fn deadline_may_become(&self, new: Option<u64>) -> bool {
+        match (self.active_deadline_seconds, new) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(old), Some(new)) => new <= old,
+        }
+    }
 }
 
 /// `restartPolicy` of a pod.
@@ -142,6 +161,22 @@ impl Pod {
         self.init_containers.iter().chain(&self.containers)
     }
 
+    /// References and pull policies of all its images: of each container in start order, then of each `image` volume.
+    pub fn images(&self) -> impl Iterator<Item = (&str, Option<PullPolicy>)> {
+        let of_volumes = self.image_volumes().map(|(_, reference, policy)| (reference, policy));
+        self.all_containers().map(|c| (c.image.as_str(), c.pull_policy)).chain(of_volumes)
+    }
+
+    /// Name, reference and pull policy of each `image` volume.
+    pub fn image_volumes(&self) -> impl Iterator<Item = (&str, &str, Option<PullPolicy>)> {
+        self.volumes.iter().filter_map(|volume| match &volume.source {
+            VolumeSource::Image { reference, pull_policy } => {
+                Some((volume.name.as_str(), reference.as_str(), *pull_policy))
+            }
+            _ => None,
+        })
+    }
+
     /// The user that every container runs as, when the pod says so of each.
     pub fn common_user(&self) -> Option<u32> {
         let mut users = self.all_containers().map(|c| c.effective_security(self).run_as_user);
@@ -170,5 +205,17 @@ mod tests {
         let stored = serde_json::to_string(&pod).expect("serializes");
         let loaded: Pod = serde_json::from_str(&stored).expect("reads back");
         assert_eq!(spec_hash(&pod), spec_hash(&loaded));
+    }
+
+    #[test]
+    fn a_running_pod_takes_up_labels_and_an_earlier_deadline() {
+        let mut pod = Pod { name: "web".into(), active_deadline_seconds: Some(60), ..Pod::default() };
+        let labels = BTreeMap::from([("tier".to_owned(), "front".to_owned())]);
+        let by =
+            Pod { name: "other".into(), labels: labels.clone(), active_deadline_seconds: Some(30), ..Pod::default() };
+        assert!(pod.deadline_may_become(Some(30)) && Pod::default().deadline_may_become(Some(90)));
+        assert!(!pod.deadline_may_become(Some(61)) && !pod.deadline_may_become(None));
+        pod.amend(&by);
+        assert_eq!(pod, Pod { name: "web".into(), ..by });
     }
 }

@@ -1,6 +1,6 @@
 //! Volumes of a pod and persistent volume claims (Kubernetes API, `Volume` and `PersistentVolumeClaim` v1 core).
 
-use super::{EnvValue, TokenProjection};
+use super::{EnvValue, PullPolicy, TokenProjection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +18,9 @@ pub enum VolumeSource {
         medium: EmptyDirMedium,
         /// Bytes.
         size_limit: Option<u64>,
+        /// Permission bits of the directory, 0777 when unset; `fsGroup` adds its own.
+        #[serde(default)]
+        mode: Option<u32>,
     },
     HostPath {
         /// Absolute: a relative path was resolved against the directory of the YAML file.
@@ -28,28 +31,39 @@ pub enum VolumeSource {
         name: String,
         items: Vec<KeyToPath>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
         optional: bool,
     },
     Secret {
         name: String,
         items: Vec<KeyToPath>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
         optional: bool,
     },
     /// A named volume of the store, made on demand.
-    Claim {
-        name: String,
-        read_only: bool,
+    Claim { name: String, read_only: bool },
+    /// The root of an image, read-only.
+    Image {
+        /// As written.
+        reference: String,
+        pull_policy: Option<PullPolicy>,
     },
     /// Facts about the pod and its containers as files.
     DownwardApi {
         items: Vec<DownwardFile>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
     },
     /// Several sources in one directory; their paths do not clash.
     Projected {
         sources: Vec<Projection>,
         default_mode: u32,
+        #[serde(default)]
+        default_user: Option<u32>,
     },
 }
 
@@ -72,6 +86,7 @@ impl VolumeSource {
             | Self::ConfigMap { .. }
             | Self::Secret { .. }
             | Self::Claim { .. }
+            | Self::Image { .. }
             | Self::DownwardApi { .. } => &[],
         };
         sources.iter().filter_map(|source| match source {
@@ -90,6 +105,9 @@ pub struct DownwardFile {
     /// with its container named.
     pub value: EnvValue,
     pub mode: Option<u32>,
+    /// Owner of the file.
+    #[serde(default)]
+    pub user: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +138,9 @@ pub struct KeyToPath {
     /// Relative, without `..`.
     pub path: String,
     pub mode: Option<u32>,
+    /// Owner of the file.
+    #[serde(default)]
+    pub user: Option<u32>,
 }
 
 /// A PersistentVolumeClaim: asks for a named volume.

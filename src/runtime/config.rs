@@ -140,6 +140,15 @@ pub struct Mount {
     /// Also what is mounted below the source.
     pub recursive_read_only: bool,
     pub propagation: MountPropagation,
+    pub options: MountOptions,
+}
+
+/// What a mount forbids beyond what its source does; for it alone, not for mounts below.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountOptions {
+    pub no_exec: bool,
+    pub no_dev: bool,
+    pub no_suid: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -50,7 +50,7 @@ pub enum MadeKind {
     Secret,
     /// Started a pod that was there.
     Start,
-    /// Gave a running pod its changed objects.
+    /// Gave a pod its changed objects, or other labels and annotations; `before` is the record with the old ones.
     Refresh,
 }
 

@@ -26,6 +26,12 @@ pub struct ContainerRow {
     pub pod: String,
 }
 
+/// Table expression with the `name` of each container and the id of each `image` that it was made from or has as a volume.
+pub const IMAGE_USES: &str = "(SELECT name, image FROM containers
+    UNION SELECT containers.name, json_extract(volume.value, '$.image.id')
+    FROM (SELECT id, record FROM pods WHERE instr(record, '\"image_volumes\":[') > 0) AS pod
+    JOIN containers ON containers.pod = pod.id, json_each(pod.record, '$.image_volumes') AS volume)";
+
 const SELECT: &str = "SELECT pods.record, apps.name, pods.state FROM pods JOIN apps ON apps.id = pods.app";
 
 /// Records a pod, its containers, the volumes it refers to and its addresses.
@@ -57,6 +63,30 @@ pub fn insert(connection: &Connection, record: &PodRecord) -> Result<(), StoreEr
             }
         }
     }
+    Ok(())
+}
+
+/// Replaces the record of a pod whose name, containers, volumes and addresses stay; the old one, for [`restore`].
+pub fn update(connection: &Connection, record: &PodRecord) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT record FROM pods WHERE id = ?1")?;
+    let before = statement.query_row([&record.id], |row| row.get(0)).optional()?;
+    write(connection, record)?;
+    Ok(before)
+}
+
+/// Puts back the record that [`update`] replaced.
+pub fn restore(connection: &Connection, id: &str, before: &str) -> Result<(), StoreError> {
+    let record: PodRecord = decode("pod", before)?;
+    debug_assert_eq!(record.id, id, "the journal names the pod whose record it keeps");
+    write(connection, &record)
+}
+
+fn write(connection: &Connection, record: &PodRecord) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE pods SET spec_hash = ?2, record = ?3 WHERE id = ?1")?.execute(params![
+        record.id,
+        record.spec_hash,
+        encode("pod", record)?
+    ])?;
     Ok(())
 }
 

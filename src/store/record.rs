@@ -29,6 +29,9 @@ pub struct PodRecord {
     pub pod: Pod,
     /// In start order: init containers, then the regular ones; same order as [`Pod::all_containers`].
     pub containers: Vec<ContainerRecord>,
+    /// The images of its `image` volumes, in the order of [`Pod::image_volumes`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_volumes: Vec<ImageVolumeRecord>,
     pub network: PodNetwork,
     /// Host id of the root of the pod's user namespace, when it has one of its own (`hostUsers: false`).
     #[serde(default)]
@@ -51,6 +54,14 @@ pub struct ContainerRecord {
     /// Name in the pod's spec.
     pub container: String,
     pub init: bool,
+    pub image: ImageRecord,
+}
+
+/// The image of a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageVolumeRecord {
+    /// Name in the pod's spec.
+    pub volume: String,
     pub image: ImageRecord,
 }
 
@@ -207,6 +218,11 @@ pub struct Termination {
 }
 
 impl PodRecord {
+    /// All its images: of each container in start order, then of each `image` volume.
+    pub fn images(&self) -> impl Iterator<Item = &ImageRecord> {
+        self.containers.iter().map(|c| &c.image).chain(self.image_volumes.iter().map(|v| &v.image))
+    }
+
     /// `metadata.uid` of the pod: the beginning of its id as a UUID of version 8 (RFC 9562, 5.8).
     pub fn uid(&self) -> String {
         let digits = u128::from_str_radix(self.id.get(..32).unwrap_or_default(), 16).unwrap_or_default();

@@ -63,6 +63,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
             init: false,
             image: ImageRecord::default(),
         }],
+        image_volumes: Vec::new(),
         network: PodNetwork::Networks(vec![NetworkAttachment {
             network: "podkin".into(),
             interface: "eth0".into(),

@@ -1,15 +1,15 @@
 //! From a pod's record to what the runtime needs of one container; pure.
 
 use super::{shares, volume};
-use crate::model::container::Propagation;
+use crate::model::container::{self, Propagation};
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
 use crate::model::{
     AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, SeLinuxLabel, SeccompProfile, VolumeMount,
     VolumeSource,
 };
 use crate::runtime::config::{
-    AppArmor, ContainerConfig, Device, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process, Rootfs,
-    Seccomp, UserSpec, Users,
+    AppArmor, ContainerConfig, Device, Mount, MountKind, MountOptions, MountPropagation, Namespaces, PidNamespace,
+    Process, Rootfs, Seccomp, UserSpec, Users,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
@@ -303,6 +303,7 @@ fn bind(target: &str, source: PathBuf, read_only: bool) -> Mount {
         read_only,
         recursive_read_only: false,
         propagation: MountPropagation::Private,
+        options: MountOptions::default(),
     }
 }
 
@@ -326,6 +327,10 @@ fn volume_mount(
             Propagation::None => MountPropagation::Private,
             Propagation::HostToContainer => MountPropagation::HostToContainer,
             Propagation::Bidirectional => MountPropagation::Bidirectional,
+        },
+        options: {
+            let container::MountOptions { no_exec, no_dev, no_suid } = mount.options;
+            MountOptions { no_exec, no_dev, no_suid }
         },
     })
 }

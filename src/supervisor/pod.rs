@@ -355,6 +355,25 @@ impl Driver {
         });
     }
 
+    /// Takes up what was changed in the pod's record since it was read; the rest of it never changes.
+    fn reload(&mut self) {
+        let id = &self.record.id;
+        let amended = match records::pod(&self.context.layout, id) {
+            Ok(record) => record.pod,
+            Err(error) => return tracing::error!(pod = %id, "{}", chain(&error)),
+        };
+        let mut record = (*self.record).clone();
+        record.pod.amend(&amended);
+        if record == *self.record {
+            return;
+        }
+        self.machine.spec.amend(&record.pod);
+        self.record = Rc::new(record);
+        if let Some(handle) = self.context.pods.borrow_mut().get_mut(&self.record.id) {
+            handle.record = self.record.clone();
+        }
+    }
+
     /// Puts new tokens in the place of those that are due. A pod that is down gets its own when it is made again.
     fn renew_tokens(&mut self) {
         self.renew_at = None;
@@ -369,7 +388,8 @@ impl Driver {
         });
     }
 
-    fn refresh_objects(&self, answer: Answer) {
+    fn refresh_objects(&mut self, answer: Answer) {
+        self.reload();
         let (context, record) = (self.context.clone(), self.record.clone());
         tokio::task::spawn_local(async move {
             let failures = match refresh::files(&context, &record).await {

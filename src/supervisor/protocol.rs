@@ -51,7 +51,8 @@ pub enum Operation {
         containers: Vec<String>,
         signal: i32,
     },
-    /// Reads `objects.json` of these pods again and swaps their ConfigMap and Secret volumes.
+    /// Reads the records and objects of these pods again: takes up what was amended, and swaps their ConfigMap, Secret and
+    /// downward API volumes.
     RefreshObjects {
         pods: Vec<String>,
     },

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod exec;
+mod explain;
 mod listing;
 mod logs;
 mod outcome;

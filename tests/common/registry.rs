@@ -218,6 +218,15 @@ impl Authority {
         Self { directory: directory.to_owned() }
     }
 
+    /// Makes `<name>.crt` and `<name>.key` as many a registry has them: a certificate that signs itself, and so is one of a CA.
+    pub fn self_signed(directory: &Path, name: &str) {
+        let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+        let mut arguments = vec!["req", "-x509", "-subj", "/CN=podkin test", "-keyout", &key, "-out", &certificate];
+        arguments.extend(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+        arguments.extend(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]);
+        openssl(directory, &arguments);
+    }
+
     /// Makes `<name>.crt` and `<name>.key`, for 127.0.0.1 and localhost, as server or as client.
     pub fn issue(&self, name: &str) {
         let file = |extension: &str| format!("{name}.{extension}");

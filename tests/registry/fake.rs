@@ -55,6 +55,7 @@ type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 /// Keys of all TLS servers of one test.
 pub struct Tls {
     pub directory: PathBuf,
+    trusted: &'static str,
     config: Arc<ServerConfig>,
 }
 
@@ -62,6 +63,11 @@ impl Tls {
     pub fn new() -> Self {
         let directory = scratch("tls");
         Authority::new(&directory).issue("server");
+        Self::of(directory, "ca.crt")
+    }
+
+    /// The server of `server.crt` and `server.key`, and whom clients trust for that.
+    pub fn of(directory: PathBuf, trusted: &'static str) -> Self {
         let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
         let chain = vec![CertificateDer::from_pem_slice(&read("server.crt")).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(&read("server.key")).unwrap();
@@ -70,16 +76,16 @@ impl Tls {
         let builder = builder.with_safe_default_protocol_versions().unwrap();
         // Every server asks for a client certificate, and is content without.
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(&read("ca.crt")).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_slice(&read(trusted)).unwrap()).unwrap();
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         let verifier = verifier.allow_unauthenticated().build().unwrap();
         let config = builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap();
-        Self { directory, config: Arc::new(config) }
+        Self { directory, trusted, config: Arc::new(config) }
     }
 
     /// Settings that trust these servers as the machine's bundle would.
     pub fn client_config(&self) -> ClientConfig {
-        ClientConfig { roots: vec![self.directory.join("ca.crt")], ..crate::quick() }
+        ClientConfig { roots: vec![self.directory.join(self.trusted)], ..crate::quick() }
     }
 }
 

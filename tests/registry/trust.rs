@@ -54,6 +54,17 @@ fn the_ca_of_certs_d_is_trusted_for_its_registry_only() {
 }
 
 #[test]
+fn a_self_signed_certificate_that_is_trusted_is_taken() {
+    let directory = scratch("self-signed");
+    Authority::self_signed(&directory, "server");
+    let tls = Tls::of(directory, "server.crt");
+    let server = FakeServer::https(&tls, |_| Reply::new(200, "{}"));
+    ask(tls.client_config(), &server.address, false).unwrap();
+    let error = ask(quick(), &server.address, false).unwrap_err();
+    assert!(matches!(error, RegistryError::CertificateNotTrusted { .. }), "{error}");
+}
+
+#[test]
 fn a_name_that_is_not_in_the_certificate_is_refused() {
     let tls = Tls::new();
     let server = FakeServer::https(&tls, |_| Reply::new(200, "{}"));

@@ -25,7 +25,14 @@ pub const TESTS: &[(&str, fn())] = &[
 fn bind(target: &str, source: &Path, sub_path: Option<&str>) -> Mount {
     let kind = MountKind::Bind { source: source.to_owned(), sub_path: sub_path.map(str::to_owned) };
     let propagation = MountPropagation::Private;
-    Mount { target: target.into(), kind, read_only: false, recursive_read_only: false, propagation }
+    Mount {
+        target: target.into(),
+        kind,
+        read_only: false,
+        recursive_read_only: false,
+        propagation,
+        options: Default::default(),
+    }
 }
 
 fn kernel_directory_links() {

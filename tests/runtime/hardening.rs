@@ -200,7 +200,14 @@ fn tmpfs(target: &str) -> Mount {
 
 fn mount(target: &str, kind: MountKind) -> Mount {
     let propagation = MountPropagation::Private;
-    Mount { target: target.into(), kind, read_only: false, recursive_read_only: false, propagation }
+    Mount {
+        target: target.into(),
+        kind,
+        read_only: false,
+        recursive_read_only: false,
+        propagation,
+        options: Default::default(),
+    }
 }
 
 fn bind(target: &str, source: &Path, sub_path: Option<&str>) -> Mount {

@@ -72,6 +72,7 @@ impl App {
             environment_hash: String::new(),
             containers: containers.collect(),
             pod,
+            image_volumes: Vec::new(),
             network: PodNetwork::None,
             first_user_id: None,
             manage_hosts: true,

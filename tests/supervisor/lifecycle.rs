@@ -32,7 +32,7 @@ fn init_containers_run_in_order_before_the_rest() {
     let mut spec = pod("ordered", Never, vec![shell("main", "cat /data/log")]);
     spec.volumes = vec![podkin::model::Volume {
         name: "v".into(),
-        source: podkin::model::VolumeSource::EmptyDir { medium: Default::default(), size_limit: None },
+        source: podkin::model::VolumeSource::EmptyDir { medium: Default::default(), size_limit: None, mode: None },
     }];
     spec.init_containers =
         vec![shell("one", "sleep 0.1; echo one >> /data/log"), shell("two", "echo two >> /data/log")];

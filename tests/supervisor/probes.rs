@@ -21,7 +21,7 @@ fn with_data(mut container: Container) -> Container {
 }
 
 fn data() -> Vec<Volume> {
-    let source = VolumeSource::EmptyDir { medium: Default::default(), size_limit: None };
+    let source = VolumeSource::EmptyDir { medium: Default::default(), size_limit: None, mode: None };
     vec![Volume { name: "v".into(), source }]
 }
 

@@ -22,7 +22,7 @@ fn memory_and_semaphores_are_the_pods() {
     mount(&mut writer, "mem", "/mem");
     mount(&mut reader, "mem", "/mem");
     let mut spec = pod("memory", Never, vec![writer, reader]);
-    let source = VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, size_limit: Some(1 << 20) };
+    let source = VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, size_limit: Some(1 << 20), mode: None };
     spec.volumes = vec![Volume { name: "mem".into(), source }];
     let record = app.pod(spec);
     app.start(&record);
@@ -43,11 +43,23 @@ fn objects_are_files_and_change_all_at_once() {
     spec.volumes = vec![
         Volume {
             name: "config".into(),
-            source: VolumeSource::ConfigMap { name: "c".into(), items: vec![], default_mode: 0o644, optional: false },
+            source: VolumeSource::ConfigMap {
+                name: "c".into(),
+                items: vec![],
+                default_mode: 0o644,
+                default_user: None,
+                optional: false,
+            },
         },
         Volume {
             name: "secret".into(),
-            source: VolumeSource::Secret { name: "s".into(), items: vec![], default_mode: 0o400, optional: false },
+            source: VolumeSource::Secret {
+                name: "s".into(),
+                items: vec![],
+                default_mode: 0o400,
+                default_user: None,
+                optional: false,
+            },
         },
     ];
     let record = app.pod(spec);

@@ -16,7 +16,10 @@ fn with_token(app: &App, name: &str) -> PodRecord {
     let token =
         TokenProjection { path: "token".into(), audience: Some("vault".into()), expiration_seconds: 600, user: None };
     let sources = vec![Projection::ServiceAccountToken(token)];
-    spec.volumes = vec![Volume { name: "t".into(), source: VolumeSource::Projected { sources, default_mode: 0o644 } }];
+    spec.volumes = vec![Volume {
+        name: "t".into(),
+        source: VolumeSource::Projected { sources, default_mode: 0o644, default_user: None },
+    }];
     app.pod(spec)
 }
 

@@ -39,6 +39,22 @@ impl Broken {
 }
 
 #[test]
+fn what_is_tried_again_is_said() {
+    let broken = Broken::new("told");
+    broken.proxy.fail("GET", "/manifests/", 2, Fault::Status(503, None));
+    let ran = broken.scene.run(["pull", "-q", QUICKLY, &broken.name]);
+    assert!(ran.status.success(), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("trying again").count(), 2, "{}", ran.stderr);
+    // Whoever waits at a prompt wants to know at once.
+    broken.proxy.fail("GET", "/v2/", 9, Fault::Status(503, None));
+    let before = broken.proxy.seen("GET", "/v2/").len();
+    let registry = broken.name.trim_end_matches("/app:1");
+    let said = broken.scene.fails(["login", "--tls-verify=false", "-u", "a", "-p", "b", registry]);
+    assert!(said.contains("cannot log in"), "{said}");
+    assert_eq!(broken.proxy.seen("GET", "/v2/").len(), before + 1);
+}
+
+#[test]
 fn a_broken_layer_goes_on_where_it_broke() {
     for (fault, resumed) in [
         (Fault::Cut(150_000), true),

@@ -87,6 +87,10 @@ fn the_policy_of_a_container_says_when_its_registry_is_asked() {
     let file = pod(&scene, &image(":latest"), "", "");
     let ran = scene.run(["kube", "play", "--replace", &file]);
     assert!(ran.status.success() && ran.stderr.contains("the one that is here is used"), "{}", ran.stderr);
+    // One that is down is not waited for when there is something to fall back on.
+    proxy.fail("GET", "/manifests/", 99, Fault::Status(503, None));
+    let ran = scene.run(["kube", "play", "--replace", &file]);
+    assert!(ran.status.success() && !ran.stderr.contains("trying again"), "{}", ran.stderr);
     scene.ok(["kube", "down", &file]);
     scene.env.assert_clean();
 }
@@ -144,6 +148,13 @@ fn pull_secrets_open_a_registry_that_wants_a_password() {
     let file = pod(&scene, &image, "", &with(PASSWORD));
     assert_eq!(told(&scene, &file), "opened");
     scene.ok(["kube", "down", &file]);
+    // One that was played before does, too.
+    scene.ok(["rmi", "-a", "-f"]);
+    let alone = scene.env.file("secret.yaml", secret(PASSWORD).trim_start_matches("---\n"));
+    scene.ok(["kube", "play", alone.to_str().unwrap()]);
+    let file = pod(&scene, &image, "", "  imagePullSecrets: [{name: pull}]\n");
+    assert_eq!(told(&scene, &file), "opened");
+    scene.ok(["kube", "down", &file, alone.to_str().unwrap()]);
     // What the command line says of registries counts, too.
     scene.ok(["rmi", "-a", "-f"]);
     let file = pod(&scene, &image, "", "");

@@ -21,9 +21,22 @@ pub struct InspectArgs {
 
 pub fn run(globals: &Globals, args: &InspectArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
-    let values: Result<Vec<_>, _> = args.names.iter().map(|name| describe(&mut engine, name)).collect();
-    let values = values.map_err(|error| super::explain(&mut engine, error))?;
-    print_inspected(&values, args.format.as_deref())
+    let (mut values, mut failures) = (Vec::new(), Vec::new());
+    for name in &args.names {
+        match describe(&mut engine, name) {
+            Ok(value) => values.push(value),
+            Err(error) => failures.push(super::explain(&mut engine, error)),
+        }
+    }
+    // What was found is printed, as scripts of podman's users expect.
+    if !values.is_empty() {
+        print_inspected(&values, args.format.as_deref())?;
+    }
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(failures.remove(0)),
+        _ => Err(CommandError::each(failures)),
+    }
 }
 
 /// All about an image; podman's field names.

@@ -16,7 +16,7 @@ pub struct LoadArgs {
     /// Archive, directory or URL; standard input when left out
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     pub input: Option<PathBuf>,
-    /// Print nothing
+    /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
     /// How progress is shown
@@ -47,12 +47,10 @@ pub fn run(globals: &Globals, args: &LoadArgs) -> Result<(), CommandError> {
     };
     drop(view);
     let mut out = Output::new();
-    if !args.quiet {
-        for image in &loaded {
-            match image.names.as_slice() {
-                [] => out.line(format!("Loaded image: sha256:{}", image.id))?,
-                names => names.iter().try_for_each(|name| out.line(format!("Loaded image: {name}")))?,
-            }
+    for image in &loaded {
+        match image.names.as_slice() {
+            [] => out.line(format!("Loaded image: sha256:{}", image.id))?,
+            names => names.iter().try_for_each(|name| out.line(format!("Loaded image: {name}")))?,
         }
     }
     out.finish()

@@ -133,17 +133,22 @@ pub fn explained(error: EngineError) -> CommandError {
 /// A failure with an image; for a name that does not exist, with the one that was probably meant.
 pub fn explain(engine: &mut Engine, error: ImageError) -> CommandError {
     let ImageError::NotFound(name) = &error else { return error.into() };
+    if let Ok(Some(list)) = engine.images().find_list(name) {
+        let hint = format!("`{}` is a manifest list: `podkin manifest inspect` shows it", list.name);
+        return CommandError::from(error).hint(hint);
+    }
     let known = engine.images().list().unwrap_or_default().into_iter().flat_map(|image| image.names);
-    // As a user may have typed them: with and without registry and tag.
-    let spellings: Vec<String> = known
+    // As a user may have typed them: with and without registry and tag. What is suggested is the one that is found.
+    let spellings: Vec<(String, String)> = known
         .flat_map(|full| {
             let short = full.rsplit_once('/').map_or(full.clone(), |(_, last)| last.to_owned());
             let untagged = short.split_once(':').map_or(short.clone(), |(name, _)| name.to_owned());
-            [untagged, short, full]
+            [(untagged, full.clone()), (short, full.clone()), (full.clone(), full)]
         })
         .collect();
-    let meant = suggest::closest(name, spellings.iter().map(String::as_str)).map(str::to_owned);
-    CommandError::from(error).maybe_hint(meant.map(|name| format!("did you mean `{name}`?")))
+    let closest = suggest::closest(name, spellings.iter().map(|(typed, _)| typed.as_str()));
+    let meant = closest.and_then(|closest| spellings.iter().find(|(typed, _)| typed == closest));
+    CommandError::from(error).maybe_hint(meant.map(|(_, full)| format!("did you mean `{full}`?")))
 }
 
 /// An image id as listings show it: short, or whole with its algorithm before it.

@@ -2,11 +2,11 @@
 
 use super::super::context::Globals;
 use super::super::error::CommandError;
-use super::super::output::Output;
+use super::super::output::{Output, warn};
 use super::super::place::{Place, TransportError};
 use super::super::transfer::TransferArgs;
 use super::{choice, explained};
-use crate::engine::{Engine, PullRequest, PullWhen};
+use crate::engine::{Engine, PullRequest, PullWhen, Pulled};
 use crate::image::Input;
 use crate::image::platform::{PlatformError, WantedPlatform};
 use clap::{Args, ValueEnum};
@@ -147,6 +147,9 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
     for (result, choice) in results.into_iter().zip(choices) {
         match result {
             Ok(pulled) => {
+                if let Some(wanted) = &platform {
+                    check_platform(&mut engine, &pulled, wanted);
+                }
                 ids.push(pulled.id);
                 choice.iter().for_each(choice::Choice::remember);
             }
@@ -162,6 +165,14 @@ pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
         0 => Ok(()),
         1 => Err(failures.remove(0)),
         _ => Err(CommandError::each(failures)),
+    }
+}
+
+/// An image that is for one platform only is pulled whatever was asked for, as with podman.
+fn check_platform(engine: &mut Engine, pulled: &Pulled, wanted: &WantedPlatform) {
+    let Ok(image) = engine.images().inspect(&pulled.id) else { return };
+    if (&image.os, &image.architecture) != (&wanted.os, &wanted.architecture) {
+        warn(format!("`{}` is for {}/{}, not for {wanted}", pulled.name, image.os, image.architecture));
     }
 }
 

@@ -5,10 +5,10 @@ use super::super::error::CommandError;
 use super::super::listing::json_lines;
 use super::super::output::{Output, warn};
 use super::super::table;
+use crate::image::error::with_causes;
 use crate::image::policy::trust::{self, Trust, TrustError, TrustRow};
 use crate::image::policy::{Gpg, Lookaside, LookasideError, Policy, PolicyError, WhenMissing};
 use clap::{Args, Subcommand, ValueEnum};
-use std::error::Error;
 use std::path::PathBuf;
 
 /// Show and change which registries images are trusted from
@@ -106,7 +106,7 @@ fn show(args: &ShowArgs) -> Result<(), CommandError> {
         return out.finish();
     }
     let (mut rows, failures) = trust::rows(&policy, &lookaside(args.registrypath.clone())?, &gpg());
-    failures.iter().for_each(|error| warn(format!("owner of a key: {}", chain(error))));
+    failures.iter().for_each(|error| warn(format!("owner of a key: {}", with_causes(error))));
     if let Some(scope) = &args.scope {
         rows.retain(|row| row.repo_name == *scope);
     }
@@ -194,11 +194,6 @@ pub fn gpg() -> Gpg {
 
 fn home() -> Option<PathBuf> {
     std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl From<PolicyError> for CommandError {

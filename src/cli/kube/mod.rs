@@ -1,6 +1,7 @@
-//! `kube play`, `kube down`, `kube generate`, `kube create token`, `kube token-keys`.
+//! `kube play`, `kube down`, `kube generate`, `kube explain`, `kube create token`, `kube token-keys`.
 
 pub mod down;
+pub mod explain;
 pub mod generate;
 pub mod input;
 pub mod options;
@@ -11,7 +12,7 @@ use super::context::Globals;
 use super::error::CommandError;
 use clap::{Args, Subcommand};
 
-/// Play Kubernetes YAML, take it down, give it back
+/// Play Kubernetes YAML, take it down, give it back, explain its fields
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct KubeArgs {
@@ -25,6 +26,7 @@ pub enum KubeCommand {
     Play(Box<play::PlayArgs>),
     Down(down::DownArgs),
     Generate(generate::GenerateArgs),
+    Explain(explain::ExplainArgs),
     Create(token::CreateArgs),
     TokenKeys(token::TokenKeysArgs),
 }
@@ -62,6 +64,7 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Play(args) => play::run(globals, &args),
         KubeCommand::Down(args) => down::run(globals, &args),
         KubeCommand::Generate(args) => generate::run(globals, &args),
+        KubeCommand::Explain(args) => explain::run(&args),
         KubeCommand::Create(args) => token::create(globals, &args),
         KubeCommand::TokenKeys(args) => token::keys(globals, &args),
     }

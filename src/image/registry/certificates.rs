@@ -1,5 +1,8 @@
 //! Whom to trust: the certificate bundle of the machine and `certs.d` (containers-certs.d(5)).
 
+use super::tls;
+use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -8,7 +11,6 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 /// Where Linux distributions keep their bundle; the first that exists is read.
 pub const BUNDLES: &[&str] = &[
@@ -33,6 +35,8 @@ pub enum CertificatesError {
     Alone { path: PathBuf, missing: String },
     #[error("`{}` and `{}` are two client certificates for one registry, where one is supported", .0.display(), .1.display())]
     Several(PathBuf, PathBuf),
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
 }
 
 /// Certificates of the machine and of single registries, each read when a registry first needs it.
@@ -50,8 +54,14 @@ pub(super) struct Trust<'c> {
     /// Read for connections that check certificates, and only for those.
     roots: &'c Roots,
     /// Of `certs.d`.
-    more: Vec<Certificate<'static>>,
-    client: Option<ClientCert>,
+    more: Vec<CertificateDer<'static>>,
+    client: Option<ClientCertificate>,
+}
+
+/// What a registry knows us by.
+struct ClientCertificate {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
 }
 
 impl Certificates {
@@ -85,20 +95,33 @@ impl Certificates {
 
 impl Trust<'_> {
     /// Settings for connections to the registry itself, or to others it sends to: those trust the same, as podman's do, but
-    /// never see the client certificate.
-    pub fn tls(&self, is_registry: bool) -> Result<TlsConfig, CertificatesError> {
-        let mut roots = self.roots.get()?;
-        if !self.more.is_empty() {
-            roots = Arc::new(self.more.iter().chain(roots.iter()).cloned().collect());
-        }
-        let client = self.client.clone().filter(|_| is_registry);
-        Ok(TlsConfig::builder().root_certs(RootCerts::Specific(roots)).client_cert(client).build())
+    /// never see the client certificate. With `unchecked` any certificate is taken.
+    pub fn tls(&self, is_registry: bool, unchecked: bool) -> Result<Arc<ClientConfig>, CertificatesError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = match unchecked {
+            true => Arc::new(tls::Unchecked::new(provider.clone())),
+            false => Arc::new(tls::Roots::new(self.roots()?, provider.clone())),
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .map_err(CertificatesError::Tls)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let config = match self.client.as_ref().filter(|_| is_registry) {
+            Some(ClientCertificate { chain, key }) => {
+                builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(CertificatesError::Tls)?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        Ok(Arc::new(config))
     }
 
-    /// As [`Trust::tls`], taking any certificate.
-    pub fn unchecked_tls(&self, is_registry: bool) -> TlsConfig {
-        let client = self.client.clone().filter(|_| is_registry);
-        TlsConfig::builder().disable_verification(true).client_cert(client).build()
+    fn roots(&self) -> Result<Arc<Vec<CertificateDer<'static>>>, CertificatesError> {
+        let roots = self.roots.get()?;
+        Ok(match self.more.is_empty() {
+            true => roots,
+            false => Arc::new(self.more.iter().chain(roots.iter()).cloned().collect()),
+        })
     }
 }
 
@@ -106,12 +129,12 @@ impl Trust<'_> {
 #[derive(Debug)]
 struct Roots {
     bundles: Vec<PathBuf>,
-    read: OnceLock<Arc<Vec<Certificate<'static>>>>,
+    read: OnceLock<Arc<Vec<CertificateDer<'static>>>>,
 }
 
 impl Roots {
     /// Empty where the machine has no bundle: then nothing is trusted but what `certs.d` has.
-    fn get(&self) -> Result<Arc<Vec<Certificate<'static>>>, CertificatesError> {
+    fn get(&self) -> Result<Arc<Vec<CertificateDer<'static>>>, CertificatesError> {
         if let Some(roots) = self.read.get() {
             return Ok(roots.clone());
         }
@@ -122,13 +145,14 @@ impl Roots {
                 break;
             }
         }
-        let roots = roots.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
         Ok(self.read.get_or_init(|| Arc::new(roots)).clone())
     }
 }
 
 /// CA certificates and client certificate of a directory.
-fn read_directory(directory: &Path) -> Result<(Vec<Certificate<'static>>, Option<ClientCert>), CertificatesError> {
+fn read_directory(
+    directory: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, Option<ClientCertificate>), CertificatesError> {
     let fail = |source| CertificatesError::Read { path: directory.to_owned(), source };
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -152,7 +176,7 @@ fn read_directory(directory: &Path) -> Result<(Vec<Certificate<'static>>, Option
 }
 
 /// CA certificates of a file. A link to nowhere counts for nothing: Red Hat's packages leave such ones behind.
-fn read_ca(path: &Path) -> Result<Vec<Certificate<'static>>, CertificatesError> {
+fn read_ca(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificatesError> {
     let Some(pem) = read(path)? else { return Ok(Vec::new()) };
     let found = certificates(path, &pem)?;
     // One that is no CA would be passed over later, without a word.
@@ -161,13 +185,13 @@ fn read_ca(path: &Path) -> Result<Vec<Certificate<'static>>, CertificatesError> 
         let fail = |source| CertificatesError::Unusable { path: path.to_owned(), source };
         store.add(certificate.clone()).map_err(fail)?;
     }
-    Ok(found.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
+    Ok(found)
 }
 
 /// `.cert` and `.key` by what is before that.
 type Pairs = BTreeMap<PathBuf, (Option<PathBuf>, Option<PathBuf>)>;
 
-fn read_client(pairs: Pairs) -> Result<Option<ClientCert>, CertificatesError> {
+fn read_client(pairs: Pairs) -> Result<Option<ClientCertificate>, CertificatesError> {
     let mut complete = Vec::new();
     for pair in pairs.into_values() {
         let (path, extension) = match pair {
@@ -189,18 +213,16 @@ fn read_client(pairs: Pairs) -> Result<Option<ClientCert>, CertificatesError> {
     }
 }
 
-fn client(certificate: &Path, key: &Path) -> Result<ClientCert, CertificatesError> {
+fn client(certificate: &Path, key: &Path) -> Result<ClientCertificate, CertificatesError> {
     let gone = |path: &Path| CertificatesError::Read { path: path.to_owned(), source: io::ErrorKind::NotFound.into() };
     let chain = certificates(certificate, &read(certificate)?.ok_or_else(|| gone(certificate))?)?;
     let key_pem = read(key)?.ok_or_else(|| gone(key))?;
     let key_der = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| CertificatesError::NoKey(key.to_owned()))?;
-    // ureq takes it for granted that the two belong together.
+    // Told here, where the file is known.
     let provider = rustls::crypto::ring::default_provider();
-    CertifiedKey::from_der(chain.clone(), key_der, &provider)
+    CertifiedKey::from_der(chain.clone(), key_der.clone_key(), &provider)
         .map_err(|source| CertificatesError::Unusable { path: certificate.to_owned(), source })?;
-    let chain: Vec<_> = chain.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-    let key = PrivateKey::from_pem(&key_pem).map_err(|_| CertificatesError::NoKey(key.to_owned()))?;
-    Ok(ClientCert::new_with_certs(&chain, key))
+    Ok(ClientCertificate { chain, key: key_der })
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificatesError> {

@@ -8,9 +8,10 @@ use super::credentials::Login;
 use super::error::{RegistryError, Unresolved};
 use super::proxy::ProxyConfig;
 use super::repository::Repository;
-use super::retry::{Cancel, RetryPolicy, retrying};
+use super::retry::{Cancel, OnRetry, RetryPolicy, retrying};
 use super::search::{self, SearchHit};
 use super::session::{Ask, Session, To};
+use super::tls::Tls;
 use super::token::Tokens;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTimeout, SocksConnector, TcpConnector};
 
 /// What the caller decides; the default asks no proxy and knows no directory of certificates.
 #[derive(Debug, Clone)]
@@ -37,8 +38,10 @@ pub struct ClientConfig {
     pub tls_verify: Option<bool>,
     /// Attempts after the first; for blobs, without a single byte in between.
     pub retries: u32,
-    /// Pause before each. `None`: exponential from one second, with jitter.
+    /// Pause before each. `None`: exponential from half a second, with jitter.
     pub retry_delay: Option<Duration>,
+    /// Is told of each but those for blobs, which tell who asked for the blob.
+    pub on_retry: OnRetry,
     /// For name look-up, connection and TLS.
     pub connect_timeout: Duration,
     /// For the next byte to come or go.
@@ -57,6 +60,7 @@ impl Default for ClientConfig {
             tls_verify: None,
             retries: 3,
             retry_delay: None,
+            on_retry: OnRetry::default(),
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
             upload_timeout: Duration::from_secs(600),
@@ -114,16 +118,16 @@ impl Client {
         Repository::new(session, source.reference.repository.clone())
     }
 
-    /// Checks a login with a registry (`host[:port]`; a path behind it is ignored).
+    /// Checks a login with a registry (`host[:port]`; a path behind it is ignored), which is asked once.
     ///
     /// # Errors
     /// [`RegistryError::LoginRefused`] when it is not accepted. A registry that wants no login accepts every one.
     pub fn log_in(&self, registry: &str, insecure: bool, login: &Login) -> Result<(), RegistryError> {
-        self.session(registry, insecure, Some(login.clone())).check_login()
+        Session { once: true, ..self.session(registry, insecure, Some(login.clone())) }.check_login()
     }
 
     /// Repositories whose name or description has the term, `limit` at most: by Docker's search where the registry has it, by
-    /// its catalogue otherwise.
+    /// its catalogue otherwise. Asks once.
     pub fn search(
         &self,
         registry: &str,
@@ -132,7 +136,8 @@ impl Client {
         term: &str,
         limit: usize,
     ) -> Result<Vec<SearchHit>, RegistryError> {
-        search::search(&|host| self.session(host, insecure, login.cloned()), registry, term, limit)
+        let session = |host: &str| Session { once: true, ..self.session(host, insecure, login.cloned()) };
+        search::search(&session, registry, term, limit)
     }
 
     /// Begins to fetch what lies at a URL, without a login; `None` for what is no URL of http or https, or has a user in it.
@@ -216,7 +221,7 @@ struct AgentKey {
 impl Shared {
     pub fn retry_policy(&self) -> RetryPolicy {
         let (retries, delay) = (self.config.retries, self.config.retry_delay);
-        RetryPolicy { retries, delay, cancel: self.cancel.clone() }
+        RetryPolicy { retries, delay, cancel: self.cancel.clone(), told: self.config.on_retry.clone() }
     }
 
     /// Connections to `address` on behalf of a registry.
@@ -261,14 +266,16 @@ impl Shared {
             Pace::Quick => builder.timeout_per_read(Some(stall_timeout)),
             Pace::Patient => builder.timeout_per_read(Some(upload_timeout)),
         };
-        if key.scheme == Scheme::Https {
-            let trust = self.certificates.of(&key.endpoint.registry)?;
-            builder = builder.tls_config(match key.endpoint.insecure {
-                true => trust.unchecked_tls(key.is_registry),
-                false => trust.tls(key.is_registry)?,
-            });
+        let tcp =
+            ().chain(SocksConnector::default()).chain(ConnectProxyConnector::default()).chain(TcpConnector::default());
+        let (config, names) = (builder.build(), Names::default());
+        // A proxy may itself be spoken to with TLS.
+        if key.scheme == Scheme::Http && !key.is_proxied {
+            return Ok(ureq::Agent::with_parts(config, tcp, names));
         }
-        Ok(ureq::Agent::with_parts(builder.build(), DefaultConnector::default(), Names::default()))
+        let trust = self.certificates.of(&key.endpoint.registry)?;
+        let tls = Tls(trust.tls(key.is_registry, key.endpoint.insecure)?);
+        Ok(ureq::Agent::with_parts(config, tcp.chain(tls), names))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Registries: where images may come from, and who asks.
 //!
 //! Reading order: [`configuration`] (which registries), [`credentials`] (passwords for them, `helper`: programs that keep them),
-//! [`client`] (what conversations share: `certificates`, `proxy`, `token`), `session` (a request with its proof, redirects,
+//! [`client`] (what conversations share: `certificates`, `tls`, `proxy`, `token`), `session` (a request with its proof, redirects,
 //! `authentication`, `challenge`, `refusal`, `retry`), [`repository`] (manifests and tags), [`blob`] and [`upload`] (content down
 //! and up), [`search`], [`short_names`] (what a user chose). `secret`: passwords from a Secret.
 //!
@@ -25,6 +25,7 @@ pub mod search;
 mod secret;
 mod session;
 pub mod short_names;
+mod tls;
 mod token;
 pub mod upload;
 
@@ -35,6 +36,7 @@ pub use credentials::{Credentials, CredentialsError, Login};
 pub use error::RegistryError;
 pub use proxy::ProxyConfig;
 pub use repository::{Fetched, Repository, Which};
+pub use retry::OnRetry;
 pub use search::SearchHit;
 pub use secret::{PullSecret, PullSecretError};
 pub use upload::Upload;

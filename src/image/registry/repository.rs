@@ -61,6 +61,13 @@ impl Repository {
         Self { session, name }
     }
 
+    /// The same, where a failure is not tried again.
+    pub fn once(&self) -> Self {
+        let mut same = self.clone();
+        same.session.once = true;
+        same
+    }
+
     /// Fetches a manifest or index, 4 MiB at most. Its digest is compared with the one asked for and with the one that the
     /// registry says it has.
     pub fn manifest(&self, which: &Which) -> Result<Fetched, RegistryError> {

@@ -12,9 +12,26 @@ const LONGEST: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone)]
 pub(super) struct RetryPolicy {
     pub retries: u32,
-    /// `None`: one second, two, four...
+    /// `None`: half a second, one, two...
     pub delay: Option<Duration>,
     pub cancel: Arc<Cancel>,
+    pub told: OnRetry,
+}
+
+/// Is told what went wrong before something is tried again.
+#[derive(Clone)]
+pub struct OnRetry(pub Arc<dyn Fn(&RegistryError) + Send + Sync>);
+
+impl Default for OnRetry {
+    fn default() -> Self {
+        Self(Arc::new(|_| {}))
+    }
+}
+
+impl std::fmt::Debug for OnRetry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnRetry")
+    }
 }
 
 /// Whether nobody wants answers any more; wakes those who pause.
@@ -91,18 +108,19 @@ pub(super) fn retrying<T>(
     policy: RetryPolicy,
     mut attempt: impl FnMut() -> Result<T, RegistryError>,
 ) -> Result<T, RegistryError> {
+    let told = policy.told.clone();
     let mut attempts = Attempts::new(policy);
     loop {
         match attempt() {
             Ok(done) => return Ok(done),
-            Err(error) => attempts.wait(error)?,
+            Err(error) => attempts.wait_telling(error, &*told.0)?,
         }
     }
 }
 
-/// One second, two, four..., each up to a half longer, so that many who failed together do not come back together.
+/// Half a second, one, two..., each up to a half longer, so that many who failed together do not come back together.
 fn back_off(failed: u32, chance: f64) -> Duration {
-    let base = Duration::from_secs(1 << failed.min(6));
+    let base = Duration::from_millis(500 << failed.min(7));
     base.mul_f64(1.0 + chance / 2.0).min(LONGEST)
 }
 
@@ -131,9 +149,9 @@ mod tests {
 
     #[test]
     fn pauses_double_and_differ() {
-        assert_eq!(back_off(0, 0.0), Duration::from_secs(1));
-        assert_eq!(back_off(2, 0.0), Duration::from_secs(4));
-        assert_eq!(back_off(2, 1.0), Duration::from_secs(6));
+        assert_eq!(back_off(0, 0.0), Duration::from_millis(500));
+        assert_eq!(back_off(2, 0.0), Duration::from_secs(2));
+        assert_eq!(back_off(2, 1.0), Duration::from_secs(3));
         assert_eq!(back_off(30, 1.0), Duration::from_secs(96));
         let chance = chance();
         assert!((0.0..=1.0).contains(&chance), "{chance}");
@@ -141,7 +159,8 @@ mod tests {
 
     #[test]
     fn only_failures_without_progress_are_counted() {
-        let policy = RetryPolicy { retries: 2, delay: Some(Duration::ZERO), cancel: Arc::default() };
+        let policy =
+            RetryPolicy { retries: 2, delay: Some(Duration::ZERO), cancel: Arc::default(), told: OnRetry::default() };
         let mut attempts = Attempts::new(policy);
         assert!(attempts.wait(broken()).is_ok() && attempts.wait(broken()).is_ok());
         attempts.progress();
@@ -157,7 +176,12 @@ mod tests {
     #[test]
     fn a_pause_ends_when_nobody_waits_any_more() {
         let cancel = Arc::new(Cancel::default());
-        let policy = RetryPolicy { retries: 9, delay: Some(Duration::from_secs(60)), cancel: cancel.clone() };
+        let policy = RetryPolicy {
+            retries: 9,
+            delay: Some(Duration::from_secs(60)),
+            cancel: cancel.clone(),
+            told: OnRetry::default(),
+        };
         let begun = std::time::Instant::now();
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| Attempts::new(policy).wait(broken()));

@@ -22,6 +22,8 @@ pub(super) struct Session {
     pub shared: Arc<Shared>,
     pub endpoint: Endpoint,
     pub login: Option<Login>,
+    /// Who has something else to fall back on tries only once.
+    pub once: bool,
 }
 
 /// A request.
@@ -80,7 +82,7 @@ impl Answer {
 
 impl Session {
     pub fn new(shared: Arc<Shared>, endpoint: Endpoint, login: Option<Login>) -> Self {
-        Self { shared, endpoint, login }
+        Self { shared, endpoint, login, once: false }
     }
 
     /// The same for one who tells nobody who he is.
@@ -93,7 +95,8 @@ impl Session {
     }
 
     pub fn retry_policy(&self) -> RetryPolicy {
-        self.shared.retry_policy()
+        let policy = self.shared.retry_policy();
+        if self.once { RetryPolicy { retries: 0, ..policy } } else { policy }
     }
 
     /// One attempt, with a token fetched or renewed once where the registry asks for it. `accept` are statuses that are no

@@ -4,7 +4,7 @@ use super::access::{AccessError, RegistryAccess};
 use super::signatures::BesideImage;
 use crate::image::Digest;
 use crate::image::config::{ConfigDocument, Descriptor, DocumentError, Manifest, ManifestDocument};
-use crate::image::error::ImageError;
+use crate::image::error::{ImageError, with_causes};
 use crate::image::layer::Expected;
 use crate::image::platform::WantedPlatform;
 use crate::image::policy::{Origin, PolicyError, RegistrySignatures};
@@ -20,7 +20,7 @@ pub enum PullError {
     #[error("cannot pull `{image}`")]
     One { image: String, source: Box<Attempt> },
     /// Tried at several places, in this order.
-    #[error("cannot pull `{image}`: {}", attempts.iter().map(|(place, why)| format!("{place}: {}", chain(why))).collect::<Vec<_>>().join("; "))]
+    #[error("cannot pull `{image}`: {}", attempts.iter().map(|(place, why)| format!("{place}: {}", with_causes(why))).collect::<Vec<_>>().join("; "))]
     Several { image: String, attempts: Vec<(Reference, Attempt)> },
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -56,7 +56,7 @@ impl PullError {
 
     /// The error and its causes, on one line.
     pub fn with_causes(&self) -> String {
-        chain(self)
+        with_causes(self)
     }
 
     /// True when every place that was asked said that it has no such image.
@@ -102,17 +102,6 @@ impl AccessError {
     }
 }
 
-/// An error and its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 /// Gives the configuration of an image that is here already.
 pub type Known = dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync;
 
@@ -125,6 +114,8 @@ pub struct RemoteImage {
     platform: WantedPlatform,
     secrets: Vec<PullSecret>,
     known: Arc<Known>,
+    /// Something else does when the registry does not answer.
+    once: bool,
     found: OnceLock<Found>,
 }
 
@@ -151,7 +142,7 @@ impl RemoteImage {
             _ => name.to_owned(),
         };
         let (platform, secrets, found) = (WantedPlatform::host(), Vec::new(), OnceLock::new());
-        Ok(Self { access, label, candidates, platform, secrets, known, found })
+        Ok(Self { access, label, candidates, platform, secrets, known, once: false, found })
     }
 
     /// Tags of the repository that a name stands for: of the first place that knows it.
@@ -171,6 +162,12 @@ impl RemoteImage {
     /// For another platform than this machine's.
     pub fn for_platform(mut self, platform: WantedPlatform) -> Self {
         self.platform = platform;
+        self
+    }
+
+    /// A registry that does not answer is not asked again, what it consists of.
+    pub fn asked_once(mut self) -> Self {
+        self.once = true;
         self
     }
 
@@ -240,7 +237,8 @@ impl RemoteImage {
 
     /// Asks one place. `reference` is the name that policies speak of, `place` what is asked for there.
     fn ask(&self, reference: &Reference, place: &Reference, repository: Repository) -> Result<Found, Attempt> {
-        let first = repository.manifest(&Which::from(place))?;
+        let asked = if self.once { repository.once() } else { repository.clone() };
+        let first = asked.manifest(&Which::from(place))?;
         let mut manifests = vec![first];
         let manifest = loop {
             let latest: &Fetched = &manifests[0];
@@ -314,7 +312,7 @@ impl LayerSource for RemoteLayers<'_> {
         let Descriptor { digest, size, .. } = &self.found.manifest.layers[number];
         let failed =
             |source: RegistryError| PullError::One { image: self.image.to_owned(), source: Box::new(source.into()) };
-        let again = Box::new(move |error: &RegistryError| again(&chain(error)));
+        let again = Box::new(move |error: &RegistryError| again(&with_causes(error)));
         let blob = self.found.repository.blob_telling(digest, *size, again).map_err(failed)?;
         let blob: Box<dyn Read + Send> = Box::new(blob);
         let diff_id = self.found.document.rootfs.diff_ids[number].clone();

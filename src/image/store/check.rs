@@ -5,6 +5,7 @@ use super::super::error::{ImageError, write_error};
 use super::super::layer::verify;
 use super::ImageStore;
 use crate::store::lock::{self, FileLock};
+use crate::store::pods::IMAGE_USES;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -202,8 +203,8 @@ fn problem(kind: ProblemKind, subject: &str) -> Problem {
 
 /// Names of containers that have a layer.
 fn users_of(connection: &Connection, chain: &str) -> Result<Vec<String>, ImageError> {
-    let query = "SELECT name FROM containers JOIN image_layers USING (image) WHERE chain = ? ORDER BY name";
-    let mut statement = connection.prepare(query)?;
+    let query = format!("SELECT name FROM {IMAGE_USES} JOIN image_layers USING (image) WHERE chain = ? ORDER BY name");
+    let mut statement = connection.prepare(&query)?;
     let names = statement.query_map([chain], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
 }

@@ -5,6 +5,7 @@ use super::super::error::ImageError;
 use super::super::reference::split_name;
 use super::family::Family;
 use super::{ImageStore, names_of};
+use crate::store::pods::IMAGE_USES;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,9 +103,12 @@ impl ImageStore<'_> {
         let documents = stored_all(connection)?;
         let family = Family::of(documents.iter().map(|(id, document)| (id.as_str(), document)));
         let parents = family.with_children();
-        let query = "SELECT id, digest, size, (SELECT count(*) FROM containers WHERE image = images.id)
-                     FROM images ORDER BY loaded DESC, id";
-        let mut statement = connection.prepare(query)?;
+        let query = format!(
+            "SELECT id, digest, size, coalesce(uses.containers, 0) FROM images
+             LEFT JOIN (SELECT image, count(*) AS containers FROM {IMAGE_USES} GROUP BY image) AS uses
+             ON uses.image = images.id ORDER BY loaded DESC, id"
+        );
+        let mut statement = connection.prepare(&query)?;
         let mut rows = statement.query([])?;
         let mut images = Vec::new();
         while let Some(row) = rows.next()? {

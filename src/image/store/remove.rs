@@ -4,6 +4,7 @@ use super::super::error::{ImageError, write_error};
 use super::{ImageStore, ImageSummary, mount, names_of};
 use crate::store::layout::Layout;
 use crate::store::lock::FileLock;
+use crate::store::pods::IMAGE_USES;
 use crate::store::{StoreError, reserve};
 use crate::sys::dir;
 use crate::sys::failpoint;
@@ -77,6 +78,13 @@ impl ImageStore<'_> {
         Ok(removed)
     }
 
+    /// Whether the image goes when this name of it is removed by force: by id it does, and with its last name.
+    pub fn goes_with(&mut self, text: &str) -> Result<bool, ImageError> {
+        let found = self.find(text)?;
+        let names = names_of(self.database.connection(), &found.id)?;
+        Ok(names.len() < 2 || !found.name.is_some_and(|name| names.contains(&name)))
+    }
+
     /// Removes an image, and those it was made from, as long as they have no name, no other image was made from them and nothing
     /// uses them; their ids.
     pub fn remove_orphans(&mut self, id: &str) -> Result<Vec<String>, ImageError> {
@@ -105,7 +113,7 @@ impl ImageStore<'_> {
         let layout = self.layout;
         let removed = self.unrecord(|transaction| {
             let mounted = mount::mounted_ids(layout)?;
-            let unused = "NOT EXISTS (SELECT 1 FROM containers WHERE containers.image = images.id)";
+            let unused = format!("id NOT IN (SELECT image FROM {IMAGE_USES})");
             let unnamed = "NOT EXISTS (SELECT 1 FROM image_names WHERE image_names.image = images.id)";
             let query = format!("SELECT id FROM images WHERE {unused} AND (?1 OR {unnamed}) ORDER BY id");
             let mut statement = transaction.prepare(&query)?;
@@ -205,9 +213,10 @@ fn unmount(layout: &Layout, id: &str, given: &str, how: Removal) -> Result<(), I
     }
 }
 
-/// Names of the containers made from an image.
+/// Names of the containers made from an image, or with a volume that is one.
 fn users(connection: &Connection, id: &str) -> Result<Vec<String>, ImageError> {
-    let mut statement = connection.prepare("SELECT name FROM containers WHERE image = ? ORDER BY name")?;
+    let query = format!("SELECT name FROM {IMAGE_USES} WHERE image = ? ORDER BY name");
+    let mut statement = connection.prepare(&query)?;
     let names = statement.query_map([id], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
 }

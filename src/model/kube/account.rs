@@ -69,14 +69,14 @@ fn free_name(pod: &Pod) -> String {
 /// Token, certificate and namespace; the certificate when there is such a ConfigMap.
 fn token_volume() -> VolumeSource {
     let token = TokenProjection { path: "token".to_owned(), audience: None, expiration_seconds: LIFETIME, user: None };
-    let certificate = KeyToPath { key: "ca.crt".to_owned(), path: "ca.crt".to_owned(), mode: None };
+    let certificate = KeyToPath { key: "ca.crt".to_owned(), path: "ca.crt".to_owned(), mode: None, user: None };
     let namespace = EnvValue::Field("metadata.namespace".to_owned());
     let sources = vec![
         Projection::ServiceAccountToken(token),
         Projection::ConfigMap { name: ROOT_CERTIFICATES.to_owned(), items: vec![certificate], optional: true },
         Projection::DownwardApi {
-            items: vec![DownwardFile { path: "namespace".to_owned(), value: namespace, mode: None }],
+            items: vec![DownwardFile { path: "namespace".to_owned(), value: namespace, mode: None, user: None }],
         },
     ];
-    VolumeSource::Projected { sources, default_mode: FILE_MODE }
+    VolumeSource::Projected { sources, default_mode: FILE_MODE, default_user: None }
 }

@@ -85,8 +85,9 @@ impl Classes {
         if let Some((given, mark)) = overhead
             && fixed.as_ref() != Some(&given)
         {
-            let message = "`overhead` is that of the pod's RuntimeClass";
-            let error = Diagnostic::error(codes::CONFLICT, message).hint("remove it, or write the class's `podFixed`");
+            let message = "`overhead` is not supported: it is that of the pod's RuntimeClass";
+            let error =
+                Diagnostic::error(codes::UNSUPPORTED, message).hint("remove it, or write the class's `podFixed`");
             session.report(at_mark(error, &mark));
         }
         draft.pod.overhead = fixed;

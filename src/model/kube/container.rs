@@ -6,6 +6,7 @@ use super::spot::Spot;
 use super::{codes, env, form, mount, probe, quantity, security};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::references;
+use crate::model::reference::Reference;
 use crate::model::{Container, EnvFrom, EnvVar, PullPolicy, RestartPolicy};
 use k8s_openapi::api::core::v1 as core;
 
@@ -54,7 +55,11 @@ pub(super) fn lower(
     } = container;
     check_name(at, &name);
     let image = image.unwrap_or_default();
-    check_image(at, &image);
+    if image.is_empty() {
+        at.missing("image");
+    } else {
+        check_image(&at.field("image"), &image);
+    }
     let device_hint = "use a `hostPath` volume of type BlockDevice";
     at.field("resizePolicy").no_effect(resize_policy.is_some(), "resources are not changed in place");
     at.field("stdinOnce").no_effect(stdin_once == Some(true), "standard input stays open");
@@ -133,11 +138,11 @@ fn check_name(at: &Spot<'_>, name: &str) {
     }
 }
 
-fn check_image(at: &Spot<'_>, image: &str) {
-    if image.is_empty() {
-        at.missing("image");
-    } else if image.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        at.field("image").wrong(codes::FORM, "an image name must not contain blanks");
+/// Checks what is written as the name of an image; `at` is its place.
+pub(super) fn check_image(at: &Spot<'_>, image: &str) {
+    if let Err(error) = Reference::parse(image) {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        at.wrong(codes::FORM, format!("{error}{cause}"));
     }
 }
 
@@ -163,7 +168,7 @@ fn restart(at: &Spot<'_>, policy: Option<String>, init: bool, of_pod: RestartPol
     false
 }
 
-fn pull_policy(at: &Spot<'_>, policy: Option<String>) -> Option<PullPolicy> {
+pub(super) fn pull_policy(at: &Spot<'_>, policy: Option<String>) -> Option<PullPolicy> {
     let policies =
         [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
     policy.filter(|p| !p.is_empty()).and_then(|p| at.one_of("pull policy", &p, &policies))

@@ -20,8 +20,8 @@ pub(super) fn check(at: &Spot<'_>, pod: &Pod) {
             let at = at.field(list);
             let at = at.index(index);
             let at = at.field("securityContext");
-            let message = "`procMount: Unmasked` needs a user namespace of the pod's own";
-            at.field("procMount").wrong_hint(codes::CONFLICT, message, "set `hostUsers: false` of the pod");
+            let message = "`procMount: Unmasked` is not supported: the pod has no user namespace of its own";
+            at.field("procMount").wrong_hint(codes::UNSUPPORTED, message, "set `hostUsers: false` of the pod");
         }
         return;
     }

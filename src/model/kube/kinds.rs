@@ -16,7 +16,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Kind, &'static str); 8] = [
+    const ALL: &[(&'static str, Kind, &'static str)] = &[
         ("Pod", Kind::Pod, "v1"),
         ("Deployment", Kind::Deployment, "apps/v1"),
         ("ConfigMap", Kind::ConfigMap, "v1"),
@@ -26,6 +26,11 @@ impl Kind {
         ("PriorityClass", Kind::PriorityClass, "scheduling.k8s.io/v1"),
         ("RuntimeClass", Kind::RuntimeClass, "node.k8s.io/v1"),
     ];
+
+    /// Every played kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().map(|(_, kind, _)| *kind)
+    }
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(n, _, _)| *n == name).map(|(_, kind, _)| *kind)
@@ -41,47 +46,60 @@ impl Kind {
 }
 
 /// Kinds of Kubernetes that are known and not played, with what to do instead.
-const OTHERS: [(&str, &str); 39] = [
+const OTHERS: &[(&str, &str)] = &[
     ("Service", "publish ports with `hostPort`; pods reach each other by pod name"),
     ("Ingress", "publish ports with `hostPort`"),
-    ("IngressClass", ""),
-    ("NetworkPolicy", ""),
+    ("IngressClass", "publish ports with `hostPort`; leave it out"),
+    ("NetworkPolicy", "put pods that must not reach each other on different networks: `--network`"),
     ("Gateway", "publish ports with `hostPort`"),
-    ("HTTPRoute", ""),
-    ("Endpoints", ""),
-    ("EndpointSlice", ""),
+    ("HTTPRoute", "publish ports with `hostPort`"),
+    ("Endpoints", "pods reach each other by pod name"),
+    ("EndpointSlice", "pods reach each other by pod name"),
     ("StatefulSet", "on one machine a Deployment with a PersistentVolumeClaim does"),
     ("DaemonSet", "on one machine a Pod or Deployment does the same"),
     ("ReplicaSet", "use a Deployment"),
     ("ReplicationController", "use a Deployment"),
     ("Job", "use a Pod with `restartPolicy: OnFailure`"),
-    ("CronJob", ""),
-    ("PodTemplate", ""),
+    ("CronJob", "play a Pod with `restartPolicy: OnFailure` from a timer"),
+    ("PodTemplate", "write it as a Pod"),
     ("Namespace", "names are unique on the machine; leave it out"),
-    ("Node", ""),
-    ("Event", ""),
-    ("Binding", ""),
-    ("Lease", ""),
+    ("Node", "a cluster makes it; leave it out"),
+    ("Event", "a cluster makes it; leave it out"),
+    ("Binding", "a cluster makes it; leave it out"),
+    ("Lease", "a cluster makes it; leave it out"),
     ("Role", "there is no API server whose access it would rule; leave it out"),
     ("RoleBinding", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRole", "there is no API server whose access it would rule; leave it out"),
     ("ClusterRoleBinding", "there is no API server whose access it would rule; leave it out"),
     ("PersistentVolume", "a PersistentVolumeClaim makes a volume on demand"),
     ("StorageClass", "a PersistentVolumeClaim makes a volume on demand"),
-    ("VolumeAttachment", ""),
-    ("CSIDriver", ""),
-    ("CSINode", ""),
+    ("VolumeAttachment", "a cluster makes it; leave it out"),
+    ("CSIDriver", "there are no CSI drivers; leave it out"),
+    ("CSINode", "there are no CSI drivers; leave it out"),
     ("HorizontalPodAutoscaler", "set `replicas` of the Deployment"),
-    ("VerticalPodAutoscaler", ""),
-    ("PodDisruptionBudget", ""),
-    ("PodSecurityPolicy", ""),
+    ("VerticalPodAutoscaler", "set `resources` of each container"),
+    ("PodDisruptionBudget", "pods are not evicted here; leave it out"),
+    ("PodSecurityPolicy", "set `securityContext` of each pod and container"),
     ("LimitRange", "set `resources` of each container"),
     ("ResourceQuota", "set `resources` of each container"),
-    ("CustomResourceDefinition", ""),
-    ("MutatingWebhookConfiguration", ""),
-    ("ValidatingWebhookConfiguration", ""),
-    ("APIService", ""),
+    ("CustomResourceDefinition", "there is no API server to extend; leave it out"),
+    ("MutatingWebhookConfiguration", "there is no API server to extend; leave it out"),
+    ("ValidatingWebhookConfiguration", "there is no API server to extend; leave it out"),
+    ("APIService", "there is no API server to extend; leave it out"),
 ];
+
+/// A known kind that is not played, by its name or plural in lower case, with what to do instead.
+pub(super) fn not_played(name: &str) -> Option<(&'static str, String)> {
+    let is_it = |kind: &str| {
+        let single = kind.to_lowercase();
+        let stem = single.strip_suffix('y').map_or_else(|| single.clone(), |stem| format!("{stem}ie"));
+        name == single || name == format!("{stem}s") || name == format!("{stem}es")
+    };
+    let (known, hint) = OTHERS.iter().find(|(kind, _)| is_it(kind))?;
+    let played: Vec<_> = Kind::ALL.iter().map(|(name, _, _)| *name).collect();
+    let hint = if hint.is_empty() { format!("played kinds: {}", played.join(", ")) } else { (*hint).to_owned() };
+    Some((known, hint))
+}
 
 /// What to say about a kind that is not played.
 pub(super) struct Stranger {
@@ -97,7 +115,8 @@ pub(super) fn stranger(kind: &str) -> Stranger {
     let played_list = format!("played kinds: {}", played.join(", "));
     let known = OTHERS.iter().find(|(name, _)| *name == kind);
     let single = kind.strip_suffix("List").filter(|k| Kind::parse(k).is_some());
-    let message = format!("kind `{}` is not supported yet", super::spot::shown(kind));
+    let known_of = if known.is_some() { "is not supported yet" } else { "is not known" };
+    let message = format!("kind `{}` {known_of}", super::spot::shown(kind));
     match (known, single) {
         (Some((_, "")), _) => Stranger { message, label: String::new(), hint: played_list },
         (Some((_, hint)), _) => Stranger { message, label: String::new(), hint: (*hint).to_owned() },
@@ -118,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (name, kind, version) in Kind::ALL {
+        for &(name, kind, version) in Kind::ALL {
             assert_eq!((Kind::parse(name), kind.name(), kind.api_version()), (Some(kind), name, version));
         }
     }

@@ -35,12 +35,13 @@ pub(super) fn lower(at: &Spot<'_>, meta: ObjectMeta) -> Metadata {
         (true, false) => at.missing("name"),
         (false, _) => {
             at.field("name").check("name", &lowered.name, form::dns_subdomain);
+            at.field("generateName").no_effect(generated, "`name` is set");
         }
     }
     lowered
 }
 
-/// Reads the metadata of a pod template, which needs no name.
+/// Reads the metadata of a pod template, which needs no name. What `generateName` means there the caller says.
 pub(super) fn lower_unnamed(at: &Spot<'_>, meta: ObjectMeta) -> Metadata {
     let ObjectMeta {
         annotations,
@@ -48,7 +49,7 @@ pub(super) fn lower_unnamed(at: &Spot<'_>, meta: ObjectMeta) -> Metadata {
         deletion_grace_period_seconds,
         deletion_timestamp,
         finalizers,
-        generate_name,
+        generate_name: _,
         generation,
         labels,
         managed_fields,
@@ -65,7 +66,6 @@ pub(super) fn lower_unnamed(at: &Spot<'_>, meta: ObjectMeta) -> Metadata {
     at.field("deletionGracePeriodSeconds").no_effect(deletion_grace_period_seconds.is_some(), by_cluster);
     at.field("deletionTimestamp").no_effect(deletion_timestamp.is_some(), by_cluster);
     at.field("finalizers").no_effect(finalizers.is_some(), "there is no controller that would remove it");
-    at.field("generateName").no_effect(generate_name.is_some() && name.is_some(), "`name` is set");
     at.field("generation").no_effect(generation.is_some(), by_cluster);
     at.field("managedFields").no_effect(managed_fields.is_some(), by_cluster);
     at.field("ownerReferences").no_effect(owner_references.is_some(), by_cluster);

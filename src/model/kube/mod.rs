@@ -22,6 +22,7 @@ pub mod codes;
 mod container;
 mod document;
 mod env;
+pub mod fields;
 mod form;
 mod host_users;
 mod kinds;

@@ -3,7 +3,7 @@
 use super::spot::{Spot, did_you_mean, list};
 use super::{codes, form};
 use crate::model::VolumeMount;
-use crate::model::container::Propagation;
+use crate::model::container::{MountOptions, Propagation};
 use crate::model::diagnostic::Diagnostic;
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
@@ -58,14 +58,22 @@ fn lower(at: &Spot<'_>, mount: core::VolumeMount, privileged: bool) -> Option<Vo
         sub_path,
         sub_path_expr,
     } = mount;
-    let hint = "use `readOnly` and `mountPropagation`";
-    at.field("bindMountOptions").unsupported(bind_mount_options.is_some(), "mounts have fixed options", hint);
+    let options = options(&at.field("bindMountOptions"), bind_mount_options.unwrap_or_default());
     let read_only = read_only.unwrap_or_default();
     let propagation = propagation(&at.field("mountPropagation"), mount_propagation, privileged);
     let recursive_read_only = recursive(at, recursive_read_only, read_only, propagation);
     let (sub_path, sub_path_expr) = sub_paths(at, sub_path, sub_path_expr);
     let path = check_path(at, &mount_path)?;
-    Some(VolumeMount { volume: name, path, read_only, recursive_read_only, sub_path, sub_path_expr, propagation })
+    Some(VolumeMount {
+        volume: name,
+        path,
+        read_only,
+        recursive_read_only,
+        sub_path,
+        sub_path_expr,
+        propagation,
+        options,
+    })
 }
 
 fn check_path(at: &Spot<'_>, path: &str) -> Option<String> {
@@ -93,6 +101,25 @@ fn check_path(at: &Spot<'_>, path: &str) -> Option<String> {
         return None;
     }
     Some(path)
+}
+
+fn options(at: &Spot<'_>, names: Vec<String>) -> MountOptions {
+    let (mut options, mut seen) = (MountOptions::default(), BTreeMap::new());
+    for (i, name) in names.iter().enumerate() {
+        let at = at.index(i);
+        let known = [("noexec", 0), ("nodev", 1), ("nosuid", 2)];
+        let Some(which) = at.one_of("bind mount option", name, &known) else { continue };
+        if let Some(first) = seen.insert(which, at.mark()) {
+            let error = Diagnostic::error(codes::DUPLICATE, format!("bind mount option `{name}` is there twice"));
+            at.on_value(error.also(first.span, "first here"), "");
+        }
+        match which {
+            0 => options.no_exec = true,
+            1 => options.no_dev = true,
+            _ => options.no_suid = true,
+        }
+    }
+    options
 }
 
 fn propagation(at: &Spot<'_>, value: Option<String>, privileged: bool) -> Propagation {

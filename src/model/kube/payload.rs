@@ -14,19 +14,19 @@ use std::collections::BTreeMap;
 /// Lowers a `configMap` volume.
 pub(super) fn config_map_source(at: &Spot<'_>, source: core::ConfigMapVolumeSource) -> Option<VolumeSource> {
     let core::ConfigMapVolumeSource { default_mode, default_user, items, name, optional } = source;
-    owner(&at.field("defaultUser"), default_user);
+    let default_user = owner(&at.field("defaultUser"), default_user);
     let default_mode = default_mode_of(at, default_mode);
     let (items, optional) = object_items(at, "name", ObjectKind::ConfigMap, &name, items, optional)?;
-    Some(VolumeSource::ConfigMap { name, items, default_mode, optional })
+    Some(VolumeSource::ConfigMap { name, items, default_mode, default_user, optional })
 }
 
 /// Lowers a `secret` volume.
 pub(super) fn secret_source(at: &Spot<'_>, source: core::SecretVolumeSource) -> Option<VolumeSource> {
     let core::SecretVolumeSource { default_mode, default_user, items, optional, secret_name } = source;
-    owner(&at.field("defaultUser"), default_user);
+    let default_user = owner(&at.field("defaultUser"), default_user);
     let (name, default_mode) = (secret_name.unwrap_or_default(), default_mode_of(at, default_mode));
     let (items, optional) = object_items(at, "secretName", ObjectKind::Secret, &name, items, optional)?;
-    Some(VolumeSource::Secret { name, items, default_mode, optional })
+    Some(VolumeSource::Secret { name, items, default_mode, default_user, optional })
 }
 
 /// Lowers a `downwardAPI` volume.
@@ -36,10 +36,10 @@ pub(super) fn downward(
     around: &Surroundings<'_>,
 ) -> Option<VolumeSource> {
     let core::DownwardAPIVolumeSource { default_mode, default_user, items } = source;
-    owner(&at.field("defaultUser"), default_user);
+    let default_user = owner(&at.field("defaultUser"), default_user);
     let default_mode = default_mode_of(at, default_mode);
     let items = downward_items(&at.field("items"), items.unwrap_or_default(), around, &mut BTreeMap::new());
-    Some(VolumeSource::DownwardApi { items, default_mode })
+    Some(VolumeSource::DownwardApi { items, default_mode, default_user })
 }
 
 /// Lowers a `projected` volume.
@@ -49,13 +49,13 @@ pub(super) fn projected_source(
     around: &Surroundings<'_>,
 ) -> VolumeSource {
     let core::ProjectedVolumeSource { default_mode, default_user, sources } = source;
-    owner(&at.field("defaultUser"), default_user);
+    let default_user = owner(&at.field("defaultUser"), default_user);
     let default_mode = default_mode_of(at, default_mode);
     let mut paths = BTreeMap::new();
     let at = at.field("sources");
     let sources = sources.unwrap_or_default().into_iter().enumerate();
     let sources = sources.filter_map(|(i, s)| projection(&at.index(i), s, around, &mut paths)).collect();
-    VolumeSource::Projected { sources, default_mode }
+    VolumeSource::Projected { sources, default_mode, default_user }
 }
 
 fn projection(
@@ -166,8 +166,8 @@ fn object_items(
     for (i, item) in items.unwrap_or_default().into_iter().enumerate() {
         let at = items_at.index(i);
         let core::KeyToPath { key, mode, path, user } = item;
-        owner(&at.field("user"), user);
-        let mode = mode.map(|m| mode_of(&at.field("mode"), m));
+        let user = owner(&at.field("user"), user);
+        let mode = mode.map(|m| file_mode(&at.field("mode"), m));
         if key.is_empty() {
             at.missing("key");
             continue;
@@ -175,7 +175,7 @@ fn object_items(
         at.session.refer(&target, Some(&key), at.field("key").mark());
         if check_file(&at, &path) {
             claim_one(&at, &path, &mut paths);
-            lowered.push(KeyToPath { key, path, mode });
+            lowered.push(KeyToPath { key, path, mode, user });
         }
     }
     Some((lowered, optional))
@@ -199,8 +199,8 @@ fn downward_items(
     for (i, item) in items.into_iter().enumerate() {
         let at = at.index(i);
         let core::DownwardAPIVolumeFile { field_ref, mode, path, resource_field_ref, user } = item;
-        owner(&at.field("user"), user);
-        let mode = mode.map(|m| mode_of(&at.field("mode"), m));
+        let user = owner(&at.field("user"), user);
+        let mode = mode.map(|m| file_mode(&at.field("mode"), m));
         let value = match (field_ref, resource_field_ref) {
             (Some(field), None) => env::field_ref(&at.field("fieldRef"), field, true),
             (None, Some(resource)) => {
@@ -218,7 +218,7 @@ fn downward_items(
         };
         if check_file(&at, &path) {
             claim_one(&at, &path, paths);
-            lowered.extend(value.map(|value| DownwardFile { path, value, mode }));
+            lowered.extend(value.map(|value| DownwardFile { path, value, mode, user }));
         }
     }
     lowered
@@ -232,23 +232,29 @@ fn check_file(at: &Spot<'_>, path: &str) -> bool {
     at.field("path").check("path in a volume", path, form::file_path)
 }
 
-fn owner(at: &Spot<'_>, user: Option<i64>) {
-    at.unsupported(user.is_some(), "files belong to root and the pod's `fsGroup`", "set `fsGroup` of the pod");
+/// The user that a file is given to.
+fn owner(at: &Spot<'_>, user: Option<i64>) -> Option<u32> {
+    user.map(|id| at.in_range("a user id", id, 0..=i32::MAX.into()) as u32)
 }
 
 fn default_mode_of(at: &Spot<'_>, mode: Option<i32>) -> u32 {
-    mode.map_or(0o644, |mode| mode_of(&at.field("defaultMode"), mode))
+    mode.map_or(0o644, |mode| file_mode(&at.field("defaultMode"), mode))
 }
 
-fn mode_of(at: &Spot<'_>, mode: i32) -> u32 {
-    if (0..=0o777).contains(&mode) {
-        return mode as u32;
+fn file_mode(at: &Spot<'_>, mode: i32) -> u32 {
+    mode_of(at, mode, 0o777)
+}
+
+/// Permission bits up to `most`; others are reported.
+pub(super) fn mode_of(at: &Spot<'_>, mode: i32, most: u32) -> u32 {
+    if let Some(mode) = u32::try_from(mode).ok().filter(|mode| *mode <= most) {
+        return mode;
     }
-    let decimal = u32::from_str_radix(&mode.to_string(), 8).ok().filter(|m| *m <= 0o777);
+    let decimal = u32::from_str_radix(&mode.to_string(), 8).ok().filter(|m| *m <= most);
     let hint = match decimal {
         Some(_) => format!("an octal number starts with a zero: write `0{mode}`"),
         None => "write an octal number such as `0644`".to_owned(),
     };
-    at.wrong_hint(codes::VALUE, format!("mode must be from 0 to 0777, not {mode}"), hint);
+    at.wrong_hint(codes::VALUE, format!("mode must be from 0 to 0{most:o}, not {mode}"), hint);
     0o644
 }

@@ -198,7 +198,7 @@ impl<'a> Spot<'a> {
     pub fn no_effect(&self, present: bool, reason: &str) {
         if present {
             let name = self.name();
-            self.on_key(Diagnostic::info(codes::NO_EFFECT, format!("`{name}` has no effect here: {reason}")), "");
+            self.on_key(Diagnostic::info(codes::NO_EFFECT, format!("`{name}`{NO_EFFECT}{reason}")), "");
         }
     }
 
@@ -207,7 +207,7 @@ impl<'a> Spot<'a> {
         if present {
             let severity = self.session.validate.severity_of_unsupported();
             let name = self.name();
-            let message = format!("`{name}` is not supported: {reason}");
+            let message = format!("`{name}`{UNSUPPORTED}{reason}");
             self.on_key(Diagnostic::new(codes::UNSUPPORTED, severity, message).hint(hint), "");
         }
     }
@@ -215,7 +215,7 @@ impl<'a> Spot<'a> {
     /// Like [`Spot::unsupported`], for what must never be ignored.
     pub fn refused(&self, present: bool, reason: &str, hint: &str) {
         if present {
-            let message = format!("`{}` is not supported: {reason}", self.name());
+            let message = format!("`{}`{UNSUPPORTED}{reason}", self.name());
             self.on_key(Diagnostic::error(codes::UNSUPPORTED, message).hint(hint), "");
         }
     }
@@ -227,6 +227,15 @@ impl<'a> Spot<'a> {
             Step::Index(_) | Step::Root => self.parent.map_or(self.label, |p| p.name()),
         }
     }
+}
+
+/// What stands between a field's name and the reason.
+const NO_EFFECT: &str = " has no effect here: ";
+const UNSUPPORTED: &str = " is not supported: ";
+
+/// The reason in a message of [`Spot::no_effect`], [`Spot::unsupported`] or [`Spot::refused`]; of others the whole message.
+pub(super) fn reason_of(message: &str) -> &str {
+    [NO_EFFECT, UNSUPPORTED].iter().find_map(|word| message.split_once(word)).map_or(message, |(_, reason)| reason)
 }
 
 /// The end of counts and seconds, which is no limit anyone would meet.

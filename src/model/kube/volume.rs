@@ -2,7 +2,7 @@
 
 use super::quantity::parse as parse_quantity;
 use super::spot::Spot;
-use super::{codes, form, payload};
+use super::{codes, container, form, payload};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{EmptyDirMedium, HostPathType, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
@@ -75,7 +75,8 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
         vsphere_volume,
     } = volume;
     let mut sources: Vec<(&str, Option<VolumeSource>)> = Vec::new();
-    let supported = "supported: emptyDir, hostPath, configMap, secret, persistentVolumeClaim, downwardAPI, projected";
+    let supported =
+        "supported: emptyDir, hostPath, configMap, secret, persistentVolumeClaim, downwardAPI, projected, image";
     let mut refuse = |field: &'static str, present: bool, reason: &str, hint: &str| {
         if present {
             at.field(field).refused(true, reason, hint);
@@ -102,7 +103,6 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     refuse("gcePersistentDisk", gce_persistent_disk.is_some(), network, mounted);
     refuse("gitRepo", git_repo.is_some(), "Kubernetes deprecated it", "clone in an init container into an `emptyDir`");
     refuse("glusterfs", glusterfs.is_some(), network, mounted);
-    refuse("image", image.is_some(), "images are not mounted yet", "copy from the image in an init container");
     refuse("iscsi", iscsi.is_some(), network, mounted);
     refuse("nfs", nfs.is_some(), network, mounted);
     refuse("photonPersistentDisk", photon_persistent_disk.is_some(), network, mounted);
@@ -116,6 +116,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     sources.extend(downward_api.map(|s| ("downwardAPI", payload::downward(&at.field("downwardAPI"), s, around))));
     sources.extend(empty_dir.map(|s| ("emptyDir", Some(empty_dir_source(&at.field("emptyDir"), s)))));
     sources.extend(host_path.map(|s| ("hostPath", host_path_source(&at.field("hostPath"), s, around.base))));
+    sources.extend(image.map(|s| ("image", image_source(&at.field("image"), s))));
     let claim = "persistentVolumeClaim";
     sources.extend(persistent_volume_claim.map(|s| (claim, claim_source(&at.field(claim), s))));
     sources
@@ -123,7 +124,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     sources.extend(secret.map(|s| ("secret", payload::secret_source(&at.field("secret"), s))));
     match sources.len() {
         // Kubernetes takes a volume without a source for an emptyDir.
-        0 => Some(VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, size_limit: None }),
+        0 => Some(VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, size_limit: None, mode: None }),
         1 => sources.remove(0).1,
         _ => {
             let (first, second) = (at.field(sources[0].0).key_mark(), at.field(sources[1].0));
@@ -137,7 +138,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
 
 fn empty_dir_source(at: &Spot<'_>, source: core::EmptyDirVolumeSource) -> VolumeSource {
     let core::EmptyDirVolumeSource { medium, mode, size_limit } = source;
-    at.field("mode").unsupported(mode.is_some(), "it is made with mode 0777", "change it in an init container");
+    let mode = mode.map(|bits| payload::mode_of(&at.field("mode"), bits, 0o1777));
     let mediums = [("", Some(EmptyDirMedium::Disk)), ("Memory", Some(EmptyDirMedium::Memory)), ("HugePages", None)];
     let medium = medium.unwrap_or_default();
     let medium = match medium.strip_prefix("HugePages-").map_or(medium.as_str(), |_| "HugePages") {
@@ -150,7 +151,7 @@ fn empty_dir_source(at: &Spot<'_>, source: core::EmptyDirVolumeSource) -> Volume
     let unlimited = size_limit.is_some() && medium == EmptyDirMedium::Disk;
     at.field("sizeLimit").no_effect(unlimited, "space on disk is not limited; `medium: Memory` is");
     let size_limit = size_limit.and_then(|q| parse_quantity(&at.field("sizeLimit"), &q)).map(|q| q.units() as u64);
-    VolumeSource::EmptyDir { medium, size_limit: size_limit.filter(|bytes| *bytes > 0) }
+    VolumeSource::EmptyDir { medium, size_limit: size_limit.filter(|bytes| *bytes > 0), mode }
 }
 
 fn host_path_source(at: &Spot<'_>, source: core::HostPathVolumeSource, base: &Path) -> Option<VolumeSource> {
@@ -177,6 +178,17 @@ fn host_path_source(at: &Spot<'_>, source: core::HostPathVolumeSource, base: &Pa
     }
     let absolute = if path.starts_with('/') { path } else { format!("{}/{path}", base.display()) };
     Some(VolumeSource::HostPath { path: form::cleaned(&absolute), kind })
+}
+
+fn image_source(at: &Spot<'_>, source: core::ImageVolumeSource) -> Option<VolumeSource> {
+    let core::ImageVolumeSource { pull_policy, reference } = source;
+    let pull_policy = container::pull_policy(&at.field("pullPolicy"), pull_policy);
+    let Some(reference) = reference.filter(|reference| !reference.is_empty()) else {
+        at.missing("reference");
+        return None;
+    };
+    container::check_image(&at.field("reference"), &reference);
+    Some(VolumeSource::Image { reference, pull_policy })
 }
 
 fn claim_source(at: &Spot<'_>, source: core::PersistentVolumeClaimVolumeSource) -> Option<VolumeSource> {

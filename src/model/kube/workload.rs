@@ -52,7 +52,10 @@ pub(super) fn deployment(at: &Spot<'_>, object: apps::Deployment, base: &Path) -
     }
     let template_meta_at = template_at.field("metadata");
     let template_meta = metadata::lower_unnamed(&template_meta_at, template_meta.unwrap_or_default());
-    template_meta_at.field("name").no_effect(!template_meta.name.is_empty(), "pods are named after the Deployment");
+    let named = "pods are named after the Deployment";
+    template_meta_at.field("name").no_effect(!template_meta.name.is_empty(), named);
+    let generated = template_meta_at.field("generateName");
+    generated.no_effect(generated.exists(), named);
     check_selector(&selector_at, selector, &template_meta.labels, &at);
     let spec_at = template_at.field("spec");
     if template_at.exists() && !spec_at.exists() {

@@ -8,15 +8,46 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Visitor};
 use std::cell::RefCell;
 use std::fmt::Display;
 
-/// Deeper levels than any useful one; ends the walk through types that hold themselves.
-const DEEPEST: usize = 12;
+/// Deeper levels than any useful one; a list or optional value counts as one. Types that hold themselves end the walk earlier.
+const DEEPEST: usize = 32;
 
 /// One level of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Level {
     /// Fields down to here. Sequences and maps are passed through without a step of their own.
     pub path: Vec<&'static str>,
+    /// Name of the type: `Pod`, `PodSpec`.
+    pub name: &'static str,
     pub fields: &'static [&'static str],
+    /// What each field takes, in the order of `fields`.
+    pub shapes: Vec<Shape>,
+}
+
+/// What a field takes: `[]Container` is a list of a struct, `map[string]string` a map.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Lists and maps around the value, the outermost first.
+    pub around: Vec<Collection>,
+    /// `string`, `boolean`, `integer`, `number`, or the name of a type; empty when the type does not say.
+    pub of: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collection {
+    List,
+    Map,
+}
+
+impl Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for collection in &self.around {
+            f.write_str(match collection {
+                Collection::List => "[]",
+                Collection::Map => "map[string]",
+            })?;
+        }
+        f.write_str(if self.of.is_empty() { "any" } else { self.of })
+    }
 }
 
 /// The levels of a type, the root first.
@@ -33,6 +64,23 @@ struct Walk {
     /// Names of the types that are being walked through.
     open: RefCell<Vec<&'static str>>,
     levels: RefCell<Vec<Level>>,
+    /// Shapes of the fields that are being walked through.
+    shapes: RefCell<Vec<Shape>>,
+}
+
+impl Walk {
+    /// Says what the innermost field is, unless that is known: what follows then are its parts.
+    fn note(&self, of: &'static str) {
+        if let Some(shape) = self.shapes.borrow_mut().last_mut().filter(|shape| shape.of.is_empty()) {
+            shape.of = of;
+        }
+    }
+
+    fn note_collection(&self, collection: Collection) {
+        if let Some(shape) = self.shapes.borrow_mut().last_mut().filter(|shape| shape.of.is_empty()) {
+            shape.around.push(collection);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -64,39 +112,51 @@ impl<'w> Probe<'w> {
 }
 
 macro_rules! placeholders {
-    ($($method:ident $visit:ident($value:expr))*) => {$(
+    ($($of:literal: $($method:ident $visit:ident($value:expr))*;)*) => {$($(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+            self.walk.note($of);
             visitor.$visit($value)
         }
-    )*};
+    )*)*};
 }
 
 impl<'de> de::Deserializer<'de> for Probe<'_> {
     type Error = Refused;
 
     placeholders! {
-        deserialize_bool visit_bool(false)
-        deserialize_i8 visit_i8(0)
-        deserialize_i16 visit_i16(0)
-        deserialize_i32 visit_i32(0)
-        deserialize_i64 visit_i64(0)
-        deserialize_u8 visit_u8(0)
-        deserialize_u16 visit_u16(0)
-        deserialize_u32 visit_u32(0)
-        deserialize_u64 visit_u64(0)
-        deserialize_f32 visit_f32(0.0)
-        deserialize_f64 visit_f64(0.0)
-        deserialize_any visit_i64(0)
-        deserialize_char visit_char('0')
-        deserialize_string visit_str("")
-        deserialize_bytes visit_bytes(&[])
-        deserialize_byte_buf visit_bytes(&[])
-        deserialize_identifier visit_str("")
+        "boolean": deserialize_bool visit_bool(false);
+        "integer":
+            deserialize_i8 visit_i8(0)
+            deserialize_i16 visit_i16(0)
+            deserialize_i32 visit_i32(0)
+            deserialize_i64 visit_i64(0)
+            deserialize_u8 visit_u8(0)
+            deserialize_u16 visit_u16(0)
+            deserialize_u32 visit_u32(0)
+            deserialize_u64 visit_u64(0);
+        "number":
+            deserialize_f32 visit_f32(0.0)
+            deserialize_f64 visit_f64(0.0);
+        "string":
+            deserialize_char visit_char('0')
+            deserialize_string visit_str("")
+            deserialize_identifier visit_str("");
+        "base64":
+            deserialize_bytes visit_bytes(&[])
+            deserialize_byte_buf visit_bytes(&[]);
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        // Values of more than one kind: IntOrString.
+        let is_port = (&visitor as &dyn de::Expected).to_string().contains("IntOrString");
+        self.walk.note(if is_port { "IntOrString" } else { "any" });
+        visitor.visit_i64(0)
     }
 
     /// Besides base64 these are times, which refuse an empty text.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         let is_base64 = (&visitor as &dyn de::Expected).to_string().contains("base64");
+        self.walk.note(if is_base64 { "base64" } else { "string" });
         visitor.visit_str(if is_base64 { "" } else { "1970-01-01T00:00:00Z" })
     }
 
@@ -112,11 +172,13 @@ impl<'de> de::Deserializer<'de> for Probe<'_> {
         visitor.visit_unit()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refused> {
+        self.walk.note(name);
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.walk.note_collection(Collection::List);
         visitor.visit_seq(Once { probe: Some(self.deeper()) })
     }
 
@@ -134,6 +196,7 @@ impl<'de> de::Deserializer<'de> for Probe<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.walk.note_collection(Collection::Map);
         visitor.visit_map(Once { probe: Some(self.deeper()) })
     }
 
@@ -144,13 +207,17 @@ impl<'de> de::Deserializer<'de> for Probe<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         let walk = self.walk;
+        walk.note(name);
         let recursive = walk.open.borrow().contains(&name) || self.depth > DEEPEST;
+        let level = walk.levels.borrow().len();
         if !recursive {
-            walk.levels.borrow_mut().push(Level { path: walk.path.borrow().clone(), fields });
+            let path = walk.path.borrow().clone();
+            let shapes = vec![Shape::default(); fields.len()];
+            walk.levels.borrow_mut().push(Level { path, name, fields, shapes });
         }
         walk.open.borrow_mut().push(name);
         let known = if recursive { [].iter() } else { fields.iter() };
-        let object = visitor.visit_map(Fields { fields: known, current: None, probe: self });
+        let object = visitor.visit_map(Fields { fields: known, current: None, level, probe: self });
         walk.open.borrow_mut().pop();
         object
     }
@@ -188,7 +255,11 @@ impl<'de> de::MapAccess<'de> for Once<'_> {
     type Error = Refused;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
-        self.probe.as_ref().map(|probe| seed.deserialize(probe.deeper())).transpose()
+        let Some(probe) = &self.probe else { return Ok(None) };
+        probe.walk.shapes.borrow_mut().push(Shape::default());
+        let key = seed.deserialize(probe.deeper());
+        probe.walk.shapes.borrow_mut().pop();
+        key.map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
@@ -200,6 +271,8 @@ impl<'de> de::MapAccess<'de> for Once<'_> {
 struct Fields<'w> {
     fields: std::slice::Iter<'static, &'static str>,
     current: Option<&'static str>,
+    /// Index of the struct's level.
+    level: usize,
     probe: Probe<'w>,
 }
 
@@ -207,8 +280,9 @@ impl<'de> de::MapAccess<'de> for Fields<'_> {
     type Error = Refused;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
-        // A type compares the two with its own; its other fields do not depend on them.
-        self.current = self.fields.find(|f| !matches!(**f, "apiVersion" | "kind")).copied();
+        // An object compares the two with its own; its other fields do not depend on them.
+        let is_object = self.probe.depth == 0;
+        self.current = self.fields.find(|f| !(is_object && matches!(**f, "apiVersion" | "kind"))).copied();
         let key = |field: &'static str| -> StrDeserializer<'static, Refused> {
             de::IntoDeserializer::into_deserializer(field)
         };
@@ -216,10 +290,17 @@ impl<'de> de::MapAccess<'de> for Fields<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        let path = &self.probe.walk.path;
-        path.borrow_mut().push(self.current.unwrap_or_default());
+        let walk = self.probe.walk;
+        let field = self.current.unwrap_or_default();
+        walk.path.borrow_mut().push(field);
+        walk.shapes.borrow_mut().push(Shape::default());
         let value = seed.deserialize(self.probe.deeper());
-        path.borrow_mut().pop();
+        let shape = walk.shapes.borrow_mut().pop().unwrap_or_default();
+        walk.path.borrow_mut().pop();
+        if let Some(level) = walk.levels.borrow_mut().get_mut(self.level) {
+            let index = level.fields.iter().position(|known| *known == field);
+            index.into_iter().for_each(|index| level.shapes[index] = shape.clone());
+        }
         value
     }
 }
@@ -232,6 +313,31 @@ mod tests {
 
     fn has<T: DeserializeOwned>(path: &[&str], field: &str) -> bool {
         levels::<T>().iter().any(|level| level.path == path && level.fields.contains(&field))
+    }
+
+    #[test]
+    fn types_tell_what_their_fields_take() {
+        let all = levels::<Deployment>();
+        let shape = |path: &[&str], field: &str| {
+            let level = all.iter().find(|level| level.path == path).expect("is there");
+            let index = level.fields.iter().position(|f| *f == field).expect("is there");
+            (level.name, level.shapes[index].to_string())
+        };
+        let pod = ["spec", "template", "spec"];
+        let below = |steps: &[&'static str]| [&pod, steps].concat();
+        assert_eq!(shape(&pod, "containers"), ("PodSpec", "[]Container".into()));
+        assert_eq!(shape(&pod, "nodeSelector"), ("PodSpec", "map[string]string".into()));
+        assert_eq!(shape(&pod, "hostIPC"), ("PodSpec", "boolean".into()));
+        let limits = shape(&below(&["containers", "resources"]), "limits");
+        assert_eq!(limits, ("ResourceRequirements", "map[string]Quantity".into()));
+        let header = shape(&below(&["containers", "livenessProbe", "httpGet", "httpHeaders"]), "name");
+        assert_eq!(header, ("HTTPHeader", "string".into()));
+        let port = shape(&below(&["containers", "livenessProbe", "httpGet"]), "port");
+        assert_eq!(port, ("HTTPGetAction", "IntOrString".into()));
+        let version = shape(&below(&["containers", "env", "valueFrom", "fieldRef"]), "apiVersion");
+        assert_eq!(version, ("ObjectFieldSelector", "string".into()));
+        assert_eq!(shape(&["metadata"], "creationTimestamp"), ("ObjectMeta", "Time".into()));
+        assert!(all.iter().skip(1).flat_map(|l| &l.shapes).all(|shape| !shape.of.is_empty()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::tree::{Tree, file_type};
 use crate::runtime::RuntimeError;
-use crate::runtime::config::{Mount, MountKind, MountPropagation};
+use crate::runtime::config::{Mount, MountKind, MountOptions, MountPropagation};
 use crate::sys::mount::{self, Attributes, Propagation};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use std::io;
@@ -132,9 +132,13 @@ fn configure(tree: &OwnedFd, volume: &Mount) -> io::Result<()> {
     if let Some(propagation) = propagation {
         mount::set_propagation(tree, propagation, true)?;
     }
-    if volume.read_only {
-        let recursive = volume.recursive_read_only;
-        mount::set_attributes(tree, Attributes { read_only: true, recursive, ..Attributes::default() })?;
+    let MountOptions { no_exec, no_dev, no_suid } = volume.options;
+    let own = Attributes { no_exec, no_dev, no_suid, read_only: volume.read_only, recursive: false };
+    if own != Attributes::default() {
+        mount::set_attributes(tree, own)?;
+    }
+    if volume.read_only && volume.recursive_read_only {
+        mount::set_attributes(tree, Attributes { read_only: true, recursive: true, ..Attributes::default() })?;
     }
     Ok(())
 }

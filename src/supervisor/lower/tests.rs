@@ -22,6 +22,7 @@ fn record(pod: Pod, image: ImageConfig) -> PodRecord {
         environment_hash: String::new(),
         containers: containers.collect(),
         pod,
+        image_volumes: Vec::new(),
         network: PodNetwork::None,
         first_user_id: None,
         manage_hosts: true,
@@ -114,10 +115,19 @@ fn mounts_are_ordered_by_depth_and_replace_managed_files() -> Result<(), LowerEr
     c.env = vec![EnvVar { name: "NAME".into(), value: EnvValue::Field("metadata.name".into()) }];
     let mut pod = pod(c);
     pod.volumes = vec![
-        Volume { name: "v".into(), source: VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, size_limit: None } },
+        Volume {
+            name: "v".into(),
+            source: VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, size_limit: None, mode: None },
+        },
         Volume {
             name: "s".into(),
-            source: VolumeSource::Secret { name: "s".into(), items: vec![], default_mode: 0o644, optional: false },
+            source: VolumeSource::Secret {
+                name: "s".into(),
+                items: vec![],
+                default_mode: 0o644,
+                default_user: None,
+                optional: false,
+            },
         },
     ];
     let config = lowered(pod, image())?;

@@ -1,7 +1,7 @@
 //! What of a pod's record decides about its life.
 
 use super::{BackOffRule, ProbeKind};
-use crate::model::{Container, Probe, RestartPolicy};
+use crate::model::{Container, Pod, Probe, RestartPolicy};
 use crate::store::record::PodRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,10 +71,19 @@ impl Spec {
             pod: record.id.clone(),
             containers: containers.collect(),
             grace: record.pod.termination_grace_seconds.saturating_mul(1_000),
-            active_deadline: record.pod.active_deadline_seconds.map(|s| s.saturating_mul(1_000)),
+            active_deadline: active_deadline(&record.pod),
             back_off,
         }
     }
+
+    /// Takes up what changed of a pod that runs.
+    pub fn amend(&mut self, pod: &Pod) {
+        self.active_deadline = active_deadline(pod);
+    }
+}
+
+fn active_deadline(pod: &Pod) -> Option<u64> {
+    Some(pod.active_deadline_seconds?.saturating_mul(1_000))
 }
 
 impl Timing {

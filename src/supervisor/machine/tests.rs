@@ -612,6 +612,19 @@ fn the_active_deadline_fails_the_pod() {
 }
 
 #[test]
+fn a_deadline_that_a_running_pod_is_given_counts_from_its_start() {
+    let mut sim = Sim::new(vec![regular("a", Always)]);
+    sim.start();
+    sim.pass(3_000);
+    sim.take_log();
+    sim.machine.spec.amend(&crate::model::Pod { active_deadline_seconds: Some(5), ..Default::default() });
+    sim.pass(1_999);
+    assert_eq!(sim.take_log(), "");
+    sim.pass(1);
+    assert_eq!(sim.take_log(), "TERM a, delete a, teardown");
+}
+
+#[test]
 fn what_a_signal_does_not_end_is_killed_by_cgroup_then_given_up() {
     let mut sim = Sim::new(vec![regular("a", Always)]);
     sim.start();

@@ -11,7 +11,7 @@
 
 use crate::model::payload::PayloadFile;
 use crate::sys::dir::Dir;
-use rustix::fs::{Gid, Mode, Uid};
+use rustix::fs::{Gid, Mode, Stat, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
 use std::io::{self, Write};
@@ -21,8 +21,11 @@ const DATA: &CStr = c"..data";
 const NEW_DATA: &CStr = c"..data_tmp";
 const LONGEST_NAME: usize = 255;
 const LONGEST_PATH: usize = 4096;
-/// With `fsGroup` the group may read, whatever the file's mode says.
+/// With `fsGroup` owner and group may read, whatever the file's mode says.
 const GROUP_READ: u32 = 0o440;
+/// Then files that come to be in a directory belong to the group, too.
+const SETGID: u32 = 0o2000;
+const DIRECTORY_MODE: u32 = 0o755;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -105,6 +108,12 @@ fn mode_of(file: &PayloadFile, group: Option<u32>) -> u32 {
     file.mode & 0o777 | if group.is_some() { GROUP_READ } else { 0 }
 }
 
+fn is_as_wanted(stat: &Stat, file: &PayloadFile, group: Option<u32>) -> bool {
+    stat.st_mode & 0o7777 == mode_of(file, group)
+        && file.user.is_none_or(|user| user == stat.st_uid)
+        && group.is_none_or(|group| group == stat.st_gid)
+}
+
 /// Whether a generation holds exactly these files.
 fn holds(
     volume: &Dir,
@@ -129,9 +138,7 @@ fn holds(
                 continue;
             }
             let Some(file) = files.get(&full) else { return Ok(false) };
-            let same_rights =
-                stat.st_mode & 0o7777 == mode_of(file, group) && file.user.is_none_or(|user| user == stat.st_uid);
-            if !same_rights || stat.st_size as usize != file.data.len() {
+            if !is_as_wanted(&stat, file, group) || stat.st_size as usize != file.data.len() {
                 return Ok(false);
             }
             match dir.read(entry.to_bytes(), file.data.len() as u64) {
@@ -170,10 +177,11 @@ fn write_generation(
 }
 
 fn make_dir(parent: &Dir, name: &CStr, group: Option<u32>) -> io::Result<Dir> {
-    parent.create_dir(name, 0o755)?;
+    parent.create_dir(name, DIRECTORY_MODE)?;
     let dir = parent.open_dir(name)?;
     give(&dir, None, group)?;
-    rustix::fs::fchmod(&dir, Mode::from_raw_mode(0o755))?;
+    let mode = DIRECTORY_MODE | if group.is_some() { SETGID } else { 0 };
+    rustix::fs::fchmod(&dir, Mode::from_raw_mode(mode))?;
     Ok(dir)
 }
 
@@ -267,6 +275,28 @@ mod tests {
         assert!(!volume.join("gone").exists() && !volume.join(generation).exists());
         assert_eq!(names(&volume)?.len(), 4, "..data, its generation, dir, key");
         assert!(write(&volume, &files(&[("key", "2", 0o600), ("dir/other", "y", 0o644)]), None)?, "a mode counts");
+        Ok(())
+    }
+
+    #[test]
+    fn owner_and_group_are_part_of_what_is_wanted() -> Result<(), Box<dyn std::error::Error>> {
+        use std::os::unix::fs::MetadataExt;
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("not run: giving files to others needs root");
+            return Ok(());
+        }
+        let scratch = Scratch::new("owner")?;
+        let volume = scratch.volume();
+        let mut wanted = files(&[("dir/key", "1", 0o400)]);
+        assert!(write(&volume, &wanted, Some(4711))?);
+        let (file, dir) = (fs::metadata(volume.join("dir/key"))?, fs::metadata(volume.join("dir"))?);
+        assert_eq!((file.uid(), file.gid(), file.mode() & 0o7777), (0, 4711, 0o440));
+        assert_eq!((dir.gid(), dir.mode() & 0o7777), (4711, 0o2755));
+        wanted.values_mut().for_each(|file| file.user = Some(1000));
+        assert!(write(&volume, &wanted, Some(4711))?, "an owner counts");
+        assert_eq!(fs::metadata(volume.join("dir/key"))?.uid(), 1000);
+        assert!(!write(&volume, &wanted, Some(4711))?);
+        assert!(write(&volume, &wanted, Some(4712))?, "a group counts");
         Ok(())
     }
 

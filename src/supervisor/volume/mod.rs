@@ -5,6 +5,7 @@
 //! emptyDir (Memory)   <run>/pods/<pod>/volumes/<v>           a tmpfs of its own
 //! configMap, secret,  <run>/pods/<pod>/volumes/<v>           see [`files`]; mounted read-only
 //!   downwardAPI, projected
+//! image               <run>/pods/<pod>/volumes/<v>           its layers, merged read-only
 //! claim               <root>/volumes/<name>/_data
 //! hostPath            where it says
 //! ```
@@ -68,6 +69,7 @@ pub fn source_path(layout: &Layout, pod_id: &str, volume: &Volume) -> PathBuf {
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
         | VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => layout.pod_run_volume(pod_id, &volume.name),
     }
@@ -78,6 +80,7 @@ pub fn is_read_only(volume: &Volume) -> bool {
     match &volume.source {
         VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => true,
         VolumeSource::Claim { read_only, .. } => *read_only,
@@ -95,7 +98,7 @@ pub fn prepare_all(
 ) -> Result<Option<u64>, VolumeError> {
     let mut issuer = Issuer::new(layout, &record.pod, facts);
     for volume in &record.pod.volumes {
-        prepare(layout, &record.id, &record.pod, volume, objects, facts, &mut issuer)
+        prepare(layout, record, volume, objects, facts, &mut issuer)
             .map_err(|cause| VolumeError { volume: volume.name.clone(), cause })?;
     }
     Ok(issuer.renewed_at)
@@ -120,20 +123,21 @@ pub fn refresh(
 
 fn prepare(
     layout: &Layout,
-    pod_id: &str,
-    pod: &Pod,
+    record: &PodRecord,
     volume: &Volume,
     objects: &PodObjects,
     facts: &PodFacts,
     issuer: &mut Issuer<'_>,
 ) -> Result<(), VolumeCause> {
-    let path = source_path(layout, pod_id, volume);
+    let pod = &record.pod;
+    let path = source_path(layout, &record.id, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
     match &volume.source {
-        VolumeSource::EmptyDir { medium, size_limit } => {
-            make_directory(&path, 0o777)?;
+        VolumeSource::EmptyDir { medium, size_limit, mode } => {
+            let mode = mode.unwrap_or(0o777);
+            make_directory(&path, mode)?;
             if *medium == EmptyDirMedium::Memory {
-                mount_memory(&path, *size_limit)?;
+                mount_memory(&path, memory_size(pod, *size_limit), mode)?;
             }
             if let Some(ownership) = fs_group {
                 ownership.apply(&path, true).map_err(failed("give to the pod's group", &path))?;
@@ -146,6 +150,14 @@ fn prepare(
                 let only_on_mismatch = pod.security.fs_group_on_root_mismatch;
                 ownership.apply(&path, only_on_mismatch).map_err(failed("give to the pod's group", &path))?;
             }
+        }
+        VolumeSource::Image { .. } => {
+            make_directory(&path, 0o755)?;
+            let image = record.image_volumes.iter().find(|found| found.volume == volume.name).map(|found| &found.image);
+            // The engine has recorded one for each such volume.
+            let chains = image.map(|image| image.layers.as_slice()).unwrap_or_default();
+            let layers: Vec<PathBuf> = chains.iter().map(|chain| layout.layer_diff(chain)).collect();
+            mount_image(&path, &layers, &layout.empty_layer())?;
         }
         VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
@@ -191,13 +203,31 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), VolumeCause> {
     }
 }
 
-fn mount_memory(path: &Path, size: Option<u64>) -> Result<(), VolumeCause> {
+/// The lesser of a volume's limit and of what the pod's containers may use together, when all of them have a limit.
+fn memory_size(pod: &Pod, limit: Option<u64>) -> Option<u64> {
+    let of_pod = pod.containers.iter().map(|container| container.resources.memory_limit).sum::<Option<u64>>();
+    let init = pod.init_containers.iter().filter_map(|container| container.resources.memory_limit).max();
+    let of_pod = of_pod.map(|bytes| bytes.max(init.unwrap_or(0)));
+    [limit, of_pod.filter(|bytes| *bytes > 0)].into_iter().flatten().min()
+}
+
+fn mount_memory(path: &Path, size: Option<u64>, mode: u32) -> Result<(), VolumeCause> {
     if is_mount_point(path) {
         return Ok(());
     }
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
-    let tree = mount::tmpfs(size, 0o777, attributes).map_err(failed("make a tmpfs for", path))?;
+    let tree = mount::tmpfs(size, mode, attributes).map_err(failed("make a tmpfs for", path))?;
     mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
+}
+
+/// Nothing is copied: the layers are those that containers are made of.
+fn mount_image(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<(), VolumeCause> {
+    if is_mount_point(path) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(empty).map_err(failed("make the directory", empty))?;
+    let attached = mount::merged(layers, empty).and_then(|tree| mount::attach(tree, rustix::fs::CWD, path));
+    attached.map_err(failed("mount the image on", path))
 }
 
 fn is_mount_point(path: &Path) -> bool {
@@ -206,5 +236,27 @@ fn is_mount_point(path: &Path) -> bool {
     match (device(path), path.parent().map(device)) {
         (Ok(own), Some(Ok(outer))) => own != outer,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Container, container::Resources};
+
+    #[test]
+    fn memory_volumes_have_the_lesser_of_their_own_and_the_pods_limit() {
+        let container = |limit| Container {
+            resources: Resources { memory_limit: limit, ..Resources::default() },
+            ..Container::default()
+        };
+        let mut pod = Pod { containers: vec![container(Some(10)), container(Some(20))], ..Pod::default() };
+        assert_eq!(memory_size(&pod, None), Some(30));
+        assert_eq!(memory_size(&pod, Some(25)), Some(25));
+        pod.init_containers.push(container(Some(50)));
+        assert_eq!(memory_size(&pod, Some(100)), Some(50));
+        pod.containers.push(container(None));
+        assert_eq!(memory_size(&pod, None), None, "one that may use any amount");
+        assert_eq!(memory_size(&pod, Some(25)), Some(25));
     }
 }

@@ -48,7 +48,7 @@ spec:
         ("default", "default", 5)
     );
     assert!(pod.init_containers[0].sidecar && pod.init_containers[0].startup_probe.is_some());
-    let memory = VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, size_limit: Some(1 << 20) };
+    let memory = VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, size_limit: Some(1 << 20), mode: None };
     assert_eq!(pod.volume("data").unwrap().source, memory);
     let VolumeSource::HostPath { path, .. } = &pod.volume("here").unwrap().source else { panic!("a hostPath") };
     assert_eq!(path, "/dir/site");

@@ -3,6 +3,20 @@
 use super::*;
 
 #[test]
+fn names_of_images() {
+    for (image, words) in [
+        ("registry.test/App", &["K114", "6:22", "upper-case"][..]),
+        ("app:a b", &["K114", "a b"]),
+        ("app@sha256:12", &["K114", "app@sha256:12"]),
+    ] {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - {{name: c, image: '{image}'}}\n"
+        );
+        finds(&text, words);
+    }
+}
+
+#[test]
 fn rules_of_containers() {
     let table = [
         ("image: ''", &["K006"][..]),
@@ -163,7 +177,7 @@ fn rules_of_pods() {
         ("hostUsers: false\nhostIPC: true", &["K118", "exclude each other"]),
         ("hostUsers: false\nsecurityContext: {fsGroup: 65536}", &["K115", "ids end at 65535"]),
         ("runtimeClassName: gvisor", &["error[K302]", "one runtime", "RuntimeClass"]),
-        ("overhead: {cpu: 1}", &["K118", "RuntimeClass"]),
+        ("overhead: {cpu: 1}", &["K302", "RuntimeClass"]),
         ("priorityClassName: system-node-critical\npriority: 5", &["K118", "priority 2000001000"]),
         ("resources: {limits: {ephemeral-storage: 1Gi}}", &["K115", "CPU and memory only"]),
         ("nodeSelector: {a: b}", &["info[K301]", "one machine"]),
@@ -218,7 +232,7 @@ fn rules_of_security_contexts() {
         ("allowPrivilegeEscalation: false, privileged: true", &["K118"]),
         ("allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", &["K118"]),
         ("procMount: unmasked", &["K115", "did you mean `Unmasked`?"]),
-        ("procMount: Unmasked", &["K118", "`hostUsers: false`"]),
+        ("procMount: Unmasked", &["K302", "`hostUsers: false`"]),
     ];
     finds_each(table.map(|(fields, parts)| (with_container(&context(fields)), parts)));
     let table = [
@@ -270,4 +284,38 @@ fn rules_of_annotations() {
     assert_eq!(pod.containers[0].resources.pids_limit, Some(5));
     let limits: Vec<_> = pod.containers[0].ulimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
     assert_eq!(limits, [("nofile", 5, u64::MAX), ("core", 0, 0)]);
+}
+
+#[test]
+fn what_has_no_effect_is_told_once_for_each_file() {
+    let pod = |name: &str, ports: [u16; 2]| {
+        let container =
+            |i: usize| format!("{{name: c{i}, image: i, ports: [{{containerPort: {0}, hostPort: {0}}}]}}", ports[i]);
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: one\n  hostNetwork: true\n  \
+             containers: [{}, {}]\n",
+            container(0),
+            container(1)
+        )
+    };
+    let text = format!("{}---\n{}", pod("p", [81, 82]), pod("q", [83, 84]));
+    let other = Input { name: "b.yaml".into(), ..input(&pod("r", [85, 86])) };
+    let loaded = load(&[input(&text), other], &LoadOptions::default(), &Known::default());
+    let said: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .map(|d| (loaded.sources.name(d.source().expect("a file")), d.message.as_str(), d.notes.join("")))
+        .collect();
+    let node = "`nodeName` has no effect here: there is one machine";
+    let port = "`hostPort` has no effect here: with `hostNetwork` the container listens on the machine itself";
+    let more = |count: &str| format!("and in {count} of this file");
+    assert_eq!(
+        said,
+        [
+            ("a.yaml", node, more("1 more place")),
+            ("a.yaml", port, more("3 more places")),
+            ("b.yaml", node, String::new()),
+            ("b.yaml", port, more("1 more place")),
+        ]
+    );
 }
