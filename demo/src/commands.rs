@@ -153,6 +153,7 @@ fn count(args: &[&str]) -> i32 {
 /// Echoes what comes in, a connection or datagram at a time.
 fn listen(kind: &str, port: &str) -> i32 {
     let Ok(port) = port.parse() else { return fail!("listen: `{port}` is no port") };
+    let answer: fn(&sys::Fd) = if kind == "grpc" { crate::health::answer } else { echo };
     let datagram = kind == "udp";
     let stop = Signals::of(&[SIGINT, SIGTERM]);
     stop.block();
@@ -177,7 +178,7 @@ fn listen(kind: &str, port: &str) -> i32 {
         let Ok((peer, from)) = sys::accept(&socket) else { continue };
         say!("connection from {}", net::show(&from));
         if sys::fork() == Ok(true) {
-            echo(&peer);
+            answer(&peer);
             return 0;
         }
         sys::reap();

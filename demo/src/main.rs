@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod commands;
+mod health;
 mod net;
 mod serve;
 mod sys;

@@ -162,6 +162,12 @@ impl Server<'_> {
             "/hostname" => plain(200, &sys::host_name()),
             "/remote" => plain(200, request.from.as_bytes()),
             "/headers" => plain(200, request.head.as_bytes()),
+            "/header" => {
+                let wanted = (value("name").unwrap_or_default(), value("value").unwrap_or_default());
+                let mut headers = request.head.lines().filter_map(|line| line.split_once(": "));
+                let found = headers.any(|(name, text)| name.eq_ignore_ascii_case(wanted.0) && text.trim_end() == wanted.1);
+                if found { plain(200, b"the header is there") } else { plain(404, b"no such header") }
+            }
             "/requests" => plain(200, self.requests.to_string().as_bytes()),
             "/mounts" => plain(200, &sys::read_file(b"/proc/self/mountinfo", 1 << 20).unwrap_or_default()),
             "/file" => match sys::read_file(value("path").unwrap_or_default().as_bytes(), 16 << 20) {

@@ -45,6 +45,23 @@ pub fn volumes(typed: &OsStr) -> Vec<CompletionCandidate> {
     })
 }
 
+/// Types of objects, then pods by type and name.
+pub fn kube_objects(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let types = crate::generate::object::Resource::ALL.map(|resource| resource.plural());
+    let starts = |word: &&str| typed.to_str().is_some_and(|typed| word.starts_with(typed));
+    let types = types.into_iter().filter(starts).map(CompletionCandidate::new);
+    let pods = offer(typed, |engine| {
+        let pods = engine.pods().ok()?;
+        let named = |name: &str, state: &str| (name.to_owned(), state.to_owned());
+        let each = pods.iter().flat_map(|pod| {
+            let state = pod.state().as_str();
+            [named(pod.name(), state), named(&format!("pod/{}", pod.name()), state)]
+        });
+        Some(each.collect())
+    });
+    types.chain(pods).collect()
+}
+
 /// Whatever `inspect` takes.
 pub fn everything(typed: &OsStr) -> Vec<CompletionCandidate> {
     [containers, pods, images, volumes].into_iter().flat_map(|offers| offers(typed)).collect()

@@ -7,7 +7,7 @@ use super::listing::{is_json, row, short_id};
 use super::output::Output;
 use super::template::{Headers, Row, Template};
 use super::units::parse_time;
-use crate::store::events::{LoggedEvent, Reader};
+use crate::store::events::{KUBE, LoggedEvent, Reader};
 use clap::Args;
 use std::time::Duration;
 
@@ -109,7 +109,9 @@ impl View {
         let is =
             |kind: &str, wanted: &str| event.kind == kind && (event.name == wanted || id_matches(&event.id, wanted));
         let attribute = |key: &str, wanted: &str| event.attributes.get(key).is_some_and(|value| value == wanted);
-        self.since.is_none_or(|since| event.time >= since)
+        // `kube get events` shows those.
+        event.kind != KUBE
+            && self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.time < until)
             && self.filters.any("event", |wanted| event.action == wanted)
             && self.filters.any("type", |wanted| event.kind == wanted)

@@ -9,6 +9,7 @@ pub mod completion;
 pub mod confirm;
 pub mod container;
 pub mod context;
+pub mod debug;
 pub mod df;
 pub mod diff;
 pub mod error;
@@ -65,6 +66,8 @@ pub enum Command {
     Ps(container::ps::PsArgs),
     Logs(container::logs::LogsArgs),
     Exec(container::exec::ExecArgs),
+    Attach(container::attach::AttachArgs),
+    Debug(debug::DebugArgs),
     Inspect(inspect::InspectArgs),
     Diff(diff::DiffArgs),
     Export(container::export::ExportArgs),
@@ -165,6 +168,8 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Ps(args) => container::ps::run(globals, &args),
         Command::Logs(args) => container::logs::run(globals, &args),
         Command::Exec(args) => container::exec::run(globals, args),
+        Command::Attach(args) => container::attach::run(globals, &args),
+        Command::Debug(args) => debug::run(globals, &args),
         Command::Inspect(args) => inspect::run(globals, &args),
         Command::Diff(args) => diff::run(globals, &args, crate::engine::DiffKind::Any),
         Command::Export(args) => container::export::run(globals, &args),

@@ -1,28 +1,52 @@
-//! Columns of text, laid out as podman's listings are: at least 12 wide, two spaces between, the last one ragged.
+//! Columns of text, the last one ragged.
 
-/// Least width of a column, the gap included.
-const MIN_WIDTH: usize = 12;
-const GAP: usize = 2;
+/// How columns are laid out.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Least width of a column, the gap included.
+    min_width: usize,
+    gap: usize,
+    /// Of the columns so far, the gap included.
+    widths: Vec<usize>,
+}
 
-/// Lays rows out in columns; every row ends with a newline. Rows may have different lengths.
-pub fn render(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter(|row| row.len() > column + 1).map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(|c| (width(c) + GAP).max(MIN_WIDTH)).collect();
-    let mut text = String::new();
-    for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            text.push_str(cell);
-            if column + 1 < row.len() {
-                text.extend(std::iter::repeat_n(' ', widths[column] - cell.chars().count()));
-            }
-        }
-        text.push('\n');
+impl Table {
+    /// As podman's listings are: at least 12 wide, two spaces between.
+    pub fn podman() -> Self {
+        Self { min_width: 12, gap: 2, widths: Vec::new() }
     }
-    text
+
+    /// As kubectl's listings are: at least 6 wide, three spaces between.
+    pub fn kubectl() -> Self {
+        Self { min_width: 6, gap: 3, widths: Vec::new() }
+    }
+
+    /// Lays rows out in columns; every row ends with a newline. Rows may have different lengths. Columns never become narrower than
+    /// they were in an earlier call.
+    pub fn render(&mut self, rows: &[Vec<String>]) -> String {
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        self.widths.resize(self.widths.len().max(columns), self.min_width);
+        for (column, width) in self.widths.iter_mut().enumerate() {
+            let cells = rows.iter().filter(|row| row.len() > column + 1).map(|row| row[column].chars().count());
+            *width = cells.max().map_or(*width, |widest| (widest + self.gap).max(*width));
+        }
+        let mut text = String::new();
+        for row in rows {
+            for (column, cell) in row.iter().enumerate() {
+                text.push_str(cell);
+                if column + 1 < row.len() {
+                    text.extend(std::iter::repeat_n(' ', self.widths[column] - cell.chars().count()));
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Lays rows out as podman's listings are.
+pub fn render(rows: &[Vec<String>]) -> String {
+    Table::podman().render(rows)
 }
 
 /// Lays out lines whose cells are separated by tab characters.
@@ -41,5 +65,14 @@ mod tests {
         assert_eq!(render_tabbed("ID\tNAME\na\tx\n"), "ID          NAME\na           x\n");
         assert_eq!(render_tabbed("IMAGE\tN\nüüüüüüüüüüüü\tx\n"), "IMAGE         N\nüüüüüüüüüüüü  x\n");
         assert_eq!(render(&[]), "");
+    }
+
+    #[test]
+    fn columns_do_not_become_narrower_from_one_call_to_the_next() {
+        let row = |a: &str, b: &str| vec![vec![a.to_owned(), b.to_owned()]];
+        let mut table = Table::kubectl();
+        assert_eq!(table.render(&row("a", "b")), "a     b\n");
+        assert_eq!(table.render(&row("longer", "b")), "longer   b\n");
+        assert_eq!(table.render(&row("a", "b")), "a        b\n");
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{ContainerView, Engine, EngineError, Outcome};
 use crate::store::pods::{self, PodRow};
+use crate::store::record::ConditionStatus;
 use crate::supervisor::protocol::{Failure, Operation};
 use crate::sys::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +112,26 @@ impl Engine {
     ) -> Result<Vec<Outcome>, EngineError> {
         let targets = self.find_pods(names)?;
         self.remove_each(targets, force, ignore_missing, grace_seconds)
+    }
+
+    /// Says of a running pod whether conditions hold that its readiness gates ask for; the pod's name.
+    pub fn set_conditions(
+        &mut self,
+        name: &str,
+        conditions: Vec<(String, ConditionStatus)>,
+    ) -> Result<String, EngineError> {
+        let targets = self.find_pods(&[name.to_owned()])?;
+        let targets = self.only_running(targets, "pod")?;
+        let outcomes = self.ask_living("set conditions of pod", targets, &|pods| Operation::SetConditions {
+            pods,
+            conditions: conditions.clone(),
+        })?;
+        let mut given = name.to_owned();
+        for outcome in outcomes {
+            outcome.result?;
+            given = outcome.name.unwrap_or(given);
+        }
+        Ok(given)
     }
 
     /// A container goes with its pod: refused with the pod's name, unless it is the pod's only one.

@@ -10,6 +10,7 @@
 //! undo, removal, down            taking back, taking away
 //! listing, status, view          records joined with what supervisors say
 //! lifecycle                      start, stop, restart, kill, remove, wait
+//! kube, changes                  objects as an API server would show them; waking up when they change
 //! image, volume, network         the stores
 //! login                          credentials of registries
 //! account                        tokens of service accounts
@@ -25,8 +26,10 @@ pub mod request;
 pub mod view;
 
 mod account;
+mod changes;
 mod check;
 mod command;
+mod debug;
 mod diff;
 mod down;
 mod execute;
@@ -37,6 +40,7 @@ mod identity;
 mod image;
 mod info;
 mod input;
+mod kube;
 mod lifecycle;
 mod listing;
 mod login;
@@ -62,6 +66,7 @@ mod volume;
 
 pub use account::{TokenKeys, TokenRequest};
 pub use check::Problem;
+pub use debug::DebugRequest;
 pub use diff::DiffKind;
 pub use error::{EngineError, ErrorKind};
 pub use failpoints::FAILPOINTS;
@@ -69,6 +74,7 @@ pub use image::ImageRemoval;
 pub use info::Info;
 pub use input::{Input, LoadRequest, Loaded, Validation, names};
 pub use login::LoginError;
+pub use machine::random_id;
 pub use manifest::{InstanceChange, ListPush};
 pub use progress::{Progress, StepState};
 pub use pull::{PullRequest, PullWhen, Pulled};

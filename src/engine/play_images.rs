@@ -297,7 +297,7 @@ fn wanted_images(request: &PlayRequest) -> BTreeMap<String, Wanted> {
 }
 
 /// Whether the program carries the image.
-fn is_embedded(reference: &str) -> bool {
+pub(super) fn is_embedded(reference: &str) -> bool {
     let candidates = crate::image::reference::local_candidates(reference).unwrap_or_default();
     candidates.iter().filter_map(Reference::tagged).any(|name| name == crate::image::demo::DEMO_IMAGE)
 }

@@ -254,9 +254,14 @@ fn state(pod: &Pod, status: &PodStatus) -> ObservedState {
         PodPhase::Pending => ObservedState::Starting,
         PodPhase::Running => ObservedState::Running,
         PodPhase::Succeeded => ObservedState::Completed,
-        PodPhase::Failed if pod.restart_policy == RestartPolicy::Never => ObservedState::Completed,
+        PodPhase::Failed if is_never_restarted(pod) => ObservedState::Completed,
         PodPhase::Created | PodPhase::Stopped | PodPhase::Failed => ObservedState::Stopped,
     }
+}
+
+/// Whether no container of the pod is started again once it has failed.
+fn is_never_restarted(pod: &Pod) -> bool {
+    pod.containers.iter().all(|container| container.restart_policy(pod, false) == RestartPolicy::Never)
 }
 
 /// Ports of the machine that a pod asks for, with its name.

@@ -47,7 +47,7 @@ pub(super) fn from_event(event: &Event, records: &[&PodRecord]) -> Option<Progre
         Change::Container { id, state } => {
             let index = record.containers.iter().position(|container| &container.id == id)?;
             let init = record.containers[index].init;
-            let sidecar = record.pod.all_containers().nth(index)?.sidecar;
+            let sidecar = record.spec(index)?.sidecar;
             let container = record.containers[index].container.clone();
             container_progress(pod, container, init, sidecar, state)
         }

@@ -82,6 +82,7 @@ impl Engine {
                     created: jiff::Timestamp::now(),
                     spec_hash: prepared.spec_hash.clone(),
                     environment_hash: prepared.environment_hash.clone(),
+                    ephemeral: Vec::new(),
                     containers: containers(request, &pod, ids.containers, images)?,
                     image_volumes: image_volumes(&pod, images)?,
                     pod,
@@ -230,7 +231,7 @@ fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
 
 /// That every image of a pod is still there: another command may have removed one since it was found. With the pod's row it can
 /// no longer be removed.
-fn check_images(transaction: &Connection, record: &PodRecord) -> Result<(), EngineError> {
+pub(super) fn check_images(transaction: &Connection, record: &PodRecord) -> Result<(), EngineError> {
     let mut statement = transaction.prepare_cached("SELECT 1 FROM images WHERE id = ?")?;
     for image in record.images() {
         if !statement.exists([&image.id])? {

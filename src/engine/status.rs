@@ -56,7 +56,12 @@ impl<'a> Statuses<'a> {
             Ok(status) if status.version > RECORD_VERSION => {
                 Err(EngineError::NewerStatus { pod: record.pod.name.clone(), found: status.version })
             }
-            Ok(status) if status.containers.len() == record.containers.len() => Ok(Some(status)),
+            Ok(mut status) if status.containers.len() <= record.containers.len() => {
+                // One that was just added to the pod.
+                let added = never_started(record).containers.split_off(status.containers.len());
+                status.containers.extend(added);
+                Ok(Some(status))
+            }
             // Not synced when written, so a power loss may leave anything; then nothing runs either.
             Ok(_) | Err(_) => Ok(None),
         }
@@ -91,6 +96,10 @@ pub(super) fn never_started(record: &PodRecord) -> PodStatus {
         supervisor_pid: None,
         containers: record.containers.iter().map(waiting).collect(),
         message: None,
+        reason: None,
+        deletion: None,
+        conditions: Vec::new(),
+        host_ips: Vec::new(),
     }
 }
 
@@ -111,8 +120,16 @@ fn ended_with_the_machine(mut status: PodStatus) -> PodStatus {
         }
         (container.started, container.ready, container.healthy) = (false, false, None);
     }
+    let ends = status.containers.iter().filter_map(|container| match &container.state {
+        ContainerState::Terminated(ended) => Some(ended.finished_at),
+        ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
+    });
+    if let Some(last) = ends.max().or(status.started) {
+        status.conditions_ended(last);
+    }
     status.phase = PodPhase::Stopped;
     status.stopping = false;
+    status.deletion = None;
     status.ips.clear();
     status.supervisor_pid = None;
     status.message = Some(MESSAGE.to_owned());

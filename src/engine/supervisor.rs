@@ -120,8 +120,13 @@ pub(super) fn failure_kind(kind: FailureKind) -> ErrorKind {
         FailureKind::NotFound => ErrorKind::NotFound,
         FailureKind::CommandNotFound => ErrorKind::CommandNotFound,
         FailureKind::CommandNotInvocable => ErrorKind::NotInvocable,
-        FailureKind::PortInUse | FailureKind::InitFailed | FailureKind::InitRetried | FailureKind::Other => {
-            ErrorKind::Failed
-        }
+        FailureKind::PortInUse
+        | FailureKind::InitFailed
+        | FailureKind::InitRetried
+        | FailureKind::Config
+        | FailureKind::ImageMissing
+        | FailureKind::PostStart
+        | FailureKind::Volume
+        | FailureKind::Other => ErrorKind::Failed,
     }
 }

@@ -190,7 +190,10 @@ impl PodView {
     /// Status of the regular containers.
     fn regular(&self) -> impl Iterator<Item = &ContainerStatus> {
         let pairs = self.record.containers.iter().zip(&self.status.containers);
-        pairs.filter(|(record, _)| !record.init).map(|(_, status)| status)
+        let regular = pairs
+            .enumerate()
+            .filter(|(index, (container, _))| !container.init && self.record.ephemeral(*index).is_none());
+        regular.map(|(_, (_, status))| status)
     }
 }
 
@@ -214,7 +217,7 @@ impl ContainerView {
 
     /// What the file asked for.
     pub fn spec(&self) -> &Container {
-        let spec = self.pod.record.pod.all_containers().nth(self.index);
+        let spec = self.pod.record.spec(self.index);
         spec.expect("a pod's record lists the containers of its spec in the same order")
     }
 

@@ -1,7 +1,23 @@
-//! Running pods back to Kubernetes YAML.
+//! Running pods back to Kubernetes: as YAML, as objects with their status, as kubectl's tables.
 //!
-//! First version: what was played comes back as it went in, comments and order included, from the sources that the application
-//! keeps. Pure; what was changed after the play is not in it.
+//! ```text
+//! from_sources     what was played, as it went in, comments and order included
+//! played           the same, read again as typed objects
+//! status           what is known now, as a kubelet reports it
+//! object, columns  both together, and what a listing shows of it
+//! events           what happened, the same thing once
+//! describe         all of it for reading
+//! ```
+//!
+//! Pure. What is asked for comes from the sources that the application keeps; what was changed after the play is not in it.
+
+pub mod age;
+pub mod columns;
+pub mod describe;
+pub mod events;
+pub mod object;
+pub mod played;
+pub mod status;
 
 use crate::model::Source;
 use crate::model::application::DocumentRange;

@@ -55,7 +55,7 @@ pub fn in_environment(pod: &Pod) -> Vec<(ObjectKind, &str, Option<&str>)> {
                 Some((ObjectKind::ConfigMap, name.as_str(), Some(key.as_str())))
             }
             EnvValue::SecretKey { name, key, .. } => Some((ObjectKind::Secret, name.as_str(), Some(key.as_str()))),
-            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::Resource { .. } => None,
+            EnvValue::Literal(_) | EnvValue::Field(_) | EnvValue::FileKey { .. } | EnvValue::Resource { .. } => None,
         }));
     }
     found

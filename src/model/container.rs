@@ -35,7 +35,13 @@ pub struct Container {
     /// An init container with `restartPolicy: Always`: started in its turn, waited for until started (and its startup probe
     /// has passed), then left running beside the others and stopped after them.
     pub sidecar: bool,
+    /// `restartPolicy` of the container itself; the pod's holds when unset.
+    pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules`; the first that matches decides, before the policy.
+    pub restart_rules: Vec<RestartRule>,
     pub stdin: bool,
+    /// Standard input ends with the first session that was attached to it.
+    pub stdin_once: bool,
     pub tty: bool,
     /// `terminationMessagePath`, `/dev/termination-log` when unset.
     pub termination_message_path: Option<String>,
@@ -48,6 +54,38 @@ pub enum PullPolicy {
     Always,
     IfNotPresent,
     Never,
+}
+
+/// One entry of `restartPolicyRules` (Kubernetes, "Container restart policy").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    pub action: RestartAction,
+    pub exit_codes: ExitCodes,
+}
+
+/// What a rule that matches leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestartAction {
+    /// The container is started again.
+    Restart,
+    /// Every container of the pod is, init containers first; network and volumes stay.
+    RestartAllContainers,
+}
+
+/// The exit codes that a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitCodes {
+    In(Vec<i32>),
+    NotIn(Vec<i32>),
+}
+
+impl ExitCodes {
+    pub fn contains(&self, code: i32) -> bool {
+        match self {
+            Self::In(codes) => codes.contains(&code),
+            Self::NotIn(codes) => !codes.contains(&code),
+        }
+    }
 }
 
 /// One entry of `ports`, after `--publish` and `--publish-all`.
@@ -117,6 +155,14 @@ pub enum EnvValue {
     },
     SecretKey {
         name: String,
+        key: String,
+        optional: bool,
+    },
+    /// A variable of a file in an `emptyDir` volume (`FileKeySelector`).
+    FileKey {
+        volume: String,
+        /// Relative path in the volume without `..`.
+        path: String,
         key: String,
         optional: bool,
     },
@@ -237,6 +283,8 @@ pub enum Handler {
     Exec(Vec<String>),
     Http(HttpGet),
     Tcp(TcpSocket),
+    /// Only in probes.
+    Grpc(GrpcHealth),
     /// Seconds; only in hooks.
     Sleep(u64),
 }
@@ -260,6 +308,16 @@ pub struct TcpSocket {
     pub port: PortTarget,
 }
 
+/// A call of `grpc.health.v1.Health/Check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrpcHealth {
+    pub port: u16,
+    /// The service that is asked about; empty for the server as a whole.
+    pub service: String,
+    /// `mode: TLS`; the certificate is not looked at.
+    pub tls: bool,
+}
+
 /// A port by number; names were resolved when the container was lowered.
 pub type PortTarget = u16;
 
@@ -276,7 +334,7 @@ pub struct Lifecycle {
 impl Container {
     /// The policy that decides whether the container is started again after it ended.
     pub fn restart_policy(&self, pod: &Pod, is_init: bool) -> RestartPolicy {
-        match (is_init, self.sidecar, pod.restart_policy) {
+        match (is_init, self.sidecar, self.restart_policy.unwrap_or(pod.restart_policy)) {
             (true, true, _) => RestartPolicy::Always,
             (true, false, RestartPolicy::Always) => RestartPolicy::OnFailure,
             (_, _, policy) => policy,

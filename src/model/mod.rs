@@ -29,8 +29,9 @@ pub mod yaml;
 pub use account::{ServiceAccount, TokenProjection};
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
-    Container, EnvFrom, EnvFromSource, EnvValue, EnvVar, Handler, HttpGet, Lifecycle, Port, PortTarget, Probe,
-    Protocol, PullPolicy, ResourceName, Resources, TcpSocket, Ulimit, VolumeMount,
+    Container, EnvFrom, EnvFromSource, EnvValue, EnvVar, ExitCodes, GrpcHealth, Handler, HttpGet, Lifecycle, Port,
+    PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, RestartAction, RestartRule, TcpSocket, Ulimit,
+    VolumeMount,
 };
 pub use object::{ConfigMap, ObjectKind, Secret};
 pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy};

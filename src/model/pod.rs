@@ -59,6 +59,9 @@ pub struct Pod {
     /// Names of Secrets with credentials of registries (`imagePullSecrets`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<String>,
+    /// Condition types that must be `True`, beside its containers being ready, before the pod is (`readinessGates`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub readiness_gates: Vec<String>,
 }
 
 /// For fields that came later: left out when false, they change no digest.

@@ -14,6 +14,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// [`LoggedEvent::kind`] of what a kubelet would tell of a pod; `action` is the reason, id and name are the pod's, and the attributes
+/// are `type` (`Normal`, `Warning`), `message`, `namespace`, `uid`, and for one container `fieldPath`.
+pub const KUBE: &str = "kube";
+
 /// Size at which the log starts anew.
 pub const MAX_BYTES: u64 = 8 << 20;
 
@@ -21,7 +25,7 @@ pub const MAX_BYTES: u64 = 8 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedEvent {
     pub time: jiff::Timestamp,
-    /// `pod`, `container`, `image`, `volume`, `secret`, `network`.
+    /// `pod`, `container`, `image`, `volume`, `secret`, `network`; or [`KUBE`].
     #[serde(rename = "type")]
     pub kind: String,
     /// podman's words: `create`, `start`, `died`, `stop`, `kill`, `remove`, `health_status`, `restart`, `exec`, `load`, `tag`, `untag`...

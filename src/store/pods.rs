@@ -66,6 +66,20 @@ pub fn insert(connection: &Connection, record: &PodRecord) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Records that a pod has a container more, the last of its record.
+///
+/// # Errors
+/// A unique constraint of SQLite when its name is taken: callers look before, in the same transaction.
+pub fn add_container(connection: &Connection, record: &PodRecord) -> Result<(), StoreError> {
+    write(connection, record)?;
+    if let Some(added) = record.containers.last() {
+        connection
+            .prepare_cached("INSERT INTO containers(id, name, pod, image) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![added.id, added.name, record.id, added.image.id])?;
+    }
+    Ok(())
+}
+
 /// Replaces the record of a pod whose name, containers, volumes and addresses stay; the old one, for [`restore`].
 pub fn update(connection: &Connection, record: &PodRecord) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT record FROM pods WHERE id = ?1")?;

@@ -3,7 +3,7 @@
 //! `PodRecord` is written once by the engine and read by the supervisor; `PodStatus` is written by the supervisor alone and
 //! read by everyone. Both carry a version: a newer one is refused with the reason.
 
-use crate::model::{ConfigMap, Pod, Secret};
+use crate::model::{ConfigMap, Container, Pod, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,8 +27,11 @@ pub struct PodRecord {
     #[serde(default)]
     pub environment_hash: String,
     pub pod: Pod,
-    /// In start order: init containers, then the regular ones; same order as [`Pod::all_containers`].
+    /// In start order: init containers, then the regular ones, in the order of [`Pod::all_containers`]; then the ephemeral ones.
     pub containers: Vec<ContainerRecord>,
+    /// What the last of `containers` are, in the same order. Not part of the pod's spec: a replay knows nothing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ephemeral: Vec<EphemeralContainer>,
     /// The images of its `image` volumes, in the order of [`Pod::image_volumes`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_volumes: Vec<ImageVolumeRecord>,
@@ -55,6 +58,31 @@ pub struct ContainerRecord {
     pub container: String,
     pub init: bool,
     pub image: ImageRecord,
+}
+
+/// A container that was added to a running pod (Kubernetes, "Ephemeral Containers").
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EphemeralContainer {
+    pub spec: Container,
+    /// Name of the container of the pod whose processes it sees.
+    pub target: Option<String>,
+}
+
+impl PodRecord {
+    /// The spec of the container at that place of `containers`.
+    pub fn spec(&self, index: usize) -> Option<&Container> {
+        self.pod.all_containers().chain(self.ephemeral.iter().map(|added| &added.spec)).nth(index)
+    }
+
+    /// The same of the container with that id.
+    pub fn spec_of(&self, id: &str) -> Option<&Container> {
+        self.spec(self.containers.iter().position(|container| container.id == id)?)
+    }
+
+    /// The container at that place, when it was added to the running pod.
+    pub fn ephemeral(&self, index: usize) -> Option<&EphemeralContainer> {
+        self.ephemeral.get(index.checked_sub(self.pod.all_containers().count())?)
+    }
 }
 
 /// The image of a volume.
@@ -158,6 +186,75 @@ pub struct PodStatus {
     pub containers: Vec<ContainerStatus>,
     /// Why the pod failed as a whole, such as a network that could not be made.
     pub message: Option<String>,
+    /// One word for that, as a kubelet spells it: `DeadlineExceeded`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Somebody asked for its end, and it is on its way there.
+    #[serde(default)]
+    pub deletion: Option<Deletion>,
+    /// In the kubelet's order, then those that were set from outside; empty before the first start.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// Addresses of the machine as the pod reaches it.
+    #[serde(default)]
+    pub host_ips: Vec<IpAddr>,
+}
+
+/// `metadata.deletionTimestamp` and `metadata.deletionGracePeriodSeconds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When the grace is over.
+    pub at: jiff::Timestamp,
+    pub grace_seconds: u64,
+}
+
+/// One entry of `status.conditions` (Kubernetes API, `PodCondition` v1 core).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// `Ready`, `Initialized`; or the `conditionType` of a readiness gate.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: ConditionStatus,
+    /// One word: `ContainersNotReady`.
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    /// When `status` became what it is.
+    pub since: jiff::Timestamp,
+}
+
+impl Condition {
+    /// Types that follow from what the supervisor sees, in the order in which they are told.
+    pub const OF_THE_SUPERVISOR: [&str; 5] =
+        ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConditionStatus {
+    True,
+    False,
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// As Kubernetes spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    /// Reads a status in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::True, Self::False, Self::Unknown].into_iter().find(|status| status.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
 }
 
 /// `PodStatus.phase` (Kubernetes, "Pod Lifecycle"), plus `Created` before the first start and `Stopped` after `pod stop`.
@@ -215,6 +312,27 @@ pub struct Termination {
     pub message: Option<String>,
     pub started_at: Option<jiff::Timestamp>,
     pub finished_at: jiff::Timestamp,
+}
+
+impl PodStatus {
+    /// Takes back what can hold only of a pod that runs: it was found to have ended.
+    pub fn conditions_ended(&mut self, at: jiff::Timestamp) {
+        let running = ["PodReadyToStartContainers", "Ready", "ContainersReady"];
+        for condition in self.conditions.iter_mut().filter(|c| running.contains(&c.kind.as_str())) {
+            if condition.status != ConditionStatus::False {
+                (condition.status, condition.since) = (ConditionStatus::False, at);
+            }
+            condition.message = None;
+            condition.reason = (condition.kind != running[0]).then(|| "PodFailed".to_owned());
+        }
+    }
+}
+
+impl ContainerState {
+    /// Whether it ended with exit code 0.
+    pub fn succeeded(&self) -> bool {
+        matches!(self, Self::Terminated(ended) if ended.exit_code == Some(0))
+    }
 }
 
 impl PodRecord {

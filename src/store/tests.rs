@@ -55,6 +55,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
         created: jiff::Timestamp::UNIX_EPOCH,
         spec_hash: "h".into(),
         environment_hash: String::new(),
+        ephemeral: Vec::new(),
         pod,
         containers: vec![ContainerRecord {
             id: format!("c{id}"),

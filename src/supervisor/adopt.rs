@@ -36,7 +36,7 @@ pub(super) async fn take_over(context: &Rc<Context>) -> std::io::Result<()> {
             }
         };
         match records::load(&context.layout, &context.app, &id) {
-            Ok(saved) if saved.boot_id == context.boot_id && saved.state.cells.len() == record.containers.len() => {
+            Ok(saved) if saved.boot_id == context.boot_id && saved.state.cells.len() <= record.containers.len() => {
                 adopted.push(pod::spawn(context, record, Some(saved)));
             }
             Err(error) if !error.is_lost() => return Err(std::io::Error::other(error)),
@@ -60,7 +60,7 @@ pub(super) async fn find(
     context: &Rc<Context>,
     record: &Rc<PodRecord>,
     state: &State,
-    live: &Rc<Vec<RefCell<Live>>>,
+    live: &Rc<RefCell<Vec<Live>>>,
     sender: &mpsc::UnboundedSender<Message>,
 ) -> Vec<Found> {
     let mut found = vec![Found::Absent; state.cells.len()];
@@ -74,20 +74,20 @@ pub(super) async fn find(
             (Step::Starting, Some((_, ProcessState::Alive))) if !runs_a_program(cell) => half_made.push(index),
             (Step::Starting, None) => half_made.push(index),
             (Step::Deleting, _) => {
-                live[index].borrow_mut().pumps = subject.resume_pumps();
+                live.borrow_mut()[index].pumps = subject.resume_pumps();
             }
             // One whose end the kernel does not tell yet is waited for like one that lives.
             (_, Some((pidfd, ProcessState::Alive | ProcessState::Ended(None)))) => {
                 found[index] = Found::Running;
-                *live[index].borrow_mut() =
+                live.borrow_mut()[index] =
                     Live { pidfd: Some(pidfd.clone()), pumps: subject.resume_pumps(), report: None };
                 watch(pidfd.clone(), index, cell.attempt, sender);
             }
             (_, Some((_, ProcessState::Ended(Some(exit))))) => {
                 found[index] = Found::Gone((*exit).into());
-                live[index].borrow_mut().pumps = subject.resume_pumps();
+                live.borrow_mut()[index].pumps = subject.resume_pumps();
             }
-            (_, None) => live[index].borrow_mut().pumps = subject.resume_pumps(),
+            (_, None) => live.borrow_mut()[index].pumps = subject.resume_pumps(),
         }
     }
     for problem in clean_up(context, record, &half_made).await {

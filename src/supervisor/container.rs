@@ -1,6 +1,7 @@
 //! Carrying out what the machine decides about one container.
 
 use super::context::Context;
+use super::keeper::{CONSOLE, STDIN};
 use super::launcher::{LaunchError, Reporter, chain, launch};
 use super::logs::pump::Pump;
 use super::logs::writer::Writer;
@@ -27,14 +28,13 @@ use tokio::io::AsyncReadExt;
 
 /// Longest termination message that is kept (kubelet).
 const MESSAGE_LIMIT: u64 = 4096;
+/// Most that the messages of a pod may be together, to equal parts (kubelet).
+const POD_MESSAGE_LIMIT: usize = 12 * 1024;
 /// What of the log stands in for one (kubelet).
 const MESSAGE_LINES: usize = 80;
 const MESSAGE_LOG_LIMIT: usize = 2048;
 /// Asked for each FIFO: what may be printed while no supervisor lives, before the container has to wait.
 const FIFO_SIZE: usize = 1 << 20;
-
-/// What the keeper calls the controlling side of a container's terminal.
-const CONSOLE: &str = "console";
 
 /// What the supervisor holds of a container while it may have a process.
 #[derive(Debug, Default)]
@@ -70,6 +70,10 @@ enum CreateError {
     Objects(#[from] super::records::ReadError),
     #[error(transparent)]
     Runtime(#[from] crate::runtime::RuntimeError),
+    #[error("image `{image}` is not here any more: its layer `{}` is gone", layer.display())]
+    NoImage { image: String, layer: PathBuf },
+    #[error("its target, container `{0}`, is not running")]
+    Target(String),
     #[error("{0}")]
     Failpoint(String),
 }
@@ -80,7 +84,12 @@ fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CreateErro
 }
 
 fn failure(error: CreateError) -> StartFailure {
-    StartFailure { kind: FailureKind::Other, message: format!("cannot create container: {}", chain(&error)) }
+    let kind = match &error {
+        CreateError::Lower(lower::LowerError::Environment(_)) => FailureKind::Config,
+        CreateError::NoImage { .. } => FailureKind::ImageMissing,
+        _ => FailureKind::Other,
+    };
+    StartFailure { kind, message: format!("cannot create container: {}", chain(&error)) }
 }
 
 /// A container of a pod, with what is needed to act on it.
@@ -91,12 +100,14 @@ pub(super) struct Subject {
     pub index: usize,
     /// The container's first process, while it has one.
     pub process: Option<Process>,
+    /// That of the container whose processes it sees, when it has such a target and that runs.
+    pub target: Option<Process>,
 }
 
 impl Subject {
     /// A container of which nothing is known but its record.
     pub fn new(context: &Rc<Context>, record: &Rc<PodRecord>, index: usize) -> Self {
-        Self { context: context.clone(), record: record.clone(), index, process: None }
+        Self { context: context.clone(), record: record.clone(), index, process: None, target: None }
     }
 
     pub fn container(&self) -> &ContainerRecord {
@@ -104,7 +115,7 @@ impl Subject {
     }
 
     pub fn spec(&self) -> Option<&Container> {
-        lower::find(&self.record.pod, &self.container().container).ok()
+        lower::find(&self.record, &self.container().id).ok()
     }
 
     pub fn run_dir(&self) -> PathBuf {
@@ -127,6 +138,11 @@ impl Subject {
         self.prepare_run_dir()?;
         let is_terminal = self.spec().is_some_and(|s| s.tty);
         let mut pumps = if is_terminal { Vec::new() } else { self.start_pumps()? };
+        let has_input = self.spec().is_some_and(|s| s.stdin);
+        if has_input && !is_terminal {
+            let fifo = self.run_dir().join(STDIN);
+            self.keep(STDIN, &pipe::open_both(&fifo).map_err(at("open", &fifo))?);
+        }
         let system = |action| move |source| CreateError::System { action, source };
         let (reader, writer) = report::pipe().map_err(system("make a pipe"))?;
         let (console, console_far) = std::os::unix::net::UnixStream::pair().map_err(system("make a socket pair"))?;
@@ -153,6 +169,9 @@ impl Subject {
                 if is_terminal {
                     let console = sys::pass::receive(&console).map_err(system("take the terminal over"))?;
                     self.keep(CONSOLE, &console);
+                    if has_input {
+                        self.keep(STDIN, &console);
+                    }
                     pumps.push(self.start_terminal_pump(console)?);
                 }
                 // Not reaped before somebody asked for its end, so the pid is still its own.
@@ -189,7 +208,7 @@ impl Subject {
             pipe::make_fifo(&fifo, 0o666).map_err(at("make a pipe at", &fifo))?;
         }
         if self.spec().is_some_and(|s| s.stdin) {
-            let fifo = run.join("stdin");
+            let fifo = run.join(STDIN);
             pipe::make_fifo(&fifo, 0o666).map_err(at("make a pipe at", &fifo))?;
         }
         Ok(())
@@ -250,7 +269,8 @@ impl Subject {
         failpoint::reach("supervisor.launcher.begin").map_err(CreateError::Failpoint)?;
         let Context { layout, runtime, .. } = &*self.context;
         let objects = super::records::objects(layout, &self.record.id)?;
-        let source = Source { layout, record: &self.record, objects: &objects, facts };
+        let target = self.target_pid()?;
+        let source = Source { layout, record: &self.record, objects: &objects, facts, target };
         let config = lower::lower(source, self.container())?;
         let system = |action| move |source| CreateError::System { action, source };
         for directory in [&config.rootfs.upper, &config.rootfs.work] {
@@ -261,13 +281,38 @@ impl Subject {
             result.map_err(at("make the directory", directory))?;
         }
         let report = report.try_clone_to_owned().map_err(system("pass the report on"))?;
-        let created = runtime.create(&config, self.stdio()?, report)?;
+        let created = runtime.create(&config, self.stdio()?, report).map_err(|error| {
+            match config.rootfs.layers.iter().find(|layer| !layer.exists()) {
+                Some(layer) => {
+                    CreateError::NoImage { image: self.container().image.reference.clone(), layer: layer.clone() }
+                }
+                None => error.into(),
+            }
+        })?;
         failpoint::reach("supervisor.launcher.created").map_err(CreateError::Failpoint)?;
         if let Some(terminal) = &created.console {
             sys::pass::send(console, terminal.as_fd()).map_err(system("hand the terminal over"))?;
         }
         let start_ticks = sys::process::start_ticks(created.pid).map_err(system("look at the new process"))?;
         Ok(Process { pid: created.pid, start_ticks })
+    }
+
+    /// The process of the container's target, which must be there.
+    fn target_pid(&self) -> Result<Option<i32>, CreateError> {
+        let Some(name) = self.record.ephemeral(self.index).and_then(|added| added.target.as_ref()) else {
+            return Ok(None);
+        };
+        let is_alive =
+            |target: &Process| sys::process::start_ticks(target.pid).is_ok_and(|ticks| ticks == target.start_ticks);
+        let target = self.target.filter(is_alive).ok_or_else(|| CreateError::Target(name.clone()))?;
+        Ok(Some(target.pid))
+    }
+
+    /// Whether its process is one of others in their namespace, so that its end is not theirs.
+    fn shares_processes(&self) -> bool {
+        let pod = &self.record.pod;
+        let has_target = self.record.ephemeral(self.index).is_some_and(|added| added.target.is_some());
+        pod.host_pid || pod.share_process_namespace || has_target
     }
 
     fn stdio(&self) -> Result<Stdio, CreateError> {
@@ -283,7 +328,17 @@ impl Subject {
             let path = run.join(name);
             pipe::open_both(&path).map_err(at("open", &path))
         };
-        let stdin = if self.spec().is_some_and(|s| s.stdin) { fifo("stdin")? } else { null()? };
+        let stdin = match self.spec() {
+            // Held by nobody but the keeper, so that it ends when that lets go of it.
+            Some(spec) if spec.stdin && spec.stdin_once => {
+                let path = run.join(STDIN);
+                let reader = pipe::open_reader(&path).map_err(at("open", &path))?;
+                rustix::io::ioctl_fionbio(&reader, false).map_err(|e| at("open", &path)(e.into()))?;
+                reader
+            }
+            Some(spec) if spec.stdin => fifo(STDIN)?,
+            _ => null()?,
+        };
         let output = |stream: Stream| if self.keeps_log() { fifo(stream.name()) } else { null() };
         Ok(Stdio::Descriptors { stdin, stdout: output(Stream::Stdout)?, stderr: output(Stream::Stderr)? })
     }
@@ -340,8 +395,7 @@ impl Subject {
     /// Takes away what is left of an ended process: output still in pipes, cgroups, the runtime's files.
     pub async fn delete(&self, live: Live, exit: Option<Exit>) -> Deleted {
         let mut problems = Vec::new();
-        let pod = &self.record.pod;
-        if pod.host_pid || pod.share_process_namespace {
+        if self.shares_processes() {
             // What it leaves behind in its cgroup would go on writing.
             problems.extend(self.kill_rest().await);
         }
@@ -367,13 +421,12 @@ impl Subject {
     /// The end of a process that had a pid namespace of its own was the end of all in it; else what is left must be killed,
     /// which takes a while and so a launcher.
     async fn delete_from_runtime(&self) -> Vec<String> {
-        let pod = &self.record.pod;
         let run = self.run_dir();
         let delete = || match failpoint::reach("supervisor.container.delete") {
             Ok(()) => self.context.runtime.delete(&run).map_err(|error| chain(&error)).err(),
             Err(text) => Some(text),
         };
-        let problem = match pod.host_pid || pod.share_process_namespace {
+        let problem = match self.shares_processes() {
             false => delete(),
             true => {
                 let body = |reporter: &mut Reporter| {
@@ -433,11 +486,13 @@ impl Subject {
     fn message(&self, exit: Option<Exit>) -> Option<String> {
         let path = lower::termination_file(&self.context.layout, &self.container().id);
         let text = read_end(&path, MESSAGE_LIMIT).unwrap_or_default(); // not there: no message
-        if !text.is_empty() {
-            return Some(text);
-        }
         let from_log = self.spec().is_some_and(|s| s.termination_message_from_logs) && exit != Some(Exit::Code(0));
-        from_log.then(|| self.last_lines()).flatten()
+        let message = match (text.is_empty(), from_log) {
+            (false, _) => text,
+            (true, true) => self.last_lines()?,
+            (true, false) => return None,
+        };
+        Some(cut(message, POD_MESSAGE_LIMIT / self.record.containers.len().max(1)))
     }
 
     fn last_lines(&self) -> Option<String> {
@@ -469,6 +524,12 @@ pub(super) struct Deleted {
     pub problems: Vec<String>,
 }
 
+/// The first bytes of a text, and no half character.
+fn cut(mut text: String, limit: usize) -> String {
+    text.truncate((0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+    text
+}
+
 fn read_end(path: &Path, limit: u64) -> io::Result<String> {
     // The container could have put a FIFO there, had it the directory; the mount gives it the file only.
     let mut file = File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path)?;
@@ -477,4 +538,26 @@ fn read_end(path: &Path, limit: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_cut_between_characters() {
+        assert_eq!(cut("short".into(), 100), "short");
+        assert_eq!(cut("äää".into(), 3), "ä");
+        assert_eq!(cut("äää".into(), 0), "");
+    }
+
+    #[test]
+    fn the_end_of_a_long_message_is_read() -> io::Result<()> {
+        let path = std::env::temp_dir().join(format!("podkin-message-{}", std::process::id()));
+        fs::write(&path, "x".repeat(5_000) + "end")?;
+        let text = read_end(&path, MESSAGE_LIMIT)?;
+        fs::remove_file(&path)?;
+        assert!(text.len() == 4096 && text.ends_with("xend"));
+        Ok(())
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::container::Subject;
 use super::machine::Hook;
-use super::probe::{self, Ended};
+use super::probe::{self, Ended, Finished};
 use crate::model::Handler;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,9 +24,10 @@ pub(super) async fn run(subject: &Subject, hook: Hook, ips: &[IpAddr], limit: Op
             // Only whether there is an answer counts, not which.
             Handler::Http(get) => probe::http(subject, get, ips).await.map(drop),
             Handler::Tcp(tcp) => probe::tcp(subject, tcp, ips).await,
+            Handler::Grpc(_) => Err("a hook makes no gRPC call".to_owned()),
             Handler::Exec(command) => match probe::exec(subject, command, limit).await? {
-                Ended::Code(0) => Ok(()),
-                ended => Err(ended.to_string()),
+                Finished { ended: Ended::Code(0), .. } => Ok(()),
+                finished => Err(finished.to_string()),
             },
         }
     };

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 pub const HEAD_LIMIT: usize = 64 * 1024;
 /// Redirects that are followed.
 pub const MAX_REDIRECTS: usize = 10;
+/// Who asks, as servers tell probes from people by it.
+pub const USER_AGENT: &str = "kube-probe/podkin";
 
 /// What is asked, and of whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,19 +57,27 @@ impl Target {
             address: SocketAddr::new(address, get.port),
             https: get.https,
             path: if get.path.starts_with('/') { get.path.clone() } else { format!("/{}", get.path) },
-            host: authority(get.host.clone().unwrap_or_else(|| bracketed(address)), get.port, get.https),
+            host: format!("{}:{}", get.host.clone().unwrap_or_else(|| bracketed(address)), get.port),
             headers: get.headers.clone(),
         })
     }
 
-    /// The request's text; headers of the probe replace ours, an empty one removes it.
+    /// The request's text. Headers of the probe replace ours; `User-Agent` and `Accept` without a value are not sent, and there is
+    /// one `Host` at any rate.
     pub fn request(&self) -> Vec<u8> {
-        let own = [("Host", self.host.as_str()), ("User-Agent", "kube-probe/podkin"), ("Accept", "*/*")];
-        let is_set = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let own = [("Host", self.host.as_str()), ("User-Agent", USER_AGENT), ("Accept", "*/*")];
         let mut text = format!("GET {} HTTP/1.1\r\n", self.path);
-        let defaults = own.into_iter().filter(|(name, _)| !is_set(name));
-        let given = self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).filter(|(_, value)| !value.is_empty());
-        for (name, value) in defaults.chain(given) {
+        for (name, value) in own {
+            let given =
+                self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+            match given {
+                Some("") if name != "Host" => {}
+                None | Some("") => text.push_str(&format!("{name}: {value}\r\n")),
+                Some(given) => text.push_str(&format!("{name}: {given}\r\n")),
+            }
+        }
+        let is_own = |name: &str| own.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        for (name, value) in self.headers.iter().filter(|(name, _)| !is_own(name)) {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("Connection: close\r\n\r\n");
@@ -164,13 +174,6 @@ fn bracketed(address: IpAddr) -> String {
     }
 }
 
-fn authority(host: String, port: u16, https: bool) -> String {
-    match (port, https) {
-        (80, false) | (443, true) => host,
-        _ => format!("{host}:{port}"),
-    }
-}
-
 fn name_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -202,10 +205,15 @@ mod tests {
             text(target(None, "/ready?x=1", &[])?),
             "GET /ready?x=1 HTTP/1.1\r\nHost: 10.0.0.2:8080\r\nUser-Agent: kube-probe/podkin\r\nAccept: */*\r\nConnection: close\r\n\r\n"
         );
-        let custom = text(target(None, "/", &[("host", "example.org"), ("Accept", ""), ("X-A", "b")])?);
+        let headers = [("host", "example.org"), ("host", "second"), ("Accept", ""), ("X-A", "b"), ("X-B", "")];
         assert_eq!(
-            custom,
-            "GET / HTTP/1.1\r\nUser-Agent: kube-probe/podkin\r\nhost: example.org\r\nX-A: b\r\nConnection: close\r\n\r\n"
+            text(target(None, "/", &headers)?),
+            "GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: kube-probe/podkin\r\nX-A: b\r\nX-B: \r\nConnection: close\r\n\r\n"
+        );
+        let headers = [("Host", ""), ("user-agent", ""), ("accept", "text/plain")];
+        assert_eq!(
+            text(target(None, "/", &headers)?),
+            "GET / HTTP/1.1\r\nHost: 10.0.0.2:8080\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"
         );
         assert_eq!(target(Some("localhost"), "/", &[])?.address.to_string(), "127.0.0.1:8080");
         assert!(target(Some("example.org"), "/", &[]).is_err());

@@ -21,11 +21,8 @@ enum Report {
 
 /// Asks over TLS without looking at the certificate, as the kubelet does.
 pub(super) async fn ask(subject: &Subject, target: &Target) -> Result<Answer, String> {
-    let netns = super::sandbox::network_request(&subject.record)
-        .map(|_| subject.context.layout.pod_namespace(&subject.record.id, "net"));
     let body = |reporter: &mut Reporter| {
-        let entered = netns.as_ref().map_or(Ok(()), |path| namespace::setns_path(path, Kinds::NETWORK));
-        let result = entered.map_err(|e| e.to_string()).and_then(|()| exchange(target));
+        let result = enter(subject).and_then(|()| exchange(target));
         reporter.send(&match result {
             Ok(Answer { status, location }) => Report::Answered { status, location },
             Err(error) => Report::Failed(error),
@@ -39,12 +36,23 @@ pub(super) async fn ask(subject: &Subject, target: &Target) -> Result<Answer, St
     }
 }
 
+/// Takes this process, a launcher, to the pod's network.
+pub(super) fn enter(subject: &Subject) -> Result<(), String> {
+    match super::sandbox::network_request(&subject.record) {
+        Some(_) => {
+            let path = subject.context.layout.pod_namespace(&subject.record.id, "net");
+            namespace::setns_path(&path, Kinds::NETWORK).map_err(|e| e.to_string())
+        }
+        None => Ok(()),
+    }
+}
+
 fn exchange(target: &Target) -> Result<Answer, String> {
     let lost = |error: io::Error| format!("cannot talk to {}: {error}", target.address);
     let socket = TcpStream::connect_timeout(&target.address, PATIENCE)
         .map_err(|error| format!("cannot connect to {}: {error}", target.address))?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(lost)?;
-    let connection = tls::client(&target.host).map_err(|error| format!("cannot start TLS: {error}"))?;
+    let connection = client(&target.host, &[]).map_err(|error| format!("cannot start TLS: {error}"))?;
     let mut stream = rustls::StreamOwned::new(connection, socket);
     stream.write_all(&target.request()).map_err(lost)?;
     let mut bytes = Vec::new();
@@ -64,6 +72,8 @@ fn exchange(target: &Target) -> Result<Answer, String> {
     }
 }
 
+pub(super) use tls::client;
+
 mod tls {
     use super::Arc;
     use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -71,13 +81,15 @@ mod tls {
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
 
-    pub fn client(authority: &str) -> Result<ClientConnection, Error> {
+    /// A connection to whoever answers; `protocols` are those it may choose from (RFC 7301), any when empty.
+    pub fn client(authority: &str, protocols: &[&[u8]]) -> Result<ClientConnection, Error> {
         let provider = Arc::new(ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider.clone())
+        let mut config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
             .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']']);
         let fallback = || ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
         let name = ServerName::try_from(host.to_owned()).unwrap_or_else(|_| fallback());

@@ -5,6 +5,9 @@
 //! copy of each. It is told to end by whichever supervisor is the last; it does nothing else, and cannot fail but by being killed,
 //! after which the next container has another one.
 //!
+//! A session that is attached asks it for the container's input. One that is for a single session (`stdinOnce`) is handed over with
+//! that: when the session ends, in whatever way, the input has no holder left and has ended, too.
+//!
 //! Datagrams to `<run>/apps/<app>/keeper.sock`: an operation, then a name. A descriptor that was sent is kept from that moment, even
 //! before it is received.
 
@@ -22,6 +25,8 @@ use std::time::Duration;
 const KEEP: u8 = b'+';
 /// Answered over the socket that comes with it, by a descriptor or its end.
 const ASK: u8 = b'?';
+/// Like [`ASK`], and lets go of it: whoever asked is its last holder.
+const HAND_OVER: u8 = b'!';
 /// Lets go of all whose names begin so.
 const FORGET: u8 = b'-';
 const END: u8 = b'.';
@@ -58,12 +63,21 @@ impl Keeper {
         Ok(())
     }
 
-    /// A descriptor that an earlier supervisor had kept.
+    /// A copy of a descriptor that is kept.
     pub fn take(&self, container: &str, name: &str) -> io::Result<Option<OwnedFd>> {
+        self.ask(ASK, container, name)
+    }
+
+    /// A descriptor that is kept, and from now on no longer.
+    pub fn hand_over(&self, container: &str, name: &str) -> io::Result<Option<OwnedFd>> {
+        self.ask(HAND_OVER, container, name)
+    }
+
+    fn ask(&self, operation: u8, container: &str, name: &str) -> io::Result<Option<OwnedFd>> {
         let Some(connection) = self.connect()? else { return Ok(None) };
         let (here, there) = UnixStream::pair()?;
         here.set_read_timeout(Some(PATIENCE))?;
-        pass::send_with(&connection, &message(ASK, &format!("{container}/{name}")), Some(there.as_fd()))?;
+        pass::send_with(&connection, &message(operation, &format!("{container}/{name}")), Some(there.as_fd()))?;
         drop(there);
         match pass::receive(&here) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
@@ -127,6 +141,23 @@ impl Keeper {
     }
 }
 
+/// The name of the controlling side of a container's terminal.
+pub(super) const CONSOLE: &str = "console";
+/// The name of what a session writes to: the pipe, or the terminal.
+pub(super) const STDIN: &str = "stdin";
+
+/// What a session writes to as the container's standard input; with `once` it is the only one that ever can, and the input ends
+/// with it. `None` when that has been.
+pub fn standard_input(layout: &Layout, app: &str, container: &str, once: bool) -> io::Result<Option<OwnedFd>> {
+    let keeper = Keeper::new(layout, app);
+    if once { keeper.hand_over(container, STDIN) } else { keeper.take(container, STDIN) }
+}
+
+/// The controlling side of the container's terminal; `None` when it has none any more.
+pub fn console(layout: &Layout, app: &str, container: &str) -> io::Result<Option<OwnedFd>> {
+    Keeper::new(layout, app).take(container, CONSOLE)
+}
+
 /// Ends the keeper of an application that is gone; none is a success.
 pub fn end_keeper(layout: &Layout, app: &str) -> io::Result<()> {
     Keeper::new(layout, app).end()
@@ -150,6 +181,7 @@ fn keep_all(socket: &UnixDatagram) -> io::Result<()> {
             (KEEP, Some(descriptor)) => drop(kept.insert(name.to_vec(), descriptor)),
             // Whoever asked and went away needs no answer.
             (ASK, Some(answer)) => drop(kept.get(name).map(|found| pass::send(&answer, found.as_fd()))),
+            (HAND_OVER, Some(answer)) => drop(kept.remove(name).map(|found| pass::send(&answer, found.as_fd()))),
             (FORGET, _) => kept.retain(|known, _| !known.starts_with(name)),
             (END, _) => return Ok(()),
             _ => {}
@@ -169,16 +201,24 @@ mod tests {
         let (mut reader, writer) = UnixStream::pair()?;
         pass::send_with(&socket, &message(KEEP, "c1/stdout"), Some(writer.as_fd()))?;
         drop(writer);
-        let ask = |name: &str| -> io::Result<Option<OwnedFd>> {
+        let ask_as = |operation: u8, name: &str| -> io::Result<Option<OwnedFd>> {
             let (here, there) = UnixStream::pair()?;
-            pass::send_with(&socket, &message(ASK, name), Some(there.as_fd()))?;
+            pass::send_with(&socket, &message(operation, name), Some(there.as_fd()))?;
             drop(there);
             Ok(pass::receive(&here).ok())
         };
+        let ask = |name: &str| ask_as(ASK, name);
         assert!(ask("c1/stderr")?.is_none());
         UnixStream::from(ask("c1/stdout")?.expect("it is kept")).write_all(b"x")?;
         pass::send_with(&socket, &message(FORGET, "c1/"), None)?;
         assert!(ask("c1/stdout")?.is_none());
+        let (other, kept) = UnixStream::pair()?;
+        pass::send_with(&socket, &message(KEEP, "c2/stdin"), Some(kept.as_fd()))?;
+        drop(kept);
+        let handed_over = ask_as(HAND_OVER, "c2/stdin")?;
+        assert!(handed_over.is_some() && ask_as(HAND_OVER, "c2/stdin")?.is_none() && ask("c2/stdin")?.is_none());
+        drop(handed_over);
+        assert_eq!((&other).read(&mut [0])?, 0, "it was the last holder");
         let mut text = String::new();
         reader.read_to_string(&mut text)?;
         assert_eq!(text, "x", "its end came with the last holder");

@@ -1,4 +1,4 @@
-//! From a pod's record to what the runtime needs of one container; pure.
+//! From a pod's record to what the runtime needs of one container; pure but for files that hold variables.
 
 use super::{shares, volume};
 use crate::model::container::{self, Propagation};
@@ -55,15 +55,18 @@ pub struct Source<'a> {
     pub record: &'a PodRecord,
     pub objects: &'a PodObjects,
     pub facts: &'a PodFacts,
+    /// The process whose namespace of processes the container joins, when it is an ephemeral one with a target.
+    pub target: Option<i32>,
 }
 
-/// Lowers one container of the pod.
+/// Lowers one container of the pod. May block on files of its volumes that hold variables.
 pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<ContainerConfig, LowerError> {
-    let Source { layout, record, objects, facts } = source;
+    let Source { layout, record, objects, facts, target } = source;
     let pod = &record.pod;
-    let spec = find(pod, &container.container)?;
+    let spec = find(record, &container.id)?;
     let objects = Objects { config_maps: &objects.config_maps, secrets: &objects.secrets };
-    let env = environment::resolve(spec, pod, &container.image.config.env, objects, facts)?;
+    let read = |volume: &str, path: &str| volume::env_file(layout, record, volume, path);
+    let env = environment::resolve(spec, pod, &container.image.config.env, objects, facts, &read)?;
     let security = spec.effective_security(pod);
     let hostname = hostname(pod, facts);
     let directory = layout.container(&container.id);
@@ -77,7 +80,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
             work: directory.join("work"),
         },
         process: process(spec, container, pod, &env, &security, &hostname, facts)?,
-        namespaces: namespaces(layout, record),
+        namespaces: namespaces(layout, record, target),
         users: record.first_user_id.map(|first| Users { namespace: layout.pod_namespace(&record.id, "user"), first }),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
@@ -96,9 +99,9 @@ pub fn pod_cgroup(pod_id: &str) -> String {
     format!("podkin/{pod_id}")
 }
 
-/// The container of that name in the pod's spec.
-pub fn find<'a>(pod: &'a Pod, name: &str) -> Result<&'a Container, LowerError> {
-    pod.all_containers().find(|c| c.name == name).ok_or_else(|| LowerError::Unknown(name.to_owned()))
+/// The spec of the container with that id.
+pub fn find<'a>(record: &'a PodRecord, id: &str) -> Result<&'a Container, LowerError> {
+    record.spec_of(id).ok_or_else(|| LowerError::Unknown(id.to_owned()))
 }
 
 /// The host name its containers see.
@@ -234,17 +237,18 @@ pub fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
     set
 }
 
-fn namespaces(layout: &Layout, record: &PodRecord) -> Namespaces {
+fn namespaces(layout: &Layout, record: &PodRecord, target: Option<i32>) -> Namespaces {
     let pod = &record.pod;
     let pin = |host: bool, kind: &str| (!host).then(|| layout.pod_namespace(&record.id, kind));
     Namespaces {
         network: pin(pod.host_network, "net"),
         ipc: pin(pod.host_ipc, "ipc"),
         uts: pin(pod.host_network, "uts"),
-        pid: match (pod.host_pid, pod.share_process_namespace) {
-            (true, _) => PidNamespace::Host,
-            (false, true) => PidNamespace::Join(layout.pod_namespace(&record.id, "pid")),
-            (false, false) => PidNamespace::Private,
+        pid: match (pod.host_pid, pod.share_process_namespace, target) {
+            (true, _, _) => PidNamespace::Host,
+            (false, true, _) => PidNamespace::Join(layout.pod_namespace(&record.id, "pid")),
+            (false, false, Some(pid)) => PidNamespace::Join(format!("/proc/{pid}/ns/pid").into()),
+            (false, false, None) => PidNamespace::Private,
         },
     }
 }

@@ -8,7 +8,7 @@
 //! pod         one task a pod: feeds the machine, saves, publishes, acts
 //! machine     the pod's life, pure                     publish    status file, events, followers (hub)
 //! container   create, start, delete                    sandbox    namespaces, files, network       volume, lower
-//! probe, hook, http                                    adopt      what an earlier supervisor left
+//! probe, hook, http(s), grpc                           adopt      what an earlier supervisor left
 //! refresh     files of objects and tokens, in running pods
 //! keeper      holds pipes and terminals when there is no supervisor
 //! launcher    forked children                          reaper     their ends, and all others'
@@ -22,6 +22,7 @@ pub mod client;
 mod container;
 mod context;
 mod failpoints;
+mod grpc;
 mod hook;
 mod http;
 mod https;
@@ -48,10 +49,10 @@ mod volume;
 
 pub use context::machine_facts;
 pub use failpoints::FAILPOINTS;
-pub use keeper::end_keeper;
+pub use keeper::{console, end_keeper, standard_input};
 pub use lower::{capabilities, signal_number};
 pub use process::run;
-pub use volume::is_read_only;
+pub use volume::{env_file, is_read_only};
 
 /// Name of the hidden sub-command.
 pub const COMMAND: &str = "supervisor";

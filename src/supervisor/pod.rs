@@ -16,8 +16,9 @@ use super::{adopt, hook, lower, probe, publish, refresh, sandbox};
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -30,6 +31,8 @@ pub(super) enum Message {
     /// Makes an input that carries a token, whose reply goes to the answer.
     Request(Box<dyn FnOnce(Token) -> Input>, Answer),
     RefreshObjects(Answer),
+    /// The pod has more containers than before, which wait to be started.
+    Extended(Rc<PodRecord>),
     /// The first of the pod's tokens is to be renewed then, in seconds since the epoch.
     RenewAt(u64),
 }
@@ -62,7 +65,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
     let spec = Spec::of(&record, context.back_off);
     let containers = record.containers.len();
     let machine = match &resumed {
-        Some(saved) if saved.state.cells.len() == containers => Machine::resume(spec, saved.state.clone()),
+        Some(saved) if saved.state.cells.len() <= containers => Machine::resume(spec, saved.state.clone()),
         _ => Machine::new(spec),
     };
     let driver = Driver {
@@ -72,9 +75,10 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         sender,
         replies: HashMap::new(),
         next_token: 1,
-        live: Rc::new((0..containers).map(|_| RefCell::default()).collect()),
+        live: Rc::new(RefCell::new((0..containers).map(|_| Live::default()).collect())),
         reservation: Rc::default(),
         published: None,
+        host_ips: OnceCell::new(),
         saved: Vec::new(),
         renew_at: None,
     };
@@ -90,10 +94,12 @@ struct Driver {
     sender: mpsc::UnboundedSender<Message>,
     replies: HashMap<Token, Answer>,
     next_token: Token,
-    live: Rc<Vec<RefCell<Live>>>,
+    live: Rc<RefCell<Vec<Live>>>,
     /// Host ports, held while the sandbox stands.
     reservation: Rc<RefCell<Option<Reservation>>>,
     published: Option<PodStatus>,
+    /// Asked for once: where the machine is seen from the pod.
+    host_ips: OnceCell<Vec<IpAddr>>,
     saved: Vec<u8>,
     /// See [`Message::RenewAt`].
     renew_at: Option<u64>,
@@ -135,6 +141,7 @@ impl Driver {
                     self.replies.insert(token, answer);
                     self.feed(make(token));
                 }
+                Some(Message::Extended(record)) => self.extend(record),
                 Some(Message::RefreshObjects(answer)) => self.refresh_objects(answer),
                 Some(Message::RenewAt(time)) => self.renew_at = Some(time),
                 // The driver itself holds a sender.
@@ -177,9 +184,12 @@ impl Driver {
 
     fn feed(&mut self, input: Input) {
         let now = now();
+        let before = self.machine.state.clone();
         let actions = self.machine.handle(now, input);
         self.save();
         self.publish(now);
+        let occurred = machine::occurrences(&self.machine.spec, &before, &self.machine.state, now.moment);
+        publish::tell(&self.context, &self.record, occurred);
         for action in actions {
             self.act(action, now);
         }
@@ -206,7 +216,9 @@ impl Driver {
         if self.machine.state.started.is_none() {
             return;
         }
+        let host_ips = self.host_ips.get_or_init(|| self.context.pod_facts(&self.record).host_ips).clone();
         let status = machine::status(&self.machine, &self.context.boot_id, Some(std::process::id() as i32));
+        let status = PodStatus { host_ips, ..status };
         if self.published.as_ref() == Some(&status) {
             return;
         }
@@ -243,8 +255,20 @@ impl Driver {
     }
 
     fn subject(&self, index: Index) -> Subject {
-        let process = self.machine.state.cells[index].process;
-        Subject { process, ..Subject::new(&self.context, &self.record, index) }
+        let cells = &self.machine.state.cells;
+        let process = cells[index].process;
+        let target = self.record.ephemeral(index).and_then(|added| {
+            let name = added.target.as_ref()?;
+            cells[self.record.containers.iter().position(|c| c.container == *name)?].process
+        });
+        Subject { process, target, ..Subject::new(&self.context, &self.record, index) }
+    }
+
+    /// Takes in containers that were added to the record.
+    fn extend(&mut self, record: Rc<PodRecord>) {
+        self.live.borrow_mut().resize_with(record.containers.len(), Live::default);
+        self.machine.extend(Spec::of(&record, self.context.back_off));
+        self.record = record;
     }
 
     fn emit(&self, change: Change, time: jiff::Timestamp) {
@@ -278,7 +302,7 @@ impl Driver {
             let result = subject.create(fresh).await;
             let (result, exit) = match result {
                 Ok((process, made)) => {
-                    *live[index].borrow_mut() = made;
+                    live.borrow_mut()[index] = made;
                     (Ok(process), Some(subject.context.reaper.watch(process.pid, begin)))
                 }
                 Err(failure) => (Err(failure), None),
@@ -297,7 +321,7 @@ impl Driver {
     fn start(&self, index: Index, attempt: u32) {
         let (subject, live) = (self.subject(index), self.live.clone());
         self.spawn_result(async move {
-            let report = live[index].borrow_mut().report.take();
+            let report = live.borrow_mut()[index].report.take();
             let result = subject.start(report).await;
             reach("supervisor.container.started");
             Input::Started { index, attempt, result }
@@ -320,7 +344,7 @@ impl Driver {
             (Signal::Stop, Some(spec)) => lower::stop_signal(spec, subject.container()),
             (Signal::Stop, None) => 15,
         };
-        let pidfd = self.live[index].borrow().pidfd.clone();
+        let pidfd = self.live.borrow()[index].pidfd.clone();
         let Some(pidfd) = pidfd else { return };
         if let Err(error) = sys::process::pidfd_send_signal(&*pidfd, number) {
             // Mostly a process that has just ended, which shows by itself.
@@ -330,7 +354,7 @@ impl Driver {
 
     fn delete(&self, index: Index, attempt: u32) {
         let subject = self.subject(index);
-        let live = std::mem::take(&mut *self.live[index].borrow_mut());
+        let live = std::mem::take(&mut self.live.borrow_mut()[index]);
         let exit = self.machine.state.cells[index].exit;
         self.spawn_result(async move {
             let deleted = subject.delete(live, exit).await;

@@ -3,7 +3,7 @@
 //! A command opens the control socket (or holds the socket pair it gave the supervisor at birth), sends requests and reads
 //! messages until the `Done` with its request's number has come. Progress arrives as [`Message::Event`] in between.
 
-use crate::store::record::{ContainerState, PodPhase};
+use crate::store::record::{ConditionStatus, ContainerState, PodPhase};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,11 @@ pub enum Operation {
     StartContainers {
         containers: Vec<String>,
     },
+    /// Reads the record of a running pod again, which has this container more than before, and starts it.
+    AddContainer {
+        pod: String,
+        container: String,
+    },
     StopContainers {
         containers: Vec<String>,
         grace_seconds: Option<u64>,
@@ -55,6 +60,11 @@ pub enum Operation {
     /// downward API volumes.
     RefreshObjects {
         pods: Vec<String>,
+    },
+    /// Says of running pods whether conditions hold that their readiness gates ask for.
+    SetConditions {
+        pods: Vec<String>,
+        conditions: Vec<(String, ConditionStatus)>,
     },
     /// Sends every event from now on until the connection closes.
     Subscribe,
@@ -123,5 +133,13 @@ pub enum FailureKind {
     InitFailed,
     /// An init container failed again and waits to be tried once more, as its policy says: nothing has failed for good.
     InitRetried,
+    /// What the file asks for cannot be put together: a ConfigMap's key that is gone.
+    Config,
+    /// The layers of its image are not here.
+    ImageMissing,
+    /// A postStart hook failed.
+    PostStart,
+    /// A volume could not be made ready.
+    Volume,
     Other,
 }

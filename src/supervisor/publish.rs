@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::launcher::chain;
-use super::machine;
+use super::machine::{self, Occurrence};
 use super::protocol::{Change, Event};
 use super::records;
 use crate::store::events::{self, LoggedEvent};
@@ -33,13 +33,51 @@ pub(super) fn log(
     statuses: Option<(&PodStatus, &PodStatus)>,
     changes: &[Change],
 ) {
-    let events: Vec<_> = changes.iter().filter_map(|change| logged(record, statuses, change)).collect();
+    let mut events: Vec<_> = changes.iter().filter_map(|change| logged(record, statuses, change)).collect();
+    events.extend(changes.iter().filter_map(|change| unhealthy(record, change)));
+    append(context, &events);
+}
+
+/// A probe that failed, as a kubelet tells it.
+fn unhealthy(record: &PodRecord, change: &Change) -> Option<LoggedEvent> {
+    let Change::Probe { id, probe, ok: false, message } = change else { return None };
+    let container = record.containers.iter().find(|c| c.id == *id)?;
+    let (first, rest) = probe.split_at_checked(1)?;
+    let message = format!("{}{rest} probe failed: {message}", first.to_uppercase());
+    Some(kube_event(record, Some(&container.container), true, "Unhealthy", &message))
+}
+
+/// Appends what a kubelet would tell.
+pub(super) fn tell(context: &Context, record: &PodRecord, occurred: Vec<Occurrence>) {
+    let event = |occurrence: Occurrence| {
+        let Occurrence { container, warning, reason, message } = occurrence;
+        let container = container.and_then(|index| record.containers.get(index)).map(|c| c.container.as_str());
+        kube_event(record, container, warning, reason, &message)
+    };
+    append(context, &occurred.into_iter().map(event).collect::<Vec<_>>());
+}
+
+fn append(context: &Context, events: &[LoggedEvent]) {
     if events.is_empty() {
         return;
     }
-    if let Err(error) = events::append(&context.layout, &events) {
+    if let Err(error) = events::append(&context.layout, events) {
         tracing::error!(%error, "cannot write the event log");
     }
+}
+
+/// An event as an API server keeps it of a pod, or of one of its containers.
+fn kube_event(record: &PodRecord, container: Option<&str>, warning: bool, reason: &str, message: &str) -> LoggedEvent {
+    let pod = &record.pod;
+    let event = LoggedEvent::now(events::KUBE, reason, &record.id, &pod.name)
+        .with("namespace", &pod.namespace)
+        .with("uid", record.uid())
+        .with("type", if warning { "Warning" } else { "Normal" })
+        .with("message", message);
+    let Some(name) = container else { return event };
+    let init = pod.init_containers.iter().any(|container| container.name == name);
+    let list = if init { "spec.initContainers" } else { "spec.containers" };
+    event.with("fieldPath", format!("{list}{{{name}}}"))
 }
 
 fn logged(record: &PodRecord, statuses: Option<(&PodStatus, &PodStatus)>, change: &Change) -> Option<LoggedEvent> {
@@ -52,8 +90,7 @@ fn logged(record: &PodRecord, statuses: Option<(&PodStatus, &PodStatus)>, change
         Change::Ready { id, ready } => {
             let container = record.containers.iter().find(|c| c.id == *id)?;
             // Without a probe nobody has asked how it is.
-            let spec = record.pod.all_containers().find(|spec| spec.name == container.container)?;
-            spec.readiness_probe.as_ref()?;
+            record.spec_of(id)?.readiness_probe.as_ref()?;
             let health = if *ready { "healthy" } else { "unhealthy" };
             Some(about(record, container, "health_status").with("healthStatus", health))
         }

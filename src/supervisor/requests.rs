@@ -47,12 +47,20 @@ pub(super) async fn carry_out(context: &Rc<Context>, op: Operation) -> Vec<Failu
             each(context, pods, Missing::Settle, input).await
         }
         Operation::RefreshObjects { pods } => refresh(context, pods).await,
+        Operation::SetConditions { pods, conditions } => {
+            let input = |_: &PodRecord| -> MakeInput {
+                let conditions = conditions.clone();
+                Box::new(move |token| Input::SetConditions { conditions, token })
+            };
+            each(context, pods, Missing::Settle, input).await
+        }
         Operation::StartContainers { containers } => {
             by_pod(context, containers, Missing::Start, |containers| {
                 Box::new(move |token| Input::StartContainers { containers, token })
             })
             .await
         }
+        Operation::AddContainer { pod, container } => add(context, pod, container).await,
         Operation::StopContainers { containers, grace_seconds } => {
             let grace = seconds(grace_seconds);
             by_pod(context, containers, Missing::Settle, move |containers| {
@@ -78,7 +86,9 @@ pub(super) fn pods_of(context: &Context, op: &Operation) -> Vec<String> {
         | Operation::RestartPods { pods }
         | Operation::KillPods { pods, .. }
         | Operation::RemovePods { pods, .. }
+        | Operation::SetConditions { pods, .. }
         | Operation::RefreshObjects { pods } => pods.clone(),
+        Operation::AddContainer { pod, .. } => vec![pod.clone()],
         Operation::StartContainers { containers }
         | Operation::StopContainers { containers, .. }
         | Operation::KillContainers { containers, .. } => {
@@ -157,6 +167,27 @@ async fn by_pod(
     let input = |record: &PodRecord| input(pods.get(&record.id).cloned().unwrap_or_default());
     failures.extend(each(context, ids, missing, input).await);
     failures
+}
+
+/// Gives a pod that is looked after a container more, and starts it.
+async fn add(context: &Rc<Context>, pod: String, container: String) -> Vec<Failure> {
+    let failed = |message: String| vec![Failure { subject: container.clone(), kind: FailureKind::Other, message }];
+    let record = match records::pod(&context.layout, &pod) {
+        Ok(record) => Rc::new(record),
+        Err(error) => return failed(chain(&error)),
+    };
+    let handle = context.pods.borrow().get(&pod).cloned();
+    let extended = handle.is_some_and(|handle| handle.send(Message::Extended(record.clone())).is_ok());
+    if !extended {
+        return failed("the pod is not running".to_owned());
+    }
+    if let Some(handle) = context.pods.borrow_mut().get_mut(&pod) {
+        handle.record = record;
+    }
+    by_pod(context, vec![container], Missing::Settle, |containers| {
+        Box::new(move |token| Input::StartContainers { containers, token })
+    })
+    .await
 }
 
 async fn refresh(context: &Rc<Context>, pods: Vec<String>) -> Vec<Failure> {
@@ -238,7 +269,9 @@ pub(super) fn settle(context: &Context, record: &PodRecord) {
     let now = now().wall;
     let mut new = old.clone();
     (new.phase, new.stopping, new.supervisor_pid) = (PodPhase::Stopped, false, None);
+    new.deletion = None;
     new.finished.get_or_insert(now);
+    new.conditions_ended(now);
     for container in &mut new.containers {
         (container.started, container.ready, container.healthy) = (false, false, None);
         if let ContainerState::Running { started_at, .. } = container.state {

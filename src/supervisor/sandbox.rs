@@ -73,6 +73,7 @@ impl SandboxError {
             SandboxError::Network(NetworkError::PortInUse { .. } | NetworkError::PortRefused { .. }) => {
                 FailureKind::PortInUse
             }
+            SandboxError::Volume(_) => FailureKind::Volume,
             _ => FailureKind::Other,
         }
     }

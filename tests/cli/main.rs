@@ -1,9 +1,12 @@
 //! The words and exit codes of the commands, against real pods.
 
+mod attach;
 #[path = "../common/mod.rs"]
 mod common;
+mod debug;
 mod exec;
 mod explain;
+mod kube;
 mod listing;
 mod logs;
 mod outcome;

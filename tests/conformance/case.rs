@@ -189,7 +189,7 @@ fn without(text: &str, document: usize, path: &str, set: Option<&serde_yaml::Val
             items.remove(index);
         }
         (None, serde_yaml::Value::Mapping(map)) => {
-            map.remove(*last).ok_or_else(|| format!("{path}: nothing at `{last}`"))?;
+            map.remove(last.replace('~', ".").as_str()).ok_or_else(|| format!("{path}: nothing at `{last}`"))?;
         }
         _ => return Err(format!("{path}: nothing at `{last}`")),
     }

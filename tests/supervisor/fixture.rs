@@ -70,6 +70,7 @@ impl App {
             created: jiff::Timestamp::now(),
             spec_hash: String::new(),
             environment_hash: String::new(),
+            ephemeral: Vec::new(),
             containers: containers.collect(),
             pod,
             image_volumes: Vec::new(),

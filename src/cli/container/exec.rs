@@ -5,7 +5,7 @@ use super::super::context::{Globals, explain};
 use super::super::error::{CommandError, Exit};
 use super::super::output::warn;
 use super::detach::DetachKeys;
-use super::session::{self, Channel, Ended};
+use super::session::{self, Channel, Ended, Program};
 use crate::engine::ContainerView;
 use crate::runtime::Stdio;
 use crate::runtime::exec::{ExecError, ExecRequest, ExecTarget, Executed, exec};
@@ -116,15 +116,16 @@ pub fn run(globals: &Globals, args: ExecArgs) -> Result<(), CommandError> {
         (false, Some(console), _) => Channel::Terminal(console),
         (false, None, channel) => channel,
     };
-    let ended = session::run(channel, &child.pidfd, args.interactive, keys);
-    match ended.map_err(|error| CommandError::engine(RunError::Session(error)))? {
+    let lost = |error| CommandError::engine(RunError::Session(error));
+    let signals = session::signals(true).map_err(lost)?;
+    let ended = session::run(channel, Program::Child(&child.pidfd), args.interactive, keys, &signals);
+    match ended.map_err(lost)? {
         Ended::Exit(exit) => match exit.shell_code() {
             0 => Ok(()),
             code => Err(CommandError::silent(Exit::Program(code as u8))),
         },
-        Ended::Detached(console) => {
-            keep_terminal(console).map_err(|error| CommandError::engine(RunError::Session(error)))
-        }
+        Ended::Detached(console) => console.map_or(Ok(()), keep_terminal).map_err(lost),
+        Ended::Over => Ok(()),
     }
 }
 

@@ -263,6 +263,7 @@ fn probe(probe: &Probe) -> Value {
             vec!["HTTP".to_owned(), format!("{scheme}://{host}:{}{}", get.port, get.path)]
         }
         Handler::Tcp(socket) => vec!["TCP".to_owned(), socket.port.to_string()],
+        Handler::Grpc(health) => vec!["GRPC".to_owned(), format!("{}/{}", health.port, health.service)],
         Handler::Sleep(seconds) => vec!["SLEEP".to_owned(), seconds.to_string()],
     };
     let nanoseconds = |seconds: u32| u64::from(seconds) * 1_000_000_000;
@@ -289,7 +290,8 @@ fn environment(layout: &Layout, container: &ContainerView) -> Vec<String> {
     let facts =
         PodFacts { uid: pod.id().to_owned(), pod_ips: pod.ips().to_vec(), node_name, host, ..PodFacts::default() };
     let image = &container.record().image.config.env;
-    match resolve(container.spec(), &pod.record.pod, image, objects, &facts) {
+    let files = |volume: &str, path: &str| supervisor::env_file(layout, &pod.record, volume, path);
+    match resolve(container.spec(), &pod.record.pod, image, objects, &facts, &files) {
         Ok(environment) => environment.variables.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         // What the container would fail with; its status says so.
         Err(_) => image.clone(),

@@ -8,6 +8,7 @@ use super::super::output::Style;
 use super::super::units::parse_time;
 use super::log_view::{Source, show};
 use crate::engine::{ContainerView, Engine};
+use crate::store::layout::Layout;
 use crate::store::lock;
 use crate::supervisor::{client, logs};
 use clap::Args;
@@ -91,13 +92,15 @@ fn ensure_supervisors(engine: &Engine, containers: &[ContainerView]) -> Result<(
     let mut apps: Vec<&str> = containers.iter().filter(|c| c.pod.is_running()).map(|c| c.pod.app.id.as_str()).collect();
     apps.sort_unstable();
     apps.dedup();
-    for app in apps {
-        if lock::is_held(&engine.layout().supervisor_lock(app)) {
-            continue;
-        }
-        client::ensure(engine.layout(), app, &client::Launch::default()).map_err(CommandError::engine)?;
+    apps.into_iter().try_for_each(|app| ensure_supervisor(engine.layout(), app))
+}
+
+/// Sees to it that the application has a supervisor.
+pub fn ensure_supervisor(layout: &Layout, app: &str) -> Result<(), CommandError> {
+    if lock::is_held(&layout.supervisor_lock(app)) {
+        return Ok(());
     }
-    Ok(())
+    client::ensure(layout, app, &client::Launch::default()).map(drop).map_err(CommandError::engine)
 }
 
 impl ShowArgs {
@@ -108,6 +111,7 @@ impl ShowArgs {
             None => Ok(None),
         };
         Ok(logs::Options {
+            run: None,
             since: time(&self.since)?,
             until: time(&self.until)?,
             tail: usize::try_from(self.tail).ok(),

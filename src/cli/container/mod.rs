@@ -1,5 +1,6 @@
-//! Containers: listing, inspecting, starting and stopping, logs, exec.
+//! Containers: listing, inspecting, starting and stopping, logs, exec, attach.
 
+pub mod attach;
 mod detach;
 pub mod exec;
 pub mod exists;
@@ -38,6 +39,7 @@ pub enum ContainerCommand {
     Ps(ps::PsArgs),
     Inspect(inspect::ContainerInspectArgs),
     Exec(exec::ExecArgs),
+    Attach(attach::AttachArgs),
     Exists(exists::ExistsArgs),
     Diff(super::diff::DiffArgs),
     Export(export::ExportArgs),
@@ -111,6 +113,7 @@ pub fn run(globals: &Globals, command: ContainerCommand) -> Result<(), CommandEr
         ContainerCommand::Ps(args) => ps::run(globals, &args),
         ContainerCommand::Inspect(args) => inspect::run(globals, &args),
         ContainerCommand::Exec(args) => exec::run(globals, args),
+        ContainerCommand::Attach(args) => attach::run(globals, &args),
         ContainerCommand::Exists(args) => exists::run(globals, &args),
         ContainerCommand::Diff(args) => super::diff::run(globals, &args, DiffKind::Container),
         ContainerCommand::Export(args) => export::run(globals, &args),

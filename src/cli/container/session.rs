@@ -21,6 +21,17 @@ pub enum Channel {
     Terminal(OwnedFd),
     /// Pipes; `None` for a stream that the program got straight from us.
     Pipes { stdin: Option<OwnedFd>, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
+    /// Its input, or the terminal it comes through; what it prints is shown by somebody else.
+    Input { to: Option<OwnedFd>, terminal: bool },
+}
+
+/// What the session is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Program<'a> {
+    /// A child of ours: its end is the session's.
+    Child(&'a OwnedFd),
+    /// Somebody else's. The session ends when `over` has.
+    Other { process: &'a OwnedFd, over: &'a OwnedFd },
 }
 
 /// How a session ended.
@@ -28,8 +39,11 @@ pub enum Channel {
 pub enum Ended {
     /// The program ended.
     Exit(Exit),
-    /// The user typed the detach keys; the terminal is given back, since the program dies when its last holder is gone.
-    Detached(OwnedFd),
+    /// It is over with a program that is no child of ours: others know how it ended.
+    Over,
+    /// The user typed the detach keys; a terminal that only we hold is given back, since the program dies when its last holder is
+    /// gone.
+    Detached(Option<OwnedFd>),
 }
 
 /// Descriptors of the user's side.
@@ -67,27 +81,65 @@ enum Step {
 /// Signals that are passed on to the program when the user's terminal does not make keys of them.
 const FORWARDED: [i32; 6] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
 
+/// Has the signals that a session cares about wait for it, in threads that are started from now on, too. With `forward` those that
+/// go on to the program are among them; else they mean us.
+pub fn signals(forward: bool) -> io::Result<OwnedFd> {
+    let forwarded = if forward { &FORWARDED[..] } else { &[] };
+    signalfd(&[forwarded, &[libc::SIGWINCH]].concat())
+}
+
 /// Carries input and output until the program ends. `interactive`: the user's standard input goes to it.
-pub fn run(channel: Channel, program: &OwnedFd, interactive: bool, keys: DetachKeys) -> io::Result<Ended> {
+pub fn run(
+    channel: Channel,
+    program: Program<'_>,
+    interactive: bool,
+    keys: DetachKeys,
+    signals: &OwnedFd,
+) -> io::Result<Ended> {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let user = User { stdin: interactive.then(|| stdin.as_fd()), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
-    let terminal = matches!(channel, Channel::Terminal(_));
+    let terminal = channel.is_terminal();
     let raw = match (terminal, &user.stdin) {
         (true, Some(stdin)) => RawMode::enter(stdin)?,
         _ => None,
     };
-    let signals = signalfd(&[&FORWARDED[..], &[libc::SIGWINCH]].concat())?;
     let keys = raw.is_some().then_some(keys);
     let mut session = Session::new(user, channel, keys)?;
     session.resize()?;
-    let ended = session.carry(program, &signals);
+    let ended = session.carry(program, signals);
     drop(raw);
     ended
 }
 
+impl Channel {
+    fn is_terminal(&self) -> bool {
+        match self {
+            Channel::Terminal(_) => true,
+            Channel::Pipes { .. } => false,
+            Channel::Input { terminal, .. } => *terminal,
+        }
+    }
+}
+
+impl Program<'_> {
+    fn process(&self) -> &OwnedFd {
+        match self {
+            Program::Child(process) | Program::Other { process, .. } => process,
+        }
+    }
+
+    /// Readable when it is over.
+    fn end(&self) -> &OwnedFd {
+        match self {
+            Program::Child(process) => process,
+            Program::Other { over, .. } => over,
+        }
+    }
+}
+
 impl<'a> Session<'a> {
     fn new(user: User<'a>, channel: Channel, keys: Option<DetachKeys>) -> io::Result<Self> {
-        let terminal = matches!(channel, Channel::Terminal(_));
+        let terminal = channel.is_terminal();
         let (input, outputs) = match channel {
             Channel::Terminal(console) => {
                 set_nonblocking(&console)?;
@@ -98,6 +150,7 @@ impl<'a> Session<'a> {
                 let outputs = [output(stdout, user.stdout), output(stderr, user.stderr)];
                 (stdin, outputs.into_iter().flatten().collect())
             }
+            Channel::Input { to, .. } => (to, Vec::new()),
         };
         if let Some(input) = &input {
             set_nonblocking(input)?;
@@ -109,31 +162,32 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    fn carry(&mut self, program: &OwnedFd, signals: &OwnedFd) -> io::Result<Ended> {
+    fn carry(&mut self, program: Program<'_>, signals: &OwnedFd) -> io::Result<Ended> {
         loop {
             let ready = self.wait(program, signals)?;
             if ready.signals {
-                self.signals(signals, program)?;
+                self.signals(signals, program.process())?;
             }
             for at in ready.outputs.into_iter().rev() {
                 self.copy_output(at)?;
             }
             if ready.user && matches!(self.read_input()?, Step::Detach) {
-                return self.detach();
+                return Ok(Ended::Detached(self.outputs.pop().map(|console| console.from)));
             }
             if ready.input {
                 self.write_input()?;
             }
             if ready.program {
-                let exit = process::wait(program)?;
+                let Program::Child(child) = program else { return Ok(Ended::Over) };
+                let exit = process::wait(child)?;
                 self.drain()?;
                 return Ok(Ended::Exit(exit));
             }
         }
     }
 
-    fn wait(&self, program: &OwnedFd, signals: &OwnedFd) -> io::Result<Ready> {
-        let mut fds = vec![PollFd::new(program, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+    fn wait(&self, program: Program<'_>, signals: &OwnedFd) -> io::Result<Ready> {
+        let mut fds = vec![PollFd::new(program.end(), PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         fds.extend(self.outputs.iter().map(|output| PollFd::new(&output.from, PollFlags::IN)));
         let reads_user = !self.input_ended && self.unwritten.is_empty();
         if let (true, Some(stdin)) = (reads_user, &self.user.stdin) {
@@ -270,13 +324,6 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
-    }
-
-    fn detach(&mut self) -> io::Result<Ended> {
-        match self.outputs.pop() {
-            Some(console) => Ok(Ended::Detached(console.from)),
-            None => Err(io::Error::other("the terminal has gone")),
-        }
     }
 }
 

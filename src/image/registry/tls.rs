@@ -273,10 +273,10 @@ mod tests {
             Err(rustls::Error::InvalidCertificate(why)) => why,
             verdict => panic!("{verdict:?}"),
         };
-        verdict(&[own.clone()], "registry.test", 2027).unwrap();
-        let elsewhere = refused(&[own.clone()], "other.test", 2027);
+        verdict(std::slice::from_ref(&own), "registry.test", 2027).unwrap();
+        let elsewhere = refused(std::slice::from_ref(&own), "other.test", 2027);
         assert!(matches!(elsewhere, CertificateError::NotValidForNameContext { .. }), "{elsewhere:?}");
-        let late = refused(&[own.clone()], "registry.test", 2200);
+        let late = refused(std::slice::from_ref(&own), "registry.test", 2200);
         assert!(matches!(late, CertificateError::ExpiredContext { .. }), "{late:?}");
         refused(&[other], "registry.test", 2027);
     }

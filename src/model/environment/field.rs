@@ -144,7 +144,10 @@ pub fn downward_value(
             let divisor = if divisor.is_zero() { Quantity::from_units(1) } else { divisor };
             Ok(quantity.divide_round_up(divisor).map(|n| n.to_string()))
         }
-        EnvValue::Literal(_) | EnvValue::ConfigMapKey { .. } | EnvValue::SecretKey { .. } => Ok(None),
+        EnvValue::Literal(_)
+        | EnvValue::ConfigMapKey { .. }
+        | EnvValue::SecretKey { .. }
+        | EnvValue::FileKey { .. } => Ok(None),
     }
 }
 

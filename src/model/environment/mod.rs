@@ -4,9 +4,11 @@
 //! lowest, then `envFrom` in order, then `env` in order. `$(NAME)` sees what the pod declares before it, never the image's
 //! variables. Values of Secrets pass through here and must not be logged.
 
+mod env_file;
 mod expansion;
 mod field;
 
+pub use env_file::EnvFileError;
 pub use expansion::{expand, references};
 pub use field::{FieldPath, HostResources, PodFacts, downward_value};
 
@@ -48,6 +50,14 @@ pub enum EnvironmentError {
     MissingKey { kind: ObjectKind, name: String, key: String },
     #[error("key `{key}` of {kind} `{name}` is not text and cannot be a variable")]
     NotText { kind: ObjectKind, name: String, key: String },
+    #[error("volume `{volume}` has no file `{path}`")]
+    MissingFile { volume: String, path: String },
+    #[error("file `{path}` of volume `{volume}` has no variable `{key}`")]
+    MissingVariable { volume: String, path: String, key: String },
+    #[error("cannot read file `{path}` of volume `{volume}`: {reason}")]
+    File { volume: String, path: String, reason: String },
+    #[error("file `{path}` of volume `{volume}` is no file of variables")]
+    EnvFile { volume: String, path: String, source: EnvFileError },
     #[error("no pod has a field `{path}`")]
     UnknownField { path: String },
     #[error("the pod has no container `{name}`")]
@@ -60,6 +70,9 @@ pub enum EnvironmentError {
     SubPathEscapes { sub_path: String },
 }
 
+/// Reads a file of a volume, given the names of both; `None` when it is not there, the reason when it cannot be read.
+pub type ReadFile<'a> = &'a dyn Fn(&str, &str) -> Result<Option<String>, String>;
+
 /// Computes the environment of `container` when it starts. `image_env` holds `NAME=value` entries.
 pub fn resolve(
     container: &Container,
@@ -67,6 +80,7 @@ pub fn resolve(
     image_env: &[String],
     objects: Objects<'_>,
     facts: &PodFacts,
+    read: ReadFile<'_>,
 ) -> Result<Environment, EnvironmentError> {
     let mut env = Environment::default();
     for entry in image_env {
@@ -78,7 +92,11 @@ pub fn resolve(
         env.add_all(entry, objects)?;
     }
     for var in &container.env {
-        if let Some(value) = env.value(&var.value, container, pod, objects, facts)? {
+        let value = match &var.value {
+            EnvValue::FileKey { volume, path, key, optional } => file_value(read, volume, path, key, *optional)?,
+            value => env.value(value, container, pod, objects, facts)?,
+        };
+        if let Some(value) = value {
             env.declare(&var.name, value);
         }
     }
@@ -164,7 +182,9 @@ impl Environment {
                 objects.value(ObjectKind::ConfigMap, name, key, *optional)
             }
             EnvValue::SecretKey { name, key, optional } => objects.value(ObjectKind::Secret, name, key, *optional),
-            EnvValue::Field(_) | EnvValue::Resource { .. } => downward_value(value, Some(container), pod, facts),
+            EnvValue::Field(_) | EnvValue::Resource { .. } | EnvValue::FileKey { .. } => {
+                downward_value(value, Some(container), pod, facts)
+            }
         }
     }
 }
@@ -203,6 +223,26 @@ impl<'a> Objects<'a> {
                 missing(optional, EnvironmentError::MissingKey { kind, name: name.to_owned(), key: key.to_owned() })
             }
         }
+    }
+}
+
+fn file_value(
+    read: ReadFile<'_>,
+    volume: &str,
+    path: &str,
+    key: &str,
+    optional: bool,
+) -> Result<Option<String>, EnvironmentError> {
+    let (volume, path, key) = (volume.to_owned(), path.to_owned(), key.to_owned());
+    let text = match read(&volume, &path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return missing(optional, EnvironmentError::MissingFile { volume, path }),
+        Err(reason) => return Err(EnvironmentError::File { volume, path, reason }),
+    };
+    match env_file::find(&text, &key) {
+        Ok(Some(value)) => Ok(Some(value)),
+        Ok(None) => missing(optional, EnvironmentError::MissingVariable { volume, path, key }),
+        Err(source) => Err(EnvironmentError::EnvFile { volume, path, source }),
     }
 }
 

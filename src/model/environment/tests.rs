@@ -39,7 +39,17 @@ fn resolved(container: Container, image_env: &[&str]) -> Result<Environment, Env
     let (config_maps, secrets) = objects();
     let image_env: Vec<_> = image_env.iter().map(|e| (*e).to_owned()).collect();
     let objects = Objects { config_maps: &config_maps, secrets: &secrets };
-    resolve(&container, &pod(container.clone()), &image_env, objects, &facts())
+    resolve(&container, &pod(container.clone()), &image_env, objects, &facts(), &file)
+}
+
+/// What an init container has written.
+fn file(volume: &str, path: &str) -> Result<Option<String>, String> {
+    match (volume, path) {
+        ("data", "found.env") => Ok(Some("PORT='80'".into())),
+        ("data", "broken.env") => Ok(Some("what".into())),
+        ("data", "secret") => Err("permission denied".into()),
+        _ => Ok(None),
+    }
 }
 
 fn literal(name: &str, value: &str) -> EnvVar {
@@ -163,4 +173,27 @@ fn sub_paths_are_expanded_and_kept_inside() {
     assert!(matches!(sub_path("$(ABS)"), Err(EnvironmentError::SubPathEscapes { .. })));
     let fixed = VolumeMount { sub_path: Some("a".into()), ..VolumeMount::default() };
     assert_eq!(env.sub_path(&fixed), Ok(Some("a".to_owned())));
+}
+
+#[test]
+fn variables_come_from_files_of_volumes() {
+    let from_file = |path: &str, key: &str, optional| EnvVar {
+        name: "P".into(),
+        value: EnvValue::FileKey { volume: "data".into(), path: path.into(), key: key.into(), optional },
+    };
+    let env = |var: EnvVar| {
+        let container = Container { env: vec![var, literal("URL", "http://$(P)")], ..Container::default() };
+        resolved(container, &[]).map(|e| pairs(&e).iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>())
+    };
+    assert_eq!(env(from_file("found.env", "PORT", false)).unwrap(), ["P=80", "URL=http://80"]);
+    assert_eq!(env(from_file("found.env", "OTHER", true)).unwrap(), ["URL=http://$(P)"]);
+    assert_eq!(env(from_file("nothing.env", "PORT", true)).unwrap(), ["URL=http://$(P)"]);
+    for (path, key, optional) in [
+        ("found.env", "OTHER", false),
+        ("nothing.env", "PORT", false),
+        ("broken.env", "PORT", true),
+        ("secret", "PORT", true),
+    ] {
+        assert!(env(from_file(path, key, optional)).is_err(), "{path} {key}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::port::{self, DraftPort};
 use super::references::Variables;
 use super::spot::Spot;
-use super::{codes, env, form, mount, probe, quantity, security};
+use super::{codes, env, form, mount, probe, quantity, restart, security};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::references;
 use crate::model::reference::Reference;
@@ -13,9 +13,10 @@ use k8s_openapi::api::core::v1 as core;
 /// What a container needs to know of its pod.
 pub(super) struct Around<'a> {
     pub volumes: &'a [String],
+    /// Those of them that are an `emptyDir`.
+    pub empty_dirs: &'a [String],
     pub containers: &'a [String],
     pub host_network: bool,
-    pub restart_policy: RestartPolicy,
     pub grace_seconds: u64,
 }
 
@@ -62,15 +63,10 @@ pub(super) fn lower(
     }
     let device_hint = "use a `hostPath` volume of type BlockDevice";
     at.field("resizePolicy").no_effect(resize_policy.is_some(), "resources are not changed in place");
-    at.field("stdinOnce").no_effect(stdin_once == Some(true), "standard input stays open");
     at.field("volumeDevices").unsupported(volume_devices.is_some(), "claims are directories", device_hint);
-    let rules_hint = "use `restartPolicy` of the pod";
-    at.field("restartPolicyRules").unsupported(
-        restart_policy_rules.is_some(),
-        "exit codes are not told apart",
-        rules_hint,
-    );
-    let sidecar = restart(&at.field("restartPolicy"), restart_policy, init, around.restart_policy);
+    let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy);
+    let restart_rules = restart::rules(at, restart_policy_rules.unwrap_or_default(), restart_policy.is_some());
+    let sidecar = init && restart_policy == Some(RestartPolicy::Always);
     if init && !sidecar {
         let probes =
             [liveness_probe.is_some(), readiness_probe.is_some(), startup_probe.is_some(), lifecycle.is_some()];
@@ -90,7 +86,7 @@ pub(super) fn lower(
     let probe = |field: &str, probe: Option<core::Probe>, kind| probe::probe(&at.field(field), probe?, kind, &ports);
     let security = security_context.map(|c| security::container(&at.field("securityContext"), c)).unwrap_or_default();
     let env_from = env::env_from(&at.field("envFrom"), env_from.unwrap_or_default());
-    let env = env::env(&at.field("env"), env.unwrap_or_default(), &env_from, around.containers);
+    let env = env::env(&at.field("env"), env.unwrap_or_default(), &env_from, around);
     let (command, args) = (command.unwrap_or_default(), args.unwrap_or_default());
     check_words(&at.field("command"), &command, &env, &env_from);
     check_words(&at.field("args"), &args, &env, &env_from);
@@ -109,6 +105,7 @@ pub(super) fn lower(
         liveness_probe: probe("livenessProbe", liveness_probe, probe::Kind::Liveness),
         lifecycle: lifecycle.unwrap_or_default(),
         stdin: stdin.unwrap_or_default(),
+        stdin_once: stdin_once.unwrap_or_default(),
         tty: tty.unwrap_or_default(),
         termination_message_path: termination_message_path.filter(|p| !p.is_empty()),
         termination_message_from_logs: message_policy(
@@ -126,6 +123,8 @@ pub(super) fn lower(
         mounts,
         security,
         sidecar,
+        restart_policy,
+        restart_rules,
     };
     (lowered, ports)
 }
@@ -150,22 +149,6 @@ fn check_dir(at: &Spot<'_>, dir: &str) {
     if !dir.starts_with('/') {
         at.wrong(codes::FORM, format!("working directory `{}` must be absolute", super::spot::shown(dir)));
     }
-}
-
-/// Whether the container is a sidecar.
-fn restart(at: &Spot<'_>, policy: Option<String>, init: bool, of_pod: RestartPolicy) -> bool {
-    let policies =
-        [("Always", RestartPolicy::Always), ("OnFailure", RestartPolicy::OnFailure), ("Never", RestartPolicy::Never)];
-    let Some(policy) = policy.and_then(|p| at.one_of("restart policy", &p, &policies)) else { return false };
-    match (init, policy) {
-        (true, RestartPolicy::Always) => return true,
-        (false, policy) if policy == of_pod => {}
-        (true, _) => at.unsupported(true, "an init container follows its pod or is `Always`", "remove it"),
-        (false, _) => {
-            at.unsupported(true, "containers follow the pod's policy", "set `restartPolicy` of the pod");
-        }
-    }
-    false
 }
 
 pub(super) fn pull_policy(at: &Spot<'_>, policy: Option<String>) -> Option<PullPolicy> {

@@ -1,5 +1,6 @@
 //! `env` and `envFrom` of a container.
 
+use super::container::Around;
 use super::references::{Target, Variables};
 use super::spot::{Spot, did_you_mean, list};
 use super::{codes, form};
@@ -47,8 +48,8 @@ pub(super) fn env_from(at: &Spot<'_>, entries: Vec<core::EnvFromSource>) -> Vec<
     lowered
 }
 
-/// Lowers `env`; `containers` are the names of the pod's containers.
-pub(super) fn env(at: &Spot<'_>, vars: Vec<core::EnvVar>, from: &[EnvFrom], containers: &[String]) -> Vec<EnvVar> {
+/// Lowers `env`.
+pub(super) fn env(at: &Spot<'_>, vars: Vec<core::EnvVar>, from: &[EnvFrom], around: &Around<'_>) -> Vec<EnvVar> {
     let mut first = BTreeMap::new();
     let mut lowered: Vec<EnvVar> = Vec::new();
     for (i, var) in vars.into_iter().enumerate() {
@@ -75,7 +76,7 @@ pub(super) fn env(at: &Spot<'_>, vars: Vec<core::EnvVar>, from: &[EnvFrom], cont
                 check_variables(&at.field("value"), &value, &lowered, from);
                 Some(EnvValue::Literal(value))
             }
-            (None, Some(source)) => value_from_source(&at.field("valueFrom"), source, containers),
+            (None, Some(source)) => value_from_source(&at.field("valueFrom"), source, around),
         };
         lowered.extend(value.map(|value| EnvVar { name, value }));
     }
@@ -90,11 +91,8 @@ fn check_variables(at: &Spot<'_>, value: &str, earlier: &[EnvVar], from: &[EnvFr
     }
 }
 
-fn value_from_source(at: &Spot<'_>, source: core::EnvVarSource, containers: &[String]) -> Option<EnvValue> {
+fn value_from_source(at: &Spot<'_>, source: core::EnvVarSource, around: &Around<'_>) -> Option<EnvValue> {
     let core::EnvVarSource { config_map_key_ref, field_ref, file_key_ref, resource_field_ref, secret_key_ref } = source;
-    let hint = "put the value into a ConfigMap or Secret";
-    at.field("fileKeyRef").unsupported(file_key_ref.is_some(), "variables are not read from volumes", hint);
-    let unsupported = file_key_ref.is_some();
     let mut values: Vec<Option<EnvValue>> = Vec::new();
     values.extend(config_map_key_ref.map(|core::ConfigMapKeySelector { key, name, optional }| {
         let optional = optional.unwrap_or_default();
@@ -107,13 +105,46 @@ fn value_from_source(at: &Spot<'_>, source: core::EnvVarSource, containers: &[St
         found.then_some(EnvValue::SecretKey { name, key, optional })
     }));
     values.extend(field_ref.map(|field| self::field_ref(&at.field("fieldRef"), field, false)));
-    values.extend(resource_field_ref.map(|field| resource_ref(&at.field("resourceFieldRef"), field, containers)));
-    if values.len() + usize::from(unsupported) != 1 {
-        let message =
-            "`valueFrom` needs exactly one of `configMapKeyRef`, `secretKeyRef`, `fieldRef`, `resourceFieldRef`";
+    values
+        .extend(resource_field_ref.map(|field| resource_ref(&at.field("resourceFieldRef"), field, around.containers)));
+    values.extend(file_key_ref.map(|file| file_ref(&at.field("fileKeyRef"), file, around)));
+    if values.len() != 1 {
+        let message = "`valueFrom` needs exactly one of `configMapKeyRef`, `secretKeyRef`, `fieldRef`, `resourceFieldRef`, \
+                       `fileKeyRef`";
         at.on_key(Diagnostic::error(codes::CONFLICT, message), "");
     }
     values.pop().flatten()
+}
+
+/// Longest name of a variable in a file, as the API server takes it.
+const LONGEST_FILE_KEY: usize = 128;
+
+/// Lowers a `fileKeyRef`: other volumes than `emptyDir` are for files, which nobody promised to be variables.
+fn file_ref(at: &Spot<'_>, file: core::FileKeySelector, around: &Around<'_>) -> Option<EnvValue> {
+    let core::FileKeySelector { key, optional, path, volume_name } = file;
+    let fields = [("volumeName", &volume_name), ("path", &path), ("key", &key)];
+    for (field, _) in fields.iter().filter(|(_, text)| text.is_empty()) {
+        at.missing(field);
+    }
+    if fields.iter().any(|(_, text)| text.is_empty()) {
+        return None;
+    }
+    let name_at = at.field("volumeName");
+    if !around.volumes.contains(&volume_name) {
+        let error = Diagnostic::error(codes::TARGET, format!("the pod has no volume `{volume_name}`"));
+        let label = did_you_mean(&volume_name, around.volumes.iter().map(String::as_str)).unwrap_or_default();
+        name_at.on_value(error, label);
+    } else if !around.empty_dirs.contains(&volume_name) {
+        let message = format!("volume `{volume_name}` is no `emptyDir`, and variables are read from those alone");
+        name_at.wrong(codes::CONFLICT, message);
+    }
+    let is_path = at.field("path").check("path below a volume", &path, form::path_below);
+    let is_name = at.field("key").check("name of a variable", &key, form::variable_name);
+    if key.len() > LONGEST_FILE_KEY {
+        at.field("key").wrong(codes::VALUE, format!("a key may have at most {LONGEST_FILE_KEY} characters"));
+    }
+    let (path, optional) = (form::cleaned(&path), optional.unwrap_or_default());
+    (is_path && is_name).then_some(EnvValue::FileKey { volume: volume_name, path, key, optional })
 }
 
 fn key_ref(at: &Spot<'_>, kind: ObjectKind, name: &str, key: &str, optional: bool) -> bool {

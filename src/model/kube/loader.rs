@@ -7,10 +7,10 @@ use super::pod::Draft;
 use super::references::Index;
 use super::spot::{Mark, Spot};
 use super::{Input, Known, LoadOptions, Loaded, Session};
-use super::{account, codes, form, metadata, object, pod, port, publish, references, spot, workload};
+use super::{account, annotations, codes, form, metadata, object, pod, port, publish, references, spot, workload};
 use crate::model::application::Source;
 use crate::model::diagnostic::{Diagnostic, Severity, SourceId, Sources, Span, has_errors, settle};
-use crate::model::yaml::{TypedOptions, typed};
+use crate::model::yaml::{self, Budgets, Dialect, TypedOptions, typed};
 use crate::model::{Application, ObjectKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -196,6 +196,7 @@ impl<'a> Loader<'a> {
             })
         });
         port::check_clashes(ports).into_iter().for_each(|d| self.session.report(d));
+        self.apply_given(&options.annotations);
         self.check_names(options.no_pod_prefix);
         self.application.pods = std::mem::take(&mut self.drafts).into_iter().map(Draft::finish).collect();
         self.annotate(&options.annotations);
@@ -235,6 +236,23 @@ impl<'a> Loader<'a> {
                     self.session.report(at_mark(Diagnostic::error(codes::CLASH, message).hint(hint), &draft.name));
                 }
             }
+        }
+    }
+
+    /// Obeys podman's annotations among those of `--annotation`, which are for every pod that they fit.
+    fn apply_given(&mut self, given: &[(String, String)]) {
+        for (key, value) in given {
+            let text = serde_json::json!({ key: value }).to_string();
+            let source = self.sources.add("--annotation", &text);
+            let (documents, _) = yaml::parse(source, &text, Dialect::Kubernetes, &Budgets::default());
+            let Some(document) = documents.first() else { continue };
+            let at = Spot::root(self.session, "--annotation", &document.root);
+            let none_has_it = self.drafts.iter().all(|draft| annotations::is_of_other(key, &draft.pod));
+            let fitting = |draft: &&mut Draft| none_has_it || !annotations::is_of_other(key, &draft.pod);
+            let drafts = self.drafts.iter_mut().filter(fitting);
+            // Of a container that no pod has it is said once.
+            let most = if none_has_it { 1 } else { usize::MAX };
+            drafts.take(most).for_each(|draft| annotations::apply_given(&at, key, value, &mut draft.pod));
         }
     }
 

@@ -39,6 +39,7 @@ mod profile;
 mod publish;
 mod quantity;
 mod references;
+mod restart;
 pub(crate) mod security;
 mod spot;
 mod sysctl;
@@ -210,6 +211,11 @@ impl Session {
     fn use_variables(&self, variables: Variables) {
         self.variables.borrow_mut().push(variables);
     }
+}
+
+/// Whether a container may have that name: a DNS-1123 label.
+pub fn is_container_name(name: &str) -> bool {
+    form::dns_label(name).is_ok()
 }
 
 #[cfg(test)]

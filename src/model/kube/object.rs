@@ -3,7 +3,7 @@
 use super::metadata::{self, Metadata};
 use super::quantity::parse as parse_quantity;
 use super::spot::Spot;
-use super::{codes, form};
+use super::{annotations, codes, form};
 use crate::model::diagnostic::{Diagnostic, Span};
 use crate::model::yaml::Node;
 use crate::model::{ClaimTemplate, ConfigMap, Secret};
@@ -71,7 +71,9 @@ fn check_type(at: &Spot<'_>, secret_type: &str, data: &BTreeMap<String, Vec<u8>>
 pub(super) fn claim(at: &Spot<'_>, object: core::PersistentVolumeClaim) -> ClaimTemplate {
     let core::PersistentVolumeClaim { metadata, spec, status } = object;
     at.field("status").no_effect(status.is_some(), "a cluster sets it");
-    let Metadata { name, labels, annotations, .. } = metadata::lower(&at.field("metadata"), metadata);
+    let meta_at = at.field("metadata");
+    let Metadata { name, labels, annotations, .. } = metadata::lower(&meta_at, metadata);
+    annotations::check_claim(&meta_at.field("annotations"), &annotations);
     let core::PersistentVolumeClaimSpec {
         access_modes,
         data_source,

@@ -6,10 +6,10 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, host_users, quantity, security, sysctl};
+use super::{annotations, codes, form, host_users, quantity, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias};
-use crate::model::{Container, Pod, RestartPolicy};
+use crate::model::{Container, Pod, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -98,7 +98,6 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("tolerations").no_effect(tolerations.is_some(), one);
     at.field("topologySpreadConstraints").no_effect(topology_spread_constraints.is_some(), one);
     at.field("evictionResponders").no_effect(eviction_responders.is_some(), "pods are not evicted");
-    at.field("readinessGates").no_effect(readiness_gates.is_some(), "no controller would set the condition");
     at.field("enableServiceLinks").no_effect(enable_service_links == Some(true), "there are no Services");
     at.field("subdomain").no_effect(subdomain.is_some(), "there are no headless Services");
     let fixed = "set `resources` of each container";
@@ -109,12 +108,8 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         "there is no cluster domain",
         "set `hostname`",
     );
-    let debugging = "use `podkin exec` to look into a running container";
-    at.field("ephemeralContainers").unsupported(
-        ephemeral_containers.is_some(),
-        "they are no part of a new pod",
-        debugging,
-    );
+    let debugging = "start the pod without them, then use `podkin debug`";
+    at.field("ephemeralContainers").refused(ephemeral_containers.is_some(), "they are no part of a new pod", debugging);
     if let Some(core::PodOS { name }) = os {
         let at = at.field("os");
         let at = at.field("name");
@@ -141,7 +136,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         runtime_class: named("runtimeClassName", runtime_class_name),
         overhead: overhead.map(|o| (quantity::amounts_of_pod(&overhead_at, o), overhead_at.key_mark())),
     };
-    let restart_policy = restart(&at.field("restartPolicy"), restart_policy);
+    let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy).unwrap_or_default();
     let grace_at = at.field("terminationGracePeriodSeconds");
     let grace = termination_grace_period_seconds
         .map_or(30, |seconds| grace_at.in_range("the grace period", seconds, 0..=i64::MAX) as u64);
@@ -153,7 +148,10 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     let declared: Vec<_> = volumes.iter().flatten().map(|v| v.name.clone()).collect();
     let surroundings = Surroundings { base, containers: &names };
     let volumes = volume::lower_all(&at.field("volumes"), volumes.unwrap_or_default(), &surroundings);
-    let around = Around { volumes: &declared, containers: &names, host_network, restart_policy, grace_seconds: grace };
+    let is_empty_dir = |v: &&Volume| matches!(v.source, VolumeSource::EmptyDir { .. });
+    let empty_dirs: Vec<_> = volumes.iter().filter(is_empty_dir).map(|v| v.name.clone()).collect();
+    let around =
+        Around { volumes: &declared, empty_dirs: &empty_dirs, containers: &names, host_network, grace_seconds: grace };
     check_unique(at, init_containers.as_deref().unwrap_or_default(), &containers);
     if containers.is_empty() {
         at.missing("containers");
@@ -203,6 +201,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         service_account: service_account.unwrap_or_else(|| "default".to_owned()),
         enable_service_links: enable_service_links.unwrap_or(true),
         image_pull_secrets: pull_secrets(&at.field("imagePullSecrets"), image_pull_secrets.unwrap_or_default()),
+        readiness_gates: gates(&at.field("readinessGates"), readiness_gates.unwrap_or_default()),
     };
     host_users::check(at, &pod);
     quantity::settle_pod(&at.field("resources"), &mut pod);
@@ -260,10 +259,20 @@ pub(super) fn pull_secrets(at: &Spot<'_>, references: Vec<core::LocalObjectRefer
     names
 }
 
-fn restart(at: &Spot<'_>, policy: Option<String>) -> RestartPolicy {
-    let policies =
-        [("Always", RestartPolicy::Always), ("OnFailure", RestartPolicy::OnFailure), ("Never", RestartPolicy::Never)];
-    policy.filter(|p| !p.is_empty()).and_then(|p| at.one_of("restart policy", &p, &policies)).unwrap_or_default()
+/// Types of the conditions that the pod's readiness waits for.
+fn gates(at: &Spot<'_>, gates: Vec<core::PodReadinessGate>) -> Vec<String> {
+    let mut types: Vec<String> = Vec::new();
+    for (i, core::PodReadinessGate { condition_type }) in gates.into_iter().enumerate() {
+        let at = at.index(i);
+        if condition_type.is_empty() {
+            at.missing("conditionType");
+        } else if at.field("conditionType").check("condition type", &condition_type, form::qualified_name)
+            && !types.contains(&condition_type)
+        {
+            types.push(condition_type);
+        }
+    }
+    types
 }
 
 fn host_name(at: &Spot<'_>, plain: Option<String>, full: Option<String>, host_network: bool) -> Option<String> {

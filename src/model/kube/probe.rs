@@ -4,7 +4,7 @@ use super::codes;
 use super::port::{self, DraftPort};
 use super::spot::{Spot, did_you_mean};
 use crate::model::diagnostic::Diagnostic;
-use crate::model::{Handler, HttpGet, Lifecycle, Probe, TcpSocket};
+use crate::model::{GrpcHealth, Handler, HttpGet, Lifecycle, Probe, TcpSocket};
 use k8s_openapi::api::core::v1 as core;
 
 /// Which probe of a container it is: their rules differ.
@@ -31,8 +31,6 @@ pub(super) fn probe(at: &Spot<'_>, probe: core::Probe, kind: Kind, ports: &[Draf
         termination_grace_period_seconds,
         timeout_seconds,
     } = probe;
-    let hint = "use `httpGet`, `tcpSocket` or `exec`";
-    at.field("grpc").unsupported(grpc.is_some(), "gRPC probes are not made yet", hint);
     // Kubernetes takes 0 for unset.
     let number = |field: &str, value: Option<i32>, default: i64| {
         let value = value.map_or(0, i64::from);
@@ -50,11 +48,7 @@ pub(super) fn probe(at: &Spot<'_>, probe: core::Probe, kind: Kind, ports: &[Draf
     }
     let termination_grace_seconds =
         grace(&at.field("terminationGracePeriodSeconds"), termination_grace_period_seconds, kind);
-    let actions = Actions { exec, http_get, tcp_socket, sleep: None };
-    let handler = match (actions.count(), grpc.is_some()) {
-        (0, true) => return None,
-        (_, grpc) => handler(at, actions, usize::from(grpc), ports)?,
-    };
+    let handler = handler(at, Actions { exec, grpc, http_get, tcp_socket, sleep: None }, ports)?;
     Some(Probe {
         handler,
         initial_delay_seconds,
@@ -96,7 +90,7 @@ pub(super) fn lifecycle(
             let at = at.field("sleep");
             at.field("seconds").in_range("a hook's sleep", *seconds, 0..=limit);
         }
-        handler(&at, Actions { exec, http_get, tcp_socket, sleep }, 0, ports)
+        handler(&at, Actions { exec, grpc: None, http_get, tcp_socket, sleep }, ports)
     };
     Lifecycle {
         post_start: hook("postStart", post_start),
@@ -107,6 +101,7 @@ pub(super) fn lifecycle(
 
 struct Actions {
     exec: Option<core::ExecAction>,
+    grpc: Option<core::GRPCAction>,
     http_get: Option<core::HTTPGetAction>,
     tcp_socket: Option<core::TCPSocketAction>,
     sleep: Option<core::SleepAction>,
@@ -114,22 +109,26 @@ struct Actions {
 
 impl Actions {
     fn count(&self) -> usize {
-        let present = [self.exec.is_some(), self.http_get.is_some(), self.tcp_socket.is_some(), self.sleep.is_some()];
+        let Self { exec, grpc, http_get, tcp_socket, sleep } = self;
+        let present = [exec.is_some(), grpc.is_some(), http_get.is_some(), tcp_socket.is_some(), sleep.is_some()];
         present.into_iter().filter(|p| *p).count()
     }
 }
 
-/// Lowers the one action of a probe or hook; `others` counts actions that were reported before.
-fn handler(at: &Spot<'_>, actions: Actions, others: usize, ports: &[DraftPort]) -> Option<Handler> {
-    let count = actions.count() + others;
+/// Lowers the one action of a probe or hook.
+fn handler(at: &Spot<'_>, actions: Actions, ports: &[DraftPort]) -> Option<Handler> {
+    let count = actions.count();
     if count != 1 {
         let message = match count {
             0 => format!("`{}` does not say what to do", at.name()),
             _ => format!("`{}` has {count} actions, and can have one", at.name()),
         };
-        at.on_key(Diagnostic::error(codes::CONFLICT, message).hint("give one of `exec`, `httpGet`, `tcpSocket`"), "");
+        at.on_key(
+            Diagnostic::error(codes::CONFLICT, message).hint("give one of `exec`, `httpGet`, `tcpSocket`, `grpc`"),
+            "",
+        );
     }
-    let Actions { exec, http_get, tcp_socket, sleep } = actions;
+    let Actions { exec, grpc, http_get, tcp_socket, sleep } = actions;
     if let Some(core::ExecAction { command }) = exec {
         let command = command.unwrap_or_default();
         if command.is_empty() {
@@ -146,8 +145,20 @@ fn handler(at: &Spot<'_>, actions: Actions, others: usize, ports: &[DraftPort]) 
         let port = port::target(&at.field("port"), &port, ports)?;
         return Some(Handler::Tcp(TcpSocket { host: host.filter(|h| !h.is_empty()), port }));
     }
+    if let Some(grpc) = grpc {
+        return Some(Handler::Grpc(grpc_health(&at.field("grpc"), grpc)));
+    }
     let core::SleepAction { seconds } = sleep?;
     Some(Handler::Sleep(u64::try_from(seconds).unwrap_or_default()))
+}
+
+fn grpc_health(at: &Spot<'_>, grpc: core::GRPCAction) -> GrpcHealth {
+    let core::GRPCAction { mode, port, service } = grpc;
+    let port = at.field("port").in_range("a port", port.into(), 1..=u16::MAX.into()) as u16;
+    let mode = mode.filter(|m| !m.is_empty());
+    let modes = [("Plaintext", false), ("TLS", true)];
+    let tls = mode.and_then(|m| at.field("mode").one_of("mode", &m, &modes)).unwrap_or_default();
+    GrpcHealth { port, service: service.unwrap_or_default(), tls }
 }
 
 fn http_handler(at: &Spot<'_>, http: core::HTTPGetAction, ports: &[DraftPort]) -> Option<Handler> {

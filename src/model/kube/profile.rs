@@ -137,9 +137,7 @@ pub(super) fn annotation(at: &Spot<'_>, pod: &mut Pod, key: &str, value: &str) -
     if key == SECCOMP_POD {
         settle(at, &mut pod.security.seccomp, seccomp_value(at, value));
     } else if let Some(name) = key.strip_prefix(SECCOMP_CONTAINER) {
-        if let Some(container) = container(at, pod, name) {
-            settle(at, &mut container.security.seccomp, seccomp_value(at, value));
-        }
+        container_seccomp(at, pod, name, value);
     } else if let Some(name) = key.strip_prefix(APP_ARMOR_CONTAINER).or_else(|| key.strip_prefix(APP_ARMOR_PODMAN)) {
         let profile = match value {
             "runtime/default" => Some(AppArmorProfile::RuntimeDefault),
@@ -151,13 +149,20 @@ pub(super) fn annotation(at: &Spot<'_>, pod: &mut Pod, key: &str, value: &str) -
             },
         };
         let profile = profile.filter(|profile| check_app_armor(at, at, profile));
-        if let Some(container) = container(at, pod, name) {
+        if let Some(container) = find_container(at, pod, name) {
             settle(at, &mut container.security.app_armor, profile);
         }
     } else {
         return false;
     }
     true
+}
+
+/// Sets the seccomp profile of a container by annotation.
+pub(super) fn container_seccomp(at: &Spot<'_>, pod: &mut Pod, name: &str, value: &str) {
+    if let Some(container) = find_container(at, pod, name) {
+        settle(at, &mut container.security.seccomp, seccomp_value(at, value));
+    }
 }
 
 fn seccomp_value(at: &Spot<'_>, value: &str) -> Option<SeccompProfile> {
@@ -178,7 +183,8 @@ fn unknown<T>(at: &Spot<'_>, value: &str) -> Option<T> {
     None
 }
 
-fn container<'p>(at: &Spot<'_>, pod: &'p mut Pod, name: &str) -> Option<&'p mut Container> {
+/// The container that an annotation names; reports one that the pod does not have.
+pub(super) fn find_container<'p>(at: &Spot<'_>, pod: &'p mut Pod, name: &str) -> Option<&'p mut Container> {
     let names: Vec<_> = pod.all_containers().map(|c| c.name.clone()).collect();
     let found = pod.init_containers.iter_mut().chain(&mut pod.containers).find(|c| c.name == name);
     if found.is_none() {
@@ -189,7 +195,7 @@ fn container<'p>(at: &Spot<'_>, pod: &'p mut Pod, name: &str) -> Option<&'p mut 
 }
 
 /// Two that contradict each other are refused, as the API server does: one of them is less than was asked for.
-fn settle<T: PartialEq>(at: &Spot<'_>, field: &mut Option<T>, annotated: Option<T>) {
+pub(super) fn settle<T: PartialEq>(at: &Spot<'_>, field: &mut Option<T>, annotated: Option<T>) {
     match (&field, annotated) {
         (Some(own), Some(other)) if *own != other => {
             let error = Diagnostic::error(codes::CONFLICT, "this annotation and the field of `securityContext` differ");

@@ -3,7 +3,7 @@
 use super::metadata::{self, Metadata};
 use super::pod::{self, Draft};
 use super::spot::Spot;
-use super::{codes, form};
+use super::{annotations, codes, form};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{RestartPolicy, Workload, WorkloadKind};
 use k8s_openapi::api::apps::v1 as apps;
@@ -20,7 +20,7 @@ pub(super) fn deployment(at: &Spot<'_>, object: apps::Deployment, base: &Path) -
     let apps::Deployment { metadata: meta, spec, status } = object;
     at.field("status").no_effect(status.is_some(), "a cluster sets it");
     let meta_at = at.field("metadata");
-    let Metadata { name, namespace, .. } = metadata::lower(&meta_at, meta);
+    let Metadata { name, namespace, annotations, .. } = metadata::lower(&meta_at, meta);
     let apps::DeploymentSpec {
         min_ready_seconds,
         paused,
@@ -65,6 +65,7 @@ pub(super) fn deployment(at: &Spot<'_>, object: apps::Deployment, base: &Path) -
     let of_pod = Metadata { name: format!("{name}-pod"), namespace, ..template_meta };
     let name_at = meta_at.field("name");
     let mut draft = pod::lower(&spec_at, template_spec.unwrap_or_default(), of_pod, base, name_at.mark());
+    annotations::inherit(&meta_at.field("annotations"), &annotations, &mut draft.pod);
     draft.pod.workload = Some(name.clone());
     let names: Vec<_> = (1..=replicas).map(|n| pod_name(&name, n)).collect();
     if let Some(longest) =

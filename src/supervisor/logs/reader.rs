@@ -52,6 +52,8 @@ pub struct Options {
     pub tail: Option<usize>,
     /// Go on until the container has ended for good.
     pub follow: bool,
+    /// Or until the run that began then has.
+    pub run: Option<jiff::Timestamp>,
 }
 
 /// One line, or a part of one.
@@ -90,6 +92,7 @@ pub struct Reader {
     directory: PathBuf,
     status: PathBuf,
     container: String,
+    run: Option<jiff::Timestamp>,
     until: Option<u64>,
     streams: [StreamReader; 2],
     /// Lines still to leave out: `tail` counts the lines of both streams together.
@@ -119,7 +122,8 @@ impl Reader {
         }
         let skip = options.tail.map_or(0, |tail| lines.saturating_sub(tail));
         let container = container.to_owned();
-        Ok(Self { directory, status, container, until, streams, skip, watch, ended: false })
+        let run = options.run;
+        Ok(Self { directory, status, container, run, until, streams, skip, watch, ended: false })
     }
 
     /// The next line; waits for one when following. `None` at the end.
@@ -169,7 +173,7 @@ impl Reader {
                 return Ok(None);
             }
             // Look at the status before the files are read to their end once more: what it saw is in them by then.
-            if has_ended(&self.status, &self.container) {
+            if has_ended(&self.status, &self.container, self.run) {
                 self.ended = true;
             } else if !watch.wait(timeout)? {
                 return Ok(None);
@@ -334,13 +338,18 @@ fn count_lines(data: &Path, from: u64) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Whether the pod's status says that the container will not run again by itself. A status that is gone means the same.
-fn has_ended(status: &Path, container: &str) -> bool {
+/// Whether the pod's status says that the container will not run again by itself, or that its run, when one is given, is over. A
+/// status that is gone means the same.
+fn has_ended(status: &Path, container: &str, run: Option<jiff::Timestamp>) -> bool {
     let Ok(bytes) = std::fs::read(status) else { return true };
     let Ok(status) = serde_json::from_slice::<PodStatus>(&bytes) else { return false };
     let over = matches!(status.phase, PodPhase::Succeeded | PodPhase::Failed | PodPhase::Stopped);
     let found = status.containers.iter().find(|c| c.id == container);
-    found.is_none_or(|c| matches!(c.state, ContainerState::Terminated(_)) || over)
+    over || found.is_none_or(|c| match c.state {
+        ContainerState::Terminated(_) => true,
+        ContainerState::Waiting { .. } => run.is_some(),
+        ContainerState::Running { started_at, .. } => run.is_some_and(|run| run != started_at),
+    })
 }
 
 fn nanoseconds(time: jiff::Timestamp) -> u64 {

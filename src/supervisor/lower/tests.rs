@@ -20,6 +20,7 @@ fn record(pod: Pod, image: ImageConfig) -> PodRecord {
         created: jiff::Timestamp::UNIX_EPOCH,
         spec_hash: String::new(),
         environment_hash: String::new(),
+        ephemeral: Vec::new(),
         containers: containers.collect(),
         pod,
         image_volumes: Vec::new(),
@@ -43,7 +44,8 @@ fn pod(container: Container) -> Pod {
 
 fn lowered(pod: Pod, image: ImageConfig) -> Result<ContainerConfig, LowerError> {
     let (layout, record) = (Layout::new("/root", "/run"), record(pod, image));
-    let source = Source { layout: &layout, record: &record, objects: &PodObjects::default(), facts: &facts() };
+    let source =
+        Source { layout: &layout, record: &record, objects: &PodObjects::default(), facts: &facts(), target: None };
     lower(source, &record.containers[0])
 }
 

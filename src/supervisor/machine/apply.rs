@@ -3,9 +3,10 @@
 use super::state::KillPhase;
 use super::waiters::{Waiter, Wanted};
 use super::{
-    Action, After, Exit, Found, Goal, Hook, Index, Input, Machine, Now, Sandbox, Signal, StartFailure, Step,
+    Action, After, Exit, Found, Goal, Hook, Index, Input, Machine, Now, Role, Sandbox, Signal, StartFailure, Step,
     StopReason, Token,
 };
+use crate::model::RestartAction;
 use crate::store::record::Termination;
 use crate::supervisor::protocol::FailureKind;
 
@@ -86,6 +87,10 @@ impl Machine {
                 }
             }
             Input::TornDown { problems } => self.torn_down(problems, now),
+            Input::SetConditions { conditions, token } => {
+                self.set_conditions(conditions, now);
+                self.waiters.push(Waiter { token, wanted: Wanted::Nothing });
+            }
             Input::Tick => self.escalate(now, actions),
             Input::Adopt { found } => self.adopt(&found, now, actions),
         }
@@ -110,7 +115,8 @@ impl Machine {
         self.begin();
         // A container that is through by its policy stays so.
         let ended = |cell: &super::Cell| cell.step == Step::Ended && !cell.held;
-        let through: Vec<bool> = self.state.cells.iter().map(ended).collect();
+        let cells = self.state.cells.iter().zip(&self.spec.containers);
+        let through: Vec<bool> = cells.map(|(cell, spec)| ended(cell) || spec.role == Role::Ephemeral).collect();
         self.wake(|index| !through[index], now);
         self.waiters.push(Waiter { token, wanted: Wanted::Started(self.regulars()) });
     }
@@ -144,7 +150,7 @@ impl Machine {
         self.state.started.get_or_insert(now.wall);
         self.state.started_moment.get_or_insert(now.moment);
         for (index, cell) in self.state.cells.iter_mut().enumerate().filter(|(index, _)| which(*index)) {
-            let runs_once = self.spec.containers[index].role == super::Role::Init && self.state.initialized;
+            let runs_once = self.spec.containers[index].role == Role::Init && self.state.initialized;
             if runs_once {
                 continue;
             }
@@ -233,7 +239,7 @@ impl Machine {
                 Err(error) => {
                     let cell = &mut self.state.cells[index];
                     let message = format!("postStart hook failed: {error}");
-                    cell.outcome = Some(Err(StartFailure { kind: FailureKind::Other, message }));
+                    cell.outcome = Some(Err(StartFailure { kind: FailureKind::PostStart, message }));
                     cell.step = Step::Running;
                     self.begin_kill(index, self.spec.grace, now, actions);
                 }
@@ -273,7 +279,7 @@ impl Machine {
         let cell = &mut self.state.cells[index];
         let never_ran = cell.started_at.is_none() && cell.exit.is_none() && cell.failure.is_some();
         let ended = termination(cell, out_of_memory, message, now);
-        let succeeded = ended.exit_code == Some(0);
+        let exit_code = ended.exit_code;
         if let Some(failure) = cell.failure.clone() {
             cell.outcome = Some(Err(failure));
         }
@@ -283,11 +289,7 @@ impl Machine {
         }
         (cell.process, cell.exit, cell.exited_at, cell.healthy) = (None, None, None, None);
         (cell.started, cell.ready) = (false, false);
-        let again = match spec.restart {
-            crate::model::RestartPolicy::Always => true,
-            crate::model::RestartPolicy::OnFailure => !succeeded,
-            crate::model::RestartPolicy::Never => false,
-        };
+        let next = spec.after_end(exit_code);
         let started_moment = cell.started_moment.take();
         cell.started_at = None;
         let wanted = std::mem::take(&mut cell.wanted);
@@ -297,12 +299,21 @@ impl Machine {
             (cell.not_before, cell.outcome, cell.failure) = (None, None, None);
             return;
         }
-        if cell.held || stopping || !again {
-            cell.step = Step::Ended;
-            return;
-        }
+        let next = match next {
+            Some(action) if !cell.held && !stopping => action,
+            _ => {
+                cell.step = Step::Ended;
+                return;
+            }
+        };
         cell.step = Step::Waiting;
         cell.again = !never_ran;
+        if self.state.restarting_all {
+            // It was taken down, and did not fail.
+            cell.not_before = None;
+            return;
+        }
+        self.state.restarting_all = next == RestartAction::RestartAllContainers;
         cell.not_before = Some(cell.back_off.after_end(self.spec.back_off, started_moment, now.moment));
     }
 
@@ -322,14 +333,17 @@ impl Machine {
 
     fn begin_again(&mut self, now: Now) {
         let state = &mut self.state;
-        for cell in &mut state.cells {
+        for (cell, spec) in state.cells.iter_mut().zip(&self.spec.containers) {
             let attempt = cell.attempt;
             let (ended, restart_count) = (cell.ended.take(), cell.restart_count);
-            *cell = super::Cell { attempt, ended, restart_count, ..Default::default() };
+            // An ephemeral container belonged to the run of the pod that is over.
+            let held = spec.role == Role::Ephemeral;
+            let step = if held { Step::Ended } else { Step::Waiting };
+            *cell = super::Cell { step, attempt, ended, restart_count, held, ..Default::default() };
         }
         state.goal = Goal::Run;
         state.problems.clear();
-        state.initialized = false;
+        (state.initialized, state.restarting_all) = (false, false);
         state.started = Some(now.wall);
         state.started_moment = Some(now.moment);
         state.finished = None;
@@ -415,6 +429,10 @@ fn failure_code(kind: FailureKind) -> i32 {
         | FailureKind::PortInUse
         | FailureKind::InitFailed
         | FailureKind::InitRetried
+        | FailureKind::Config
+        | FailureKind::ImageMissing
+        | FailureKind::PostStart
+        | FailureKind::Volume
         | FailureKind::Other => 128,
     }
 }

@@ -23,6 +23,9 @@ impl Default for BackOffRule {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackOff {
     next: u64,
+    /// The wait that was given last.
+    #[serde(default)]
+    wait: u64,
 }
 
 impl BackOff {
@@ -32,8 +35,14 @@ impl BackOff {
             self.next = 0;
         }
         let wait = self.next;
+        self.wait = wait;
         self.next = if wait == 0 { rule.base } else { wait.saturating_mul(2) }.min(rule.longest);
         now.plus(wait)
+    }
+
+    /// How long the wait is that [`BackOff::after_end`] gave last, in milliseconds.
+    pub fn wait(self) -> u64 {
+        self.wait
     }
 }
 

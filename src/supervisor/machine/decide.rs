@@ -20,6 +20,9 @@ impl Machine {
             self.state.message = Some("the pod was active longer than its deadline allows".to_owned());
             return self.stop(StopReason::ActiveDeadline, None, After::Nothing, now);
         }
+        if self.state.restarting_all && !self.take_all_down(now, actions) {
+            return;
+        }
         if let Some(index) = self.failed_init() {
             return self.stop(StopReason::InitFailed { index }, None, After::Nothing, now);
         }
@@ -36,6 +39,28 @@ impl Machine {
                 self.drive(index, now, actions);
             }
         }
+    }
+
+    /// Takes every container down for a rule that restarts them all: at once and without hooks, as the pod is known to be broken
+    /// (KEP 5532, "Restart All Containers"). Once none is left they wait for their turn like those of a new pod, in the sandbox
+    /// and with the volumes that are there; whether it has come to that.
+    fn take_all_down(&mut self, now: Now, actions: &mut Vec<Action>) -> bool {
+        let specs = self.spec.containers.iter().enumerate();
+        let all: Vec<_> = specs.filter(|(_, c)| c.role != Role::Ephemeral).map(|(index, _)| index).collect();
+        for index in all.iter().copied() {
+            self.begin_kill(index, 0, now, actions);
+        }
+        if all.iter().any(|index| self.state.cells[*index].step.is_live()) {
+            return false;
+        }
+        (self.state.restarting_all, self.state.initialized) = (false, false);
+        for index in all {
+            let cell = &mut self.state.cells[index];
+            if !cell.held && cell.step == Step::Ended {
+                (cell.step, cell.again) = (Step::Waiting, true);
+            }
+        }
+        true
     }
 
     /// Takes one container a step nearer to running; one that was stopped while it was made, a step back.
@@ -73,8 +98,9 @@ impl Machine {
 
     /// Whether it is this container's time: init containers one after the other, the rest once those are through.
     pub(super) fn may_run(&self, index: Index) -> bool {
-        if self.state.initialized {
-            return self.spec.containers[index].role != Role::Init;
+        let role = self.spec.containers[index].role;
+        if self.state.initialized || role == Role::Ephemeral {
+            return role != Role::Init;
         }
         match self.first_blocking() {
             Some(blocking) => {
@@ -91,7 +117,7 @@ impl Machine {
             let through = match spec.role {
                 Role::Init => cell.step == Step::Ended && cell.ended.as_ref().is_some_and(|e| e.exit_code == Some(0)),
                 Role::Sidecar => cell.step == Step::Running && cell.started || cell.held,
-                Role::Regular => true,
+                Role::Regular | Role::Ephemeral => true,
             };
             (!through).then_some(index)
         })
@@ -128,7 +154,8 @@ impl Machine {
     }
 
     pub(super) fn final_phase(&self, reason: &StopReason) -> PodPhase {
-        let held = self.state.cells.iter().any(|c| c.held);
+        let cells = self.state.cells.iter().zip(&self.spec.containers);
+        let held = cells.filter(|(_, spec)| spec.role != Role::Ephemeral).any(|(cell, _)| cell.held);
         let failed = |index: &Index| {
             let ended = self.state.cells[*index].ended.as_ref();
             ended.is_none_or(|e| e.exit_code != Some(0))

@@ -16,6 +16,7 @@ impl Machine {
     pub(super) fn stop(&mut self, reason: StopReason, grace: Option<u64>, after: After, now: Now) {
         let grace = grace.unwrap_or(self.spec.grace);
         let deadline = now.moment.plus(grace);
+        let until = now.wall.checked_add(std::time::Duration::from_millis(grace)).ok();
         // Those that have their signal already get no longer than is asked for now.
         let signalled = self.state.cells.iter_mut().filter_map(|cell| cell.kill.as_mut());
         for kill in signalled.filter(|kill| kill.phase == KillPhase::Signalled) {
@@ -23,10 +24,15 @@ impl Machine {
         }
         match &mut self.state.goal {
             Goal::Over => {}
-            Goal::Run => self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace }),
+            Goal::Run => {
+                self.state.restarting_all = false;
+                self.state.goal = Goal::Stop(Stop { reason, after, deadline, grace, until });
+            }
             Goal::Stop(stop) => {
                 stop.grace = stop.grace.min(grace);
-                stop.deadline = stop.deadline.min(deadline);
+                if deadline < stop.deadline {
+                    (stop.deadline, stop.until) = (deadline, until);
+                }
                 if reason == StopReason::Asked {
                     // The latest wish counts, except that a removal stands.
                     stop.after = if stop.after == After::Remove { After::Remove } else { after };
@@ -95,7 +101,7 @@ impl Machine {
         self.state.cells.iter().enumerate().all(|(other, cell)| {
             let first = match self.spec.containers[other].role {
                 Role::Sidecar => other > index,
-                Role::Init | Role::Regular => true,
+                Role::Init | Role::Regular | Role::Ephemeral => true,
             };
             !first || !cell.step.is_live()
         })

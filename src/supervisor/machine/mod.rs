@@ -14,23 +14,30 @@
 
 mod apply;
 mod back_off;
+mod conditions;
 mod decide;
 mod kill;
+mod occurrence;
 mod probes;
+#[cfg(test)]
+mod restart_tests;
 mod spec;
 mod state;
 mod status;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod waiting;
 
 pub use back_off::{BackOff, BackOffRule};
+pub use occurrence::{Occurrence, occurrences};
 pub use probes::{Outcome, ProbeKind};
 pub use spec::{Role, Spec};
 pub use state::{Cell, Goal, Moment, Now, Process, Sandbox, State, Step, Stop, StopReason};
 pub use status::{changes, status};
 
 use super::protocol::{Change, Failure, FailureKind};
+use crate::store::record::ConditionStatus;
 use std::net::IpAddr;
 
 /// Position of a container in the pod's record.
@@ -155,6 +162,11 @@ pub enum Input {
     TornDown {
         problems: Vec<String>,
     },
+    /// Somebody outside says whether a condition holds (readiness gates).
+    SetConditions {
+        conditions: Vec<(String, ConditionStatus)>,
+        token: Token,
+    },
     /// The moment [`Machine::deadline`] gave has come.
     Tick,
     /// A new supervisor took over; one entry per container.
@@ -223,7 +235,7 @@ pub enum Signal {
     Number(i32),
 }
 
-/// One pod. `spec` is what is wanted and never changes, `state` what is.
+/// One pod. `spec` is what is wanted and changes by ephemeral containers only, `state` what is.
 #[derive(Debug, Clone)]
 pub struct Machine {
     pub spec: Spec,
@@ -234,13 +246,29 @@ pub struct Machine {
 impl Machine {
     /// A pod of which nothing exists yet.
     pub fn new(spec: Spec) -> Self {
-        let state = State::new(spec.containers.len());
+        let mut state = State::new(spec.containers.len());
+        for (cell, spec) in state.cells.iter_mut().zip(&spec.containers) {
+            // What was added to an earlier run of the pod is no part of this one.
+            cell.held = spec.role == Role::Ephemeral;
+        }
         Self { spec, state, waiters: Vec::new() }
     }
 
     /// Goes on from a saved state; feed [`Input::Adopt`] next.
     pub fn resume(spec: Spec, state: State) -> Self {
-        Self { spec, state, waiters: Vec::new() }
+        let mut machine = Self { spec, state, waiters: Vec::new() };
+        machine.fill();
+        machine
+    }
+
+    /// Takes in containers that were added at the end; they wait to be started by request.
+    pub fn extend(&mut self, spec: Spec) {
+        self.spec = spec;
+        self.fill();
+    }
+
+    fn fill(&mut self) {
+        self.state.cells.resize(self.spec.containers.len(), Cell { held: true, ..Cell::default() });
     }
 
     /// Takes in what happened and says what to do, in order.
@@ -248,6 +276,7 @@ impl Machine {
         let mut actions = Vec::new();
         self.apply(now, input, &mut actions);
         self.decide(now, &mut actions);
+        self.observe_conditions(now);
         self.answer(&mut actions);
         actions
     }

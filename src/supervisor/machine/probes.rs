@@ -29,7 +29,7 @@ impl ProbeKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     pub ok: bool,
-    /// For events: status code or error, never the body of an answer.
+    /// For events: status code, error, or what a program printed; never the body of an answer.
     pub message: String,
 }
 

@@ -1,13 +1,18 @@
 //! What of a pod's record decides about its life.
 
 use super::{BackOffRule, ProbeKind};
-use crate::model::{Container, Pod, Probe, RestartPolicy};
+use crate::model::{Container, Pod, Probe, PullPolicy, RestartAction, RestartPolicy, RestartRule};
 use crate::store::record::PodRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
+    /// Id.
     pub pod: String,
-    /// In the record's order: init containers first.
+    /// `<name>_<namespace>(<id>)`, as a kubelet names it in messages.
+    pub full_name: String,
+    /// Condition types that must be `True` before the pod is ready.
+    pub readiness_gates: Vec<String>,
+    /// In the record's order: init containers first, ephemeral ones last.
     pub containers: Vec<ContainerSpec>,
     /// Milliseconds.
     pub grace: u64,
@@ -21,8 +26,13 @@ pub struct ContainerSpec {
     pub id: String,
     /// Name in the pod's spec.
     pub name: String,
+    /// As written.
+    pub image: String,
+    pub pull: Option<PullPolicy>,
     pub role: Role,
     pub restart: RestartPolicy,
+    /// The first that matches decides before the policy does.
+    pub rules: Vec<RestartRule>,
     pub post_start: bool,
     pub pre_stop: bool,
     /// By [`ProbeKind`].
@@ -36,6 +46,8 @@ pub enum Role {
     /// An init container that keeps running.
     Sidecar,
     Regular,
+    /// Added to the running pod, which does not depend on it in any way.
+    Ephemeral,
 }
 
 /// A probe's figures; times in milliseconds.
@@ -51,17 +63,21 @@ pub struct Timing {
 
 impl Spec {
     pub fn of(record: &PodRecord, back_off: BackOffRule) -> Self {
-        let containers = record.containers.iter().filter_map(|c| {
-            let spec = record.pod.all_containers().find(|s| s.name == c.container)?;
+        let containers = record.containers.iter().enumerate().filter_map(|(index, c)| {
+            let spec = record.spec(index)?;
             Some(ContainerSpec {
                 id: c.id.clone(),
                 name: c.container.clone(),
+                image: spec.image.clone(),
+                pull: spec.pull_policy,
                 role: match (c.init, spec.sidecar) {
+                    _ if record.ephemeral(index).is_some() => Role::Ephemeral,
                     (false, _) => Role::Regular,
                     (true, false) => Role::Init,
                     (true, true) => Role::Sidecar,
                 },
                 restart: spec.restart_policy(&record.pod, c.init),
+                rules: spec.restart_rules.clone(),
                 post_start: spec.lifecycle.post_start.is_some(),
                 pre_stop: spec.lifecycle.pre_stop.is_some(),
                 probes: ProbeKind::ALL.map(|kind| kind.of(spec).map(Timing::of)),
@@ -69,6 +85,8 @@ impl Spec {
         });
         Self {
             pod: record.id.clone(),
+            full_name: format!("{}_{}({})", record.pod.name, record.pod.namespace, record.uid()),
+            readiness_gates: record.pod.readiness_gates.clone(),
             containers: containers.collect(),
             grace: record.pod.termination_grace_seconds.saturating_mul(1_000),
             active_deadline: active_deadline(&record.pod),
@@ -84,6 +102,22 @@ impl Spec {
 
 fn active_deadline(pod: &Pod) -> Option<u64> {
     Some(pod.active_deadline_seconds?.saturating_mul(1_000))
+}
+
+impl ContainerSpec {
+    /// What is to be done after an end, `None` for nothing. The code is `None` when nobody knows it.
+    pub fn after_end(&self, code: Option<i32>) -> Option<RestartAction> {
+        if self.role == Role::Init && code == Some(0) {
+            return None;
+        }
+        let rule = code.and_then(|code| self.rules.iter().find(|rule| rule.exit_codes.contains(code)));
+        let by_policy = match self.restart {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => code != Some(0),
+            RestartPolicy::Never => false,
+        };
+        rule.map(|rule| rule.action).or(by_policy.then_some(RestartAction::Restart))
+    }
 }
 
 impl Timing {

@@ -2,7 +2,7 @@
 
 use super::probes::Probes;
 use super::{After, BackOff, Exit, Index, StartFailure};
-use crate::store::record::{PodPhase, Termination};
+use crate::store::record::{Condition, PodPhase, Termination};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -42,6 +42,9 @@ pub struct State {
     pub sandbox: Sandbox,
     /// Init containers are through: from now on each container is looked after on its own.
     pub initialized: bool,
+    /// A rule has all containers start anew: none does until every one is down.
+    #[serde(default)]
+    pub restarting_all: bool,
     pub cells: Vec<Cell>,
     pub ips: Vec<IpAddr>,
     pub started: Option<jiff::Timestamp>,
@@ -53,6 +56,9 @@ pub struct State {
     pub message: Option<String>,
     /// What went wrong while taking things away; told to whoever asked for the stop.
     pub problems: Vec<String>,
+    /// As they were last seen, with the time of their last change.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
 }
 
 impl State {
@@ -61,6 +67,7 @@ impl State {
             goal: Goal::Over,
             sandbox: Sandbox::Absent,
             initialized: false,
+            restarting_all: false,
             cells: vec![Cell::default(); containers],
             ips: Vec::new(),
             started: None,
@@ -70,6 +77,7 @@ impl State {
             final_reason: None,
             message: None,
             problems: Vec::new(),
+            conditions: Vec::new(),
         }
     }
 }
@@ -90,6 +98,9 @@ pub struct Stop {
     pub deadline: Moment,
     /// Milliseconds; 0 kills at once, without hooks and order.
     pub grace: u64,
+    /// [`Stop::deadline`] for people.
+    #[serde(default)]
+    pub until: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,11 @@
 //! What the outside sees of a machine, and what changed between two looks.
 
-use super::{Cell, Goal, Index, Machine, Step};
-use crate::store::record::{ContainerState, ContainerStatus, PodPhase, PodStatus, RECORD_VERSION};
+use super::waiting::waiting;
+use super::{Cell, Goal, Index, Machine, Step, StopReason};
+use crate::store::record::{ContainerState, ContainerStatus, Deletion, PodPhase, PodStatus, RECORD_VERSION};
 use crate::supervisor::protocol::Change;
 
-/// The pod's status; `boot_id` and `supervisor_pid` are the caller's to know.
+/// The pod's status; `boot_id`, `supervisor_pid` and the machine's addresses are the caller's to know.
 pub fn status(machine: &Machine, boot_id: &str, supervisor_pid: Option<i32>) -> PodStatus {
     let state = &machine.state;
     PodStatus {
@@ -17,12 +18,39 @@ pub fn status(machine: &Machine, boot_id: &str, supervisor_pid: Option<i32>) -> 
         ips: state.ips.clone(),
         boot_id: boot_id.to_owned(),
         supervisor_pid,
-        containers: (0..state.cells.len()).map(|index| container(machine, index)).collect(),
+        containers: containers(machine),
         message: state.message.clone(),
+        reason: reason(machine).map(str::to_owned),
+        deletion: deletion(machine),
+        conditions: state.conditions.clone(),
+        host_ips: Vec::new(),
     }
 }
 
-fn phase(machine: &Machine) -> PodPhase {
+/// What became of the pod as a whole, in a kubelet's word.
+fn reason(machine: &Machine) -> Option<&'static str> {
+    let reason = match &machine.state.goal {
+        Goal::Stop(stop) => Some(&stop.reason),
+        Goal::Over => machine.state.final_reason.as_ref(),
+        Goal::Run => None,
+    };
+    (reason == Some(&StopReason::ActiveDeadline)).then_some("DeadlineExceeded")
+}
+
+fn deletion(machine: &Machine) -> Option<Deletion> {
+    match &machine.state.goal {
+        Goal::Stop(stop) if stop.reason == StopReason::Asked => {
+            Some(Deletion { at: stop.until?, grace_seconds: stop.grace.div_ceil(1_000) })
+        }
+        Goal::Stop(_) | Goal::Run | Goal::Over => None,
+    }
+}
+
+pub(super) fn containers(machine: &Machine) -> Vec<ContainerStatus> {
+    (0..machine.state.cells.len()).map(|index| container(machine, index)).collect()
+}
+
+pub(super) fn phase(machine: &Machine) -> PodPhase {
     let state = &machine.state;
     if let (Goal::Over, Some(phase)) = (&state.goal, state.final_phase) {
         return phase;
@@ -63,21 +91,8 @@ fn container_state(machine: &Machine, index: Index, cell: &Cell) -> ContainerSta
     match (cell.step, &cell.ended) {
         (Step::Ended, Some(ended)) => ContainerState::Terminated(ended.clone()),
         (Step::Waiting, Some(ended)) if cell.held => ContainerState::Terminated(ended.clone()),
-        (Step::Waiting, Some(_)) => {
-            let reason = match &cell.failure {
-                Some(_) if !cell.again => "CreateContainerError",
-                _ => "CrashLoopBackOff",
-            };
-            waiting(reason, cell.failure.as_ref().map(|f| f.message.clone()))
-        }
-        _ if machine.state.goal == Goal::Over => waiting("Stopped", None),
-        _ if machine.may_run(index) => waiting("ContainerCreating", None),
-        _ => waiting("PodInitializing", None),
+        _ => waiting(machine, index, cell),
     }
-}
-
-fn waiting(reason: &str, message: Option<String>) -> ContainerState {
-    ContainerState::Waiting { reason: reason.to_owned(), message }
 }
 
 /// What a follower must be told to get from one status to the next, in order.

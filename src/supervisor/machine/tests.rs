@@ -5,14 +5,29 @@ use super::*;
 use crate::model::RestartPolicy::{self, Always, Never, OnFailure};
 use crate::store::record::{ContainerState, PodPhase};
 
+mod conditions;
+mod occurrences;
+
 const PERIOD: u64 = 10_000;
 
-fn container(name: &str, role: Role, restart: RestartPolicy) -> ContainerSpec {
+pub(super) fn container(name: &str, role: Role, restart: RestartPolicy) -> ContainerSpec {
     let id = format!("{name}-id");
-    ContainerSpec { id, name: name.into(), role, restart, post_start: false, pre_stop: false, probes: [None; 3] }
+    let (rules, probes) = (Vec::new(), [None; 3]);
+    ContainerSpec {
+        id,
+        name: name.into(),
+        image: "image".into(),
+        pull: None,
+        role,
+        restart,
+        rules,
+        post_start: false,
+        pre_stop: false,
+        probes,
+    }
 }
 
-fn regular(name: &str, restart: RestartPolicy) -> ContainerSpec {
+pub(super) fn regular(name: &str, restart: RestartPolicy) -> ContainerSpec {
     container(name, Role::Regular, restart)
 }
 
@@ -21,12 +36,12 @@ fn timing(failure_threshold: u32) -> Timing {
 }
 
 /// Carries actions out at once: what it makes up is always a success, unless told otherwise.
-struct Sim {
-    machine: Machine,
-    now: u64,
+pub(super) struct Sim {
+    pub(super) machine: Machine,
+    pub(super) now: u64,
     /// Every action but probes, in short.
     log: Vec<String>,
-    replies: Vec<(Token, Vec<Failure>)>,
+    pub(super) replies: Vec<(Token, Vec<Failure>)>,
     /// Containers that do not die from their stop signal.
     stubborn: Vec<&'static str>,
     /// Containers whose program cannot be executed.
@@ -35,14 +50,30 @@ struct Sim {
     uncreatable: Vec<&'static str>,
     /// Containers that end by themselves as soon as they run.
     brief: Vec<(&'static str, i32)>,
+    /// Container and reason of what a kubelet would tell, `!` before a warning; and the messages.
+    told: Vec<String>,
+    messages: Vec<String>,
+    /// Why those cannot be.
+    failure_kind: FailureKind,
+    hooks_fail: bool,
     hold_network: bool,
-    probe_ok: fn(ProbeKind) -> bool,
+    /// Signals have no effect yet.
+    pub(super) hold_deaths: bool,
+    pub(super) probe_ok: fn(ProbeKind) -> bool,
 }
 
 impl Sim {
-    fn new(containers: Vec<ContainerSpec>) -> Self {
+    pub(super) fn new(containers: Vec<ContainerSpec>) -> Self {
         let back_off = BackOffRule::default();
-        let spec = Spec { pod: "pod".into(), containers, grace: 30_000, active_deadline: None, back_off };
+        let spec = Spec {
+            pod: "pod".into(),
+            full_name: "pod_default(pod-id)".into(),
+            readiness_gates: Vec::new(),
+            containers,
+            grace: 30_000,
+            active_deadline: None,
+            back_off,
+        };
         Self {
             machine: Machine::new(spec),
             now: 1_000,
@@ -52,7 +83,12 @@ impl Sim {
             broken: Vec::new(),
             uncreatable: Vec::new(),
             brief: Vec::new(),
+            told: Vec::new(),
+            messages: Vec::new(),
+            failure_kind: FailureKind::Other,
+            hooks_fail: false,
             hold_network: false,
+            hold_deaths: false,
             probe_ok: |_| true,
         }
     }
@@ -65,14 +101,25 @@ impl Sim {
         self.machine.spec.containers.iter().position(|c| c.name == name).expect("a container of that name")
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let wall = jiff::Timestamp::from_millisecond(self.now as i64).expect("a time");
             let now = Now { moment: Moment(self.now), wall };
-            for action in self.machine.handle(now, input) {
+            let before = self.machine.state.clone();
+            let actions = self.machine.handle(now, input);
+            self.hear(occurrences(&self.machine.spec, &before, &self.machine.state, now.moment));
+            for action in actions {
                 inputs.extend(self.act(action));
             }
+        }
+    }
+
+    fn hear(&mut self, occurred: Vec<Occurrence>) {
+        for Occurrence { container, warning, reason, message } in occurred {
+            let name = container.map(|index| format!("{} ", self.name(index))).unwrap_or_default();
+            self.told.push(format!("{}{name}{reason}", if warning { "!" } else { "" }));
+            self.messages.push(message);
         }
     }
 
@@ -89,7 +136,7 @@ impl Sim {
             Action::Create { index, attempt, fresh } => {
                 let how = if fresh { "recreate" } else { "create" };
                 self.log.push(format!("{how} {}", self.name(index)));
-                let failure = || StartFailure { kind: FailureKind::Other, message: "no space".into() };
+                let failure = || StartFailure { kind: self.failure_kind, message: "no space".into() };
                 let result = match self.uncreatable.contains(&self.name(index).as_str()) {
                     true => Err(failure()),
                     false => Ok(Process { pid: 100 + index as i32, start_ticks: 1 }),
@@ -111,7 +158,8 @@ impl Sim {
             }
             Action::RunHook { index, attempt, hook, .. } => {
                 self.log.push(format!("{hook:?} {}", self.name(index)));
-                vec![Input::HookDone { index, attempt, hook, result: Ok(()) }]
+                let result = if self.hooks_fail { Err("exit code 1".to_owned()) } else { Ok(()) };
+                vec![Input::HookDone { index, attempt, hook, result }]
             }
             Action::Probe { index, attempt, probe } => {
                 let outcome = Outcome { ok: (self.probe_ok)(probe), message: String::new() };
@@ -119,7 +167,8 @@ impl Sim {
             }
             Action::Signal { index, signal } => {
                 let name = self.name(index);
-                let kills = signal == Signal::Number(9) || !self.stubborn.contains(&name.as_str());
+                let obeys = signal == Signal::Number(9) || !self.stubborn.contains(&name.as_str());
+                let kills = obeys && !self.hold_deaths;
                 self.log.push(format!("{} {name}", if signal == Signal::Number(9) { "KILL" } else { "TERM" }));
                 let number = if signal == Signal::Number(9) { 9 } else { 15 };
                 let attempt = self.machine.state.cells[index].attempt;
@@ -145,16 +194,16 @@ impl Sim {
         }
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.feed(Input::Start { token: 1 });
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.feed(Input::Stop { grace: None, after: After::Nothing, token: 2 });
     }
 
     /// Lets time pass, waking at each deadline.
-    fn pass(&mut self, milliseconds: u64) {
+    pub(super) fn pass(&mut self, milliseconds: u64) {
         let end = self.now + milliseconds;
         while let Some(Moment(due)) = self.machine.deadline().filter(|d| d.0 <= end) {
             assert!(due >= self.now || self.machine.deadline() != Some(Moment(due)) || due <= self.now);
@@ -166,21 +215,21 @@ impl Sim {
         self.now = end;
     }
 
-    fn exit(&mut self, name: &str, code: i32) {
+    pub(super) fn exit(&mut self, name: &str, code: i32) {
         let index = self.index(name);
         let attempt = self.machine.state.cells[index].attempt;
         self.feed(Input::Exited { index, attempt, exit: Exit::Code(code) });
     }
 
-    fn take_log(&mut self) -> String {
+    pub(super) fn take_log(&mut self) -> String {
         std::mem::take(&mut self.log).join(", ")
     }
 
-    fn status(&self) -> crate::store::record::PodStatus {
+    pub(super) fn status(&self) -> crate::store::record::PodStatus {
         status(&self.machine, "boot", None)
     }
 
-    fn cell(&self, name: &str) -> &Cell {
+    pub(super) fn cell(&self, name: &str) -> &Cell {
         &self.machine.state.cells[self.index(name)]
     }
 }
@@ -272,7 +321,8 @@ fn restarts_back_off_and_a_completed_pod_ends() {
     sim.exit("a", 1);
     assert_eq!(sim.take_log(), "sandbox, create a, start a, delete a, recreate a, start a");
     sim.exit("a", 1);
-    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: None };
+    let message = "back-off 10s restarting failed container=a pod=pod_default(pod-id)";
+    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: Some(message.into()) };
     assert_eq!(sim.status().containers[0].state, waiting);
     sim.pass(9_999);
     assert_eq!(sim.take_log(), "delete a");
@@ -311,7 +361,7 @@ fn a_program_that_cannot_run_is_told_to_who_started_it() {
     assert_eq!((failures[0].subject.as_str(), failures[0].kind), ("bad-id", FailureKind::CommandNotFound));
     sim.pass(1_000);
     let status = sim.status();
-    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: Some("no such file".into()) };
+    let waiting = ContainerState::Waiting { reason: "RunContainerError".into(), message: Some("no such file".into()) };
     assert_eq!(status.containers[1].state, waiting);
     assert_eq!(status.containers[1].last.as_ref().and_then(|l| l.exit_code), Some(127));
 

@@ -81,7 +81,10 @@ impl Machine {
     }
 
     fn containers_outcome(&self, containers: &[Index]) -> Option<Vec<Failure>> {
-        if let Some(failure) = self.crashing_init() {
+        // Ephemeral containers wait for nobody.
+        let waits = containers.is_empty()
+            || containers.iter().any(|index| self.spec.containers[*index].role != Role::Ephemeral);
+        if let Some(failure) = self.crashing_init().filter(|_| waits) {
             return Some(vec![failure]);
         }
         // One that failed while it ran is told about once it is down.

@@ -12,6 +12,7 @@
 //!
 //! Runs in a launcher: it may block. Removal follows no link ([`crate::sys::dir`]).
 
+mod env_file;
 mod files;
 mod host_path;
 mod ownership;
@@ -30,6 +31,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokens::Issuer;
 
+pub use env_file::env_file;
 pub use files::FilesError;
 pub use host_path::HostPathError;
 

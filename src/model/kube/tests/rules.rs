@@ -25,8 +25,24 @@ fn rules_of_containers() {
         ("terminationMessagePolicy: Log", &["K115", "FallbackToLogsOnError"]),
         ("volumeDevices: [{name: d, devicePath: /dev/x}]", &["error[K302]", "spec.containers[0].volumeDevices"]),
         ("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]", &["info[K301]"]),
-        ("stdinOnce: true", &["info[K301]"]),
-        ("restartPolicy: Never", &["K302", "of the pod"]),
+        ("restartPolicy: never", &["K115", "did you mean `Never`?"]),
+        (
+            "restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [1]}}]",
+            &["K113", "own `restartPolicy`"],
+        ),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Stop, exitCodes: {operator: In, values: [1]}}]",
+            &["K115", "RestartAllContainers"],
+        ),
+        ("restartPolicy: Never\nrestartPolicyRules: [{action: Restart}]", &["K113", "exitCodes"]),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Restart, exitCodes: {operator: Is, values: [1]}}]",
+            &["K115", "NotIn"],
+        ),
+        (
+            "restartPolicy: Never\nrestartPolicyRules: [{action: Restart, exitCodes: {operator: In}}]",
+            &["K113", "values"],
+        ),
         ("volumeMounts: [{name: data, mountPath: /data}]", &["K203", "8:29", "below `spec.volumes`"]),
         ("ports: [{containerPort: 70000}]", &["K115", "1 to 65535, not 70000"]),
         ("ports: [{containerPort: -1}]", &["K115"]),
@@ -55,7 +71,7 @@ fn rules_of_containers() {
             "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, containerName: d}}}]",
             &["K208", "no container `d`"],
         ),
-        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K302", "fileKeyRef"]),
+        ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]", &["K208", "no volume `v`"]),
         ("env: [{name: A, value: $(B)}]", &["warning[K207]", "`B` is not defined", "$$(B)"]),
         ("args: [$(PORTT)]\nenv: [{name: PORT, value: x}]", &["warning[K207]", "did you mean `PORT`?"]),
         ("envFrom: [{prefix: a_}]", &["K118", "either"]),
@@ -79,7 +95,9 @@ fn rules_of_containers() {
 fn rules_of_probes() {
     let table = [
         ("livenessProbe: {}", &["K118", "what to do"][..]),
-        ("livenessProbe: {grpc: {port: 1}}", &["K302", "grpc"]),
+        ("livenessProbe: {grpc: {port: 0}}", &["K115", "1 to 65535"]),
+        ("livenessProbe: {grpc: {port: 1, mode: tls}}", &["K115", "did you mean `TLS`?"]),
+        ("livenessProbe: {grpc: {port: 1}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {exec: {}}", &["K113", "command"]),
         ("livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {tcpSocket: {port: 0}}", &["K115"]),
@@ -140,7 +158,6 @@ fn rules_of_volumes() {
         ("hostPath: {path: /a, type: Dir}", &["K115", "DirectoryOrCreate"]),
         ("nfs: {server: s, path: /}", &["error[K302]", "`nfs`", "hostPath"]),
         ("csi: {driver: d}", &["K302"]),
-        ("image: {reference: r}", &["K302", "not mounted yet"]),
         ("persistentVolumeClaim: {claimName: A}", &["K114"]),
         ("configMap: {name: none}", &["K201", "ConfigMap `none` does not exist", "optional: true"]),
         ("configMap: {name: none, optional: true, defaultMode: 644}", &["K115", "write `0644`"]),
@@ -186,7 +203,7 @@ fn rules_of_pods() {
         ("priorityClassName: high", &["info[K301]"]),
         ("imagePullSecrets: [{}]", &["K113", "name"]),
         ("schedulingGates: [{name: a}]", &["K302"]),
-        ("ephemeralContainers: [{name: a, image: b}]", &["K302", "podkin exec"]),
+        ("ephemeralContainers: [{name: a, image: b}]", &["K302", "podkin debug"]),
         ("os: {name: windows}", &["K302", "Linux"]),
         ("hostPID: true\nshareProcessNamespace: true", &["K118", "exclude"]),
         ("hostname: a.b", &["K114"]),
@@ -270,6 +287,23 @@ fn rules_of_annotations() {
         ("io.podman.annotations.ulimit: nofiles=5", &["K115", "did you mean `nofile`?"]),
         ("io.podman.annotations.ulimit: nofile=5:4", &["K114"]),
         ("io.podman.annotations.userns: auto", &["warning[K303]"]),
+        ("io.podman.annotations.userns/p: auto", &["warning[K303]"]),
+        ("io.podman.annotations.pids-limit: '5'", &["K114", "one container", "pids-limit/CONTAINER"]),
+        ("io.podman.annotations.ulimit/c: nofile=5", &["K114", "whole pod"]),
+        ("io.podman.annotations.volume-from/c: d", &["warning[K119]", "did you mean `volumes-from`?"]),
+        ("io.podman.annotations.volumes-from/c: d", &["K208", "no other container `d`"]),
+        ("io.podman.annotations.volumes-from/c: c", &["K208", "no other container `c`"]),
+        ("io.podman.annotations.init.container.type: twice", &["K115", "`once`"]),
+        ("io.podman.annotations.init.container.type: once", &["warning[K303]", "every start"]),
+        ("io.podman.annotations.infra.name: pause", &["info[K301]", "no infra container"]),
+        ("io.podman.annotations.cid-file/c: /tmp/c", &["info[K301]"]),
+        ("io.podman.annotations.cpuset/c: '0'", &["warning[K303]", "`resources`"]),
+        ("io.podman.annotations.label/c: colour:red", &["K115", "`type:NAME`"]),
+        ("io.podman.annotations.label/c: type:x_t", &["info[K301]", "no SELinux"]),
+        ("io.podman.annotations.seccomp/c: none", &["K115", "runtime/default"]),
+        ("io.containers.sdnotify: container", &["info[K301]", "systemd"]),
+        ("io.containers.autoupdate/c: registry", &["info[K301]"]),
+        ("bind-mount-options: '/a:Z'", &["info[K301]", "not relabelled"]),
         ("seccomp.security.alpha.kubernetes.io/pod: none", &["K115", "runtime/default"]),
         ("seccomp.security.alpha.kubernetes.io/pod: localhost/../x", &["K114"]),
         ("container.seccomp.security.alpha.kubernetes.io/d: unconfined", &["K208", "no container `d`"]),
@@ -284,6 +318,23 @@ fn rules_of_annotations() {
     assert_eq!(pod.containers[0].resources.pids_limit, Some(5));
     let limits: Vec<_> = pod.containers[0].ulimits.iter().map(|l| (l.name.as_str(), l.soft, l.hard)).collect();
     assert_eq!(limits, [("nofile", 5, u64::MAX), ("core", 0, 0)]);
+}
+
+#[test]
+fn rules_of_variables_from_files() {
+    let table = [
+        ("volumeName: v, path: ../p, key: k", &["K114", "must not contain `..`"][..]),
+        ("volumeName: v, path: p, key: a=b", &["K114", "without `=`"]),
+        ("volumeName: v, key: k", &["K113", "path"]),
+        ("volumeName: h, path: p, key: k", &["K118", "is no `emptyDir`"]),
+    ];
+    let spec = |reference: &str| {
+        with_spec(&format!(
+            "volumes: [{{name: v, emptyDir: {{}}}}, {{name: h, hostPath: {{path: /x}}}}]\n\
+             initContainers: [{{name: i, image: i, env: [{{name: A, valueFrom: {{fileKeyRef: {{{reference}}}}}}}]}}]"
+        ))
+    };
+    finds_each(table.map(|(reference, parts)| (spec(reference), parts)));
 }
 
 #[test]
@@ -318,4 +369,73 @@ fn what_has_no_effect_is_told_once_for_each_file() {
             ("b.yaml", port, more("1 more place")),
         ]
     );
+}
+
+#[test]
+fn containers_get_the_volumes_of_others() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  annotations:\n    \
+                io.podman.annotations.volumes-from/b: a:ro\n    io.podman.annotations.volumes-from/c: b;a\nspec:\n  \
+                containers:\n  - {name: a, image: i, volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /w}]}\n  \
+                - {name: b, image: i, volumeMounts: [{name: v, mountPath: /w, subPath: own}]}\n  - {name: c, image: i}\n  \
+                - {name: d, image: i}\n  volumes: [{name: v}]\n";
+    let pod = application(text).pods.remove(0);
+    let mounts = |i: usize| -> Vec<_> {
+        pod.containers[i].mounts.iter().map(|m| (m.path.as_str(), m.read_only, m.sub_path.as_deref())).collect()
+    };
+    assert_eq!(mounts(0), [("/v", false, None), ("/w", false, None)]);
+    assert_eq!(mounts(1), [("/w", false, Some("own")), ("/v", true, None)], "its own stays");
+    assert_eq!(mounts(2), [("/w", false, Some("own")), ("/v", true, None)], "what the other got comes along");
+    assert_eq!(mounts(3), []);
+}
+
+#[test]
+fn annotations_of_a_workload_count_unless_the_template_has_them() {
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations:\n    \
+                io.podman.annotations.pids-limit/c: '5'\n    io.podman.annotations.ulimit: nofile=7\n    note: x\nspec:\n  \
+                selector: {matchLabels: {a: b}}\n  template:\n    metadata:\n      labels: {a: b}\n      annotations: \
+                {io.podman.annotations.pids-limit/c: '6'}\n    spec: {containers: [{name: c, image: i}, {name: e, image: i}]}\n";
+    let pod = application(text).pods.remove(0);
+    let limits: Vec<_> = pod.containers.iter().map(|c| (c.resources.pids_limit, c.ulimits[0].soft)).collect();
+    assert_eq!(limits, [(Some(6), 7), (None, 7)], "a container's value is its own");
+    assert_eq!(pod.annotations.len(), 1, "the pod has the annotations of its template only");
+}
+
+#[test]
+fn annotations_of_claims_are_checked() {
+    let with = |annotation: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: c, annotations: {{volume.podman.io/{annotation}}}}}\n\
+             spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}"
+        )
+    };
+    let table = [
+        ("uid: root", &["K115", "not `root`"][..]),
+        ("gid: '-1'", &["K115"]),
+        ("driver: nfs", &["K115", "`local`"]),
+        ("device: tmpfs", &["K302", "hostPath"]),
+        ("import-source: a.tar", &["K302", "start empty"]),
+        ("divice: x", &["warning[K119]", "did you mean `device`?"]),
+    ];
+    finds_each(table.map(|(annotation, parts)| (with(annotation), parts)));
+    let text = with("uid: '7', volume.podman.io/driver: local");
+    assert_eq!(application(&text).claims[0].annotations["volume.podman.io/uid"], "7");
+}
+
+#[test]
+fn annotations_of_the_command_line_are_obeyed() {
+    let given = |key: &str| {
+        let annotations = vec![(format!("io.podman.annotations.{key}"), "5".to_owned())];
+        let text = format!(
+            "{}---\n{}",
+            with_spec(""),
+            with_spec("").replace("name: p", "name: q").replace("name: c", "name: d")
+        );
+        load_text(&text, &LoadOptions { annotations, ..LoadOptions::default() })
+    };
+    let pods = given("pids-limit/d").application.expect("no error").pods;
+    let limits: Vec<_> = pods.iter().map(|pod| pod.containers[0].resources.pids_limit).collect();
+    assert_eq!(limits, [None, Some(5)]);
+    let found = shown(&given("pids-limit/e"));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("K208") && found[0].contains("--annotation"), "{found:?}");
 }

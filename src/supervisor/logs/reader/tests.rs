@@ -140,6 +140,10 @@ fn following_ends_with_the_container() -> io::Result<()> {
             last: None,
         }],
         message: None,
+        reason: None,
+        deletion: None,
+        conditions: vec![],
+        host_ips: vec![],
     };
     std::fs::write(&status, serde_json::to_vec(&running)?)?;
     let writing = std::thread::spawn(move || -> io::Result<()> {

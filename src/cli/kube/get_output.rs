@@ -1,0 +1,154 @@
+//! The forms in which `kube get` shows objects: `-o`.
+
+use super::jsonpath::{JsonPath, plain};
+use crate::cli::error::CommandError;
+use crate::cli::listing::json_lines;
+use crate::cli::table::Table;
+use crate::cli::template::Template;
+use crate::generate::object::Object;
+use serde_json::{Value, json};
+
+/// What `-o` asks for.
+pub enum Form {
+    Table {
+        wide: bool,
+    },
+    Yaml,
+    Json,
+    Name,
+    JsonPath(JsonPath),
+    GoTemplate(Box<Template>),
+    /// Header and path of each column.
+    Columns(Vec<(String, JsonPath)>),
+}
+
+/// How tables are drawn.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TableOptions {
+    pub no_headers: bool,
+    pub show_labels: bool,
+    /// Put the type before each name: objects of several types are listed.
+    pub typed_names: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FormError {
+    #[error("there is no output format `{0}`")]
+    Unknown(String),
+    #[error("the output format `{0}` needs a template behind `=`")]
+    NoTemplate(String),
+    #[error("`{0}` is no `HEADER:PATH`")]
+    Column(String),
+    #[error("cannot evaluate the template")]
+    Evaluate(#[source] super::jsonpath::EvaluateError),
+}
+
+impl Form {
+    pub fn parse(text: Option<&str>) -> Result<Self, CommandError> {
+        let text = text.unwrap_or_default();
+        let (kind, template) = text.split_once('=').map_or((text, None), |(kind, template)| (kind, Some(template)));
+        let needed = || match template {
+            Some(template) if !template.is_empty() => Ok(template),
+            _ => Err(CommandError::invalid(FormError::NoTemplate(kind.to_owned()))),
+        };
+        Ok(match kind {
+            "" => Self::Table { wide: false },
+            "wide" => Self::Table { wide: true },
+            "yaml" => Self::Yaml,
+            "json" => Self::Json,
+            "name" => Self::Name,
+            "jsonpath" => Self::JsonPath(JsonPath::parse(needed()?).map_err(CommandError::invalid)?),
+            "go-template" => Self::GoTemplate(Box::new(Template::parse(needed()?)?)),
+            "custom-columns" => Self::Columns(needed()?.split(',').map(column).collect::<Result<_, _>>()?),
+            _ => {
+                let forms = "formats: wide, yaml, json, name, jsonpath=TEMPLATE, go-template=TEMPLATE, \
+                             custom-columns=HEADER:PATH,...";
+                return Err(CommandError::invalid(FormError::Unknown(text.to_owned())).hint(forms));
+            }
+        })
+    }
+
+    /// Whether rows are shown, and headers above the first.
+    pub fn has_rows(&self) -> bool {
+        matches!(self, Self::Table { .. } | Self::Columns(_))
+    }
+
+    /// The rows of objects of one kind.
+    pub fn rows(&self, objects: &[Object], options: TableOptions) -> Result<Vec<Vec<String>>, CommandError> {
+        let mut rows = Vec::new();
+        match (self, objects.first()) {
+            (Self::Columns(columns), _) => {
+                if !options.no_headers {
+                    rows.push(columns.iter().map(|(header, _)| header.clone()).collect());
+                }
+                for object in objects {
+                    rows.push(columns.iter().map(|(_, path)| cell(path, &object.value)).collect::<Result<_, _>>()?);
+                }
+            }
+            (Self::Table { wide }, Some(first)) => {
+                if !options.no_headers {
+                    let (headers, more) = first.resource.headers();
+                    let more = if *wide { more } else { &[] };
+                    let labels = options.show_labels.then_some("LABELS");
+                    rows.push(headers.iter().chain(more).copied().chain(labels).map(str::to_owned).collect());
+                }
+                rows.extend(objects.iter().map(|object| row(object, *wide, options)));
+            }
+            _ => {}
+        }
+        Ok(rows)
+    }
+
+    /// Everything but tables: one object alone, or a list.
+    pub fn document(&self, objects: &[Object], is_list: bool) -> Result<String, CommandError> {
+        let whole = || match objects {
+            [one] if !is_list => one.value.clone(),
+            many => {
+                let items: Vec<_> = many.iter().map(|object| object.value.clone()).collect();
+                json!({ "apiVersion": "v1", "items": items, "kind": "List", "metadata": { "resourceVersion": "" } })
+            }
+        };
+        Ok(match self {
+            Self::Yaml => crate::model::yaml::write(&whole()),
+            Self::Json => json_lines(&whole()),
+            Self::Name => {
+                objects.iter().map(|object| format!("{}/{}\n", object.resource.singular(), object.name)).collect()
+            }
+            Self::JsonPath(path) => {
+                path.render(&whole()).map_err(|error| CommandError::invalid(FormError::Evaluate(error)))?
+            }
+            Self::GoTemplate(template) => template.render_value(&whole())?,
+            Self::Table { .. } | Self::Columns(_) => {
+                Table::kubectl().render(&self.rows(objects, TableOptions::default())?)
+            }
+        })
+    }
+}
+
+fn column(text: &str) -> Result<(String, JsonPath), CommandError> {
+    let wrong = || CommandError::invalid(FormError::Column(text.to_owned()));
+    let (header, path) =
+        text.split_once(':').filter(|(header, path)| !header.is_empty() && !path.is_empty()).ok_or_else(wrong)?;
+    Ok((header.to_owned(), JsonPath::parse_relaxed(path).map_err(CommandError::invalid)?))
+}
+
+fn cell(path: &JsonPath, value: &Value) -> Result<String, CommandError> {
+    let found = path.find(value).map_err(|error| CommandError::invalid(FormError::Evaluate(error)))?;
+    Ok(match found.is_empty() {
+        true => "<none>".to_owned(),
+        false => found.into_iter().map(plain).collect::<Vec<_>>().join(","),
+    })
+}
+
+fn row(object: &Object, wide: bool, options: TableOptions) -> Vec<String> {
+    let mut cells = object.cells.clone();
+    if let Some(name) = cells.first_mut().filter(|_| options.typed_names) {
+        *name = format!("{}/{name}", object.resource.singular());
+    }
+    cells.extend(object.wide.iter().filter(|_| wide).cloned());
+    if options.show_labels {
+        let labels: Vec<_> = object.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        cells.push(if labels.is_empty() { "<none>".to_owned() } else { labels.join(",") });
+    }
+    cells
+}

@@ -1,0 +1,131 @@
+//! Statuses of containers (Kubernetes API, `ContainerStatus` v1 core).
+
+use super::spec_of;
+use crate::store::record::{ContainerRecord, ContainerState, ContainerStatus, PodRecord, PodStatus, Termination};
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeMap;
+
+/// Exit code of a container of which nobody knows how it ended (kubelet).
+const LOST: i32 = 137;
+
+/// In which list of a pod a container stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum List {
+    Init,
+    Regular,
+    Ephemeral,
+}
+
+impl List {
+    /// That of the container at this place of the record.
+    pub fn of(record: &PodRecord, index: usize) -> Self {
+        match record.ephemeral(index) {
+            Some(_) => Self::Ephemeral,
+            None if record.containers[index].init => Self::Init,
+            None => Self::Regular,
+        }
+    }
+}
+
+/// The status of each container of a list, in start order; `None` when it has none.
+pub(super) fn statuses(
+    record: &PodRecord,
+    status: &PodStatus,
+    spec: Option<&core::PodSpec>,
+    list: List,
+) -> Option<Vec<core::ContainerStatus>> {
+    let pairs = record.containers.iter().zip(&status.containers).enumerate();
+    let of_list = pairs.filter(|(index, _)| List::of(record, *index) == list);
+    let statuses: Vec<_> = of_list.map(|(_, (container, status))| one(record, container, status, spec)).collect();
+    (!statuses.is_empty()).then_some(statuses)
+}
+
+fn one(
+    record: &PodRecord,
+    container: &ContainerRecord,
+    status: &ContainerStatus,
+    spec: Option<&core::PodSpec>,
+) -> core::ContainerStatus {
+    let sidecar = spec_of(record, &container.container).is_some_and(|spec| spec.sidecar);
+    let id = format!("podkin://{}", container.id);
+    let ran = status.last.is_some() || !matches!(status.state, ContainerState::Waiting { .. });
+    let resources = played(spec, &container.container).and_then(|played| played.resources.clone()).map(effective);
+    let requests = resources.as_ref().and_then(|resources| resources.requests.clone());
+    core::ContainerStatus {
+        allocated_resources: requests,
+        allocated_resources_status: None,
+        container_id: ran.then(|| id.clone()),
+        image: container.image.reference.clone(),
+        image_id: format!("sha256:{}", container.image.id.trim_start_matches("sha256:")),
+        last_state: status.last.as_ref().map(|last| core::ContainerState {
+            terminated: Some(terminated(last, &id)),
+            ..core::ContainerState::default()
+        }),
+        name: container.container.clone(),
+        // An init container is ready when it has done its work.
+        ready: if container.init && !sidecar { status.state.succeeded() } else { status.ready },
+        resources,
+        restart_count: i32::try_from(status.restart_count).unwrap_or(i32::MAX),
+        started: Some(status.started),
+        state: Some(state(&status.state, &id, record)),
+        stop_signal: None,
+        user: None,
+        volume_mounts: None,
+    }
+}
+
+fn state(state: &ContainerState, id: &str, record: &PodRecord) -> core::ContainerState {
+    let none = core::ContainerState::default();
+    match state {
+        ContainerState::Waiting { reason, message } => {
+            // Never run in a pod that is over: for Kubernetes it is still where it was.
+            let reason = match reason.as_str() {
+                "Stopped" | "PodInitializing" if record.pod.init_containers.is_empty() => "ContainerCreating",
+                "Stopped" => "PodInitializing",
+                reason => reason,
+            };
+            let waiting = core::ContainerStateWaiting { message: message.clone(), reason: Some(reason.to_owned()) };
+            core::ContainerState { waiting: Some(waiting), ..none }
+        }
+        ContainerState::Running { started_at, .. } => {
+            let running = core::ContainerStateRunning { started_at: Some(Time(*started_at)) };
+            core::ContainerState { running: Some(running), ..none }
+        }
+        ContainerState::Terminated(ended) => core::ContainerState { terminated: Some(terminated(ended, id)), ..none },
+    }
+}
+
+fn terminated(ended: &Termination, id: &str) -> core::ContainerStateTerminated {
+    let Termination { exit_code, signal, reason, message, started_at, finished_at } = ended;
+    let (reason, lost) = match exit_code {
+        Some(_) => (reason.as_str(), None),
+        None => (
+            "ContainerStatusUnknown",
+            Some("The container could not be located when the pod was terminated".to_owned()),
+        ),
+    };
+    core::ContainerStateTerminated {
+        container_id: Some(id.to_owned()),
+        exit_code: exit_code.unwrap_or(LOST),
+        finished_at: Some(Time(*finished_at)),
+        message: message.clone().or(lost),
+        reason: Some(reason.to_owned()),
+        signal: *signal,
+        started_at: started_at.map(Time),
+    }
+}
+
+fn played<'a>(spec: Option<&'a core::PodSpec>, name: &str) -> Option<&'a core::Container> {
+    let spec = spec?;
+    let init = spec.init_containers.iter().flatten();
+    init.chain(&spec.containers).find(|container| container.name == name)
+}
+
+/// Resources as they are in force: what is limited and not requested is requested as far as its limit.
+fn effective(resources: core::ResourceRequirements) -> core::ResourceRequirements {
+    let core::ResourceRequirements { claims, limits, requests } = resources;
+    let mut all: BTreeMap<_, _> = limits.clone().unwrap_or_default();
+    all.extend(requests.unwrap_or_default());
+    core::ResourceRequirements { claims, limits, requests: (!all.is_empty()).then_some(all) }
+}

@@ -1,0 +1,228 @@
+//! Annotations that change what runs, as podman reads them: those of pods (`io.podman.annotations.*` and a few older ones) and
+//! of claims (`volume.podman.io/*`).
+//!
+//! The value for a container belongs to that container alone. Annotations of a workload count for its pods; where the pod
+//! template has the same one, the template's. None is passed over in silence: what is not obeyed is told, and so is a key that
+//! podman does not have.
+
+mod claim;
+mod ulimit;
+mod volumes_from;
+
+pub(super) use claim::check as check_claim;
+
+use super::spot::{Spot, did_you_mean};
+use super::{codes, profile};
+use crate::model::diagnostic::Diagnostic;
+use crate::model::{Container, Pod};
+use k8s_openapi::api::core::v1 as core;
+use std::collections::BTreeMap;
+use volumes_from::VolumesFrom;
+
+const PREFIX: &str = "io.podman.annotations.";
+
+/// What an annotation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The pod: `KEY`.
+    Pod,
+    /// One container: `KEY/CONTAINER`.
+    Container,
+}
+
+/// What becomes of an annotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Read with the other profiles.
+    AppArmor,
+    InitContainers,
+    Label,
+    PidsLimit,
+    Seccomp,
+    Ulimit,
+    VolumesFrom,
+    /// It changes nothing, there or here.
+    NoEffect(&'static str),
+    /// A warning, with what to do instead.
+    NotObeyed(&'static str),
+}
+
+/// Podman's annotations behind [`PREFIX`].
+const KNOWN: &[(&str, Scope, Use)] = &[
+    ("apparmor", Scope::Container, Use::AppArmor),
+    (
+        "autoremove",
+        Scope::Container,
+        Use::NotObeyed("containers stay until their pod is removed; use `kube play --wait`"),
+    ),
+    ("cid-file", Scope::Container, Use::NoEffect("no file with the container's id is written; `ps -q` shows it")),
+    ("cpuset", Scope::Container, Use::NotObeyed("use `resources`")),
+    ("infra.name", Scope::Pod, Use::NoEffect("a pod has no infra container")),
+    (
+        "init",
+        Scope::Container,
+        Use::NotObeyed("set `shareProcessNamespace: true`: process 1 then collects ended processes"),
+    ),
+    ("init.container.type", Scope::Pod, Use::InitContainers),
+    ("kube.image.automount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
+    ("kube.image.volumes.mount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
+    ("label", Scope::Container, Use::Label),
+    ("memory-nodes", Scope::Container, Use::NotObeyed("use `resources`")),
+    ("pids-limit", Scope::Container, Use::PidsLimit),
+    ("publish-all", Scope::Container, Use::NotObeyed("use `kube play --publish-all`, or `hostPort`")),
+    ("seccomp", Scope::Container, Use::Seccomp),
+    ("ulimit", Scope::Pod, Use::Ulimit),
+    ("userns", Scope::Pod, Use::NotObeyed("set `hostUsers: false` of the pod")),
+    ("volumes-from", Scope::Container, Use::VolumesFrom),
+];
+
+/// Podman's annotations with other names: of the pod, or with `/CONTAINER`.
+const OTHERS: &[(&str, &str)] = &[
+    ("bind-mount-options", "files of the machine are not relabelled"),
+    ("io.containers.autoupdate", "images are not updated by themselves"),
+    ("io.containers.autoupdate.authfile", "images are not updated by themselves"),
+    ("io.containers.sdnotify", "no message is sent to systemd; a unit can wait with `podkin wait`"),
+];
+
+/// Applies the annotations of a pod; `at` is its `spec`.
+pub(super) fn apply(at: &Spot<'_>, pod: &mut Pod) {
+    let Some(meta) = at.sibling("metadata") else { return };
+    let annotations = pod.annotations.clone();
+    apply_all(&meta.field("annotations"), annotations.iter(), pod);
+}
+
+/// Applies podman's annotations of a workload that its pod template does not have; `at` is `metadata.annotations` of the workload.
+pub(super) fn inherit(at: &Spot<'_>, annotations: &BTreeMap<String, String>, pod: &mut Pod) {
+    let own = pod.annotations.clone();
+    let is_new = |(key, _): &(&String, &String)| key.starts_with(PREFIX) && !own.contains_key(*key);
+    apply_all(at, annotations.iter().filter(is_new), pod);
+}
+
+/// Whether an annotation is for a container that this pod does not have.
+pub(super) fn is_of_other(key: &str, pod: &Pod) -> bool {
+    let container = key.strip_prefix(PREFIX).and_then(|key| key.split_once('/')).map(|(_, container)| container);
+    container.is_some_and(|name| pod.all_containers().all(|c| c.name != name))
+}
+
+/// Applies one annotation of the command line, which wins over those of the files; `at` has it as a field.
+pub(super) fn apply_given(at: &Spot<'_>, key: &String, value: &String, pod: &mut Pod) {
+    apply_all(at, std::iter::once((key, value)), pod);
+}
+
+fn apply_all<'m>(at: &Spot<'_>, annotations: impl Iterator<Item = (&'m String, &'m String)>, pod: &mut Pod) {
+    let mut volumes_from = Vec::new();
+    for (key, value) in annotations {
+        let at = at.field(key);
+        if profile::annotation(&at, pod, key, value) {
+            continue;
+        }
+        match key.strip_prefix(PREFIX) {
+            Some(name) => volumes_from.extend(apply_podman(&at, name, value, pod)),
+            None => tell_other(&at, key),
+        }
+    }
+    volumes_from::apply(at, volumes_from, pod);
+}
+
+/// Applies one annotation behind [`PREFIX`]; those that need all containers are given back.
+fn apply_podman(at: &Spot<'_>, key: &str, value: &str, pod: &mut Pod) -> Option<VolumesFrom> {
+    let (name, container) = key.split_once('/').map_or((key, None), |(name, container)| (name, Some(container)));
+    let Some((_, scope, use_)) = KNOWN.iter().find(|(known, _, _)| *known == name) else {
+        let message = format!("podman has no annotation `{PREFIX}{}`", super::spot::shown(key));
+        let label = did_you_mean(name, KNOWN.iter().map(|(known, _, _)| *known)).unwrap_or_default();
+        at.on_key(Diagnostic::warning(codes::SUSPICIOUS, message), label);
+        return None;
+    };
+    if !fits_scope(at, *scope, name, container) {
+        return None;
+    }
+    match use_ {
+        Use::AppArmor => {}
+        Use::NoEffect(reason) => at.no_effect(true, reason),
+        Use::NotObeyed(hint) => {
+            let warning = Diagnostic::warning(codes::PARTLY, format!("annotation `{PREFIX}{key}` is not obeyed"));
+            at.on_key(warning.hint(*hint), "");
+        }
+        Use::InitContainers => check_init_containers(at, value),
+        Use::Ulimit => {
+            let limits = ulimit::parse(at, value);
+            pod.init_containers.iter_mut().chain(&mut pod.containers).for_each(|c| c.ulimits.clone_from(&limits));
+        }
+        Use::Label => profile::find_container(at, pod, container?).into_iter().for_each(|c| apply_label(at, c, value)),
+        Use::PidsLimit => {
+            profile::find_container(at, pod, container?).into_iter().for_each(|c| apply_pids(at, c, value))
+        }
+        Use::Seccomp => profile::container_seccomp(at, pod, container?, value),
+        Use::VolumesFrom => {
+            let target = profile::find_container(at, pod, container?)?.name.clone();
+            return Some(VolumesFrom { target, key: at.name().to_owned(), sources: value.to_owned() });
+        }
+    }
+    None
+}
+
+/// Whether a key names a container when it must, and only then.
+fn fits_scope(at: &Spot<'_>, scope: Scope, name: &str, container: Option<&str>) -> bool {
+    let (fits, message, hint) = match scope {
+        Scope::Container => (
+            container.is_some_and(|name| !name.is_empty()),
+            "this annotation is for one container",
+            format!("write `{PREFIX}{name}/CONTAINER`"),
+        ),
+        // Podman takes the name of the pod behind this one.
+        Scope::Pod => (
+            container.is_none() || name == "userns",
+            "this annotation is for the whole pod",
+            format!("write `{PREFIX}{name}`"),
+        ),
+    };
+    if !fits {
+        at.on_key(Diagnostic::error(codes::FORM, message).hint(hint), "");
+    }
+    fits
+}
+
+fn tell_other(at: &Spot<'_>, key: &str) {
+    let name = key.split_once('/').map_or(key, |(name, _)| name);
+    if let Some((_, reason)) = OTHERS.iter().find(|(known, _)| *known == name) {
+        at.no_effect(true, reason);
+    }
+}
+
+fn check_init_containers(at: &Spot<'_>, value: &str) {
+    if at.one_of("type of init containers", value, &[("always", false), ("once", true)]) == Some(true) {
+        let warning = Diagnostic::warning(codes::PARTLY, "init containers run at every start of the pod, not `once`");
+        at.on_value(warning.hint("let them end early when their work is done"), "");
+    }
+}
+
+fn apply_pids(at: &Spot<'_>, container: &mut Container, value: &str) {
+    let limit = value.parse::<i64>().ok().filter(|n| *n == -1 || *n > 0);
+    if limit.is_none() {
+        at.wrong(codes::VALUE, "a limit of processes is a number above 0, or -1 for none");
+    }
+    container.resources.pids_limit = limit;
+}
+
+/// Parts of an SELinux label as podman writes them: `type:NAME`, `level:s0:c1,c2`, `disable`.
+fn apply_label(at: &Spot<'_>, container: &mut Container, value: &str) {
+    let text = |text: &str| Some(text.to_owned());
+    let options = match value.split_once(':') {
+        // What the policy does not confine.
+        None if value == "disable" => core::SELinuxOptions { type_: text("spc_t"), ..Default::default() },
+        Some(("type", kind)) => core::SELinuxOptions { type_: text(kind), ..Default::default() },
+        Some(("level", level)) => core::SELinuxOptions { level: text(level), ..Default::default() },
+        Some(("user", user)) => core::SELinuxOptions { user: text(user), ..Default::default() },
+        Some(("role", role)) => core::SELinuxOptions { role: text(role), ..Default::default() },
+        _ => {
+            let message = format!("`{}` is no part of a label", super::spot::shown(value));
+            return at.wrong_hint(
+                codes::VALUE,
+                message,
+                "write `type:NAME`, `level:LEVEL`, `user:NAME`, `role:NAME` or `disable`",
+            );
+        }
+    };
+    let label = profile::se_linux(at, options);
+    profile::settle(at, &mut container.security.se_linux, label);
+}

@@ -1,0 +1,79 @@
+//! What is told of a pod, as a kubelet tells it.
+
+use super::*;
+
+#[test]
+fn a_container_is_told_of_from_its_creation_to_its_end() {
+    let mut sim = Sim::new(vec![container("init", Role::Init, Never), regular("a", Always)]);
+    sim.start();
+    sim.exit("init", 0);
+    sim.stop();
+    let expected = ["init Pulled", "init Created", "init Started", "a Pulled", "a Created", "a Started", "a Killing"];
+    assert_eq!(sim.told, expected);
+    assert_eq!(sim.messages[0], "Container image \"image\" already present on machine");
+    assert_eq!(sim.messages[5..], ["Started container a", "Stopping container a"]);
+}
+
+#[test]
+fn each_back_off_is_told_and_an_immediate_restart_is_not() {
+    let mut sim = Sim::new(vec![regular("a", Always)]);
+    sim.start();
+    sim.exit("a", 1);
+    assert!(!sim.told.contains(&"!a BackOff".to_owned()));
+    sim.exit("a", 1);
+    assert_eq!(sim.told.last().map(String::as_str), Some("!a BackOff"));
+    assert_eq!(
+        sim.messages.last().map(String::as_str),
+        Some("Back-off restarting failed container a in pod pod_default(pod-id)")
+    );
+}
+
+#[test]
+fn what_goes_wrong_is_a_warning() {
+    let mut sim = Sim::new(vec![regular("a", Never)]);
+    sim.broken = vec!["a"];
+    sim.start();
+    assert_eq!(sim.told, ["a Pulled", "a Created", "!a Failed"]);
+    assert_eq!(sim.messages[2], "Error: no such file");
+
+    let mut sim = Sim::new(vec![regular("a", Never)]);
+    sim.uncreatable = vec!["a"];
+    sim.start();
+    assert_eq!((&sim.told[..], sim.messages[0].as_str()), (&["!a Failed".to_owned()][..], "Error: no space"));
+
+    let mut spec = regular("a", Never);
+    spec.post_start = true;
+    let mut sim = Sim::new(vec![spec]);
+    sim.hooks_fail = true;
+    sim.start();
+    assert_eq!(sim.told[2..], ["a Started", "!a FailedPostStartHook", "a Killing"]);
+}
+
+#[test]
+fn a_probe_that_kills_is_named() {
+    for (kind, name) in [(ProbeKind::Liveness, "liveness"), (ProbeKind::Startup, "startup")] {
+        let mut spec = regular("a", Never);
+        spec.probes[kind as usize] = Some(timing(1));
+        let mut sim = Sim::new(vec![spec]);
+        sim.probe_ok = |_| false;
+        sim.start();
+        let message = format!("Container a failed {name} probe, will be restarted");
+        assert_eq!((sim.told.last().unwrap().as_str(), sim.messages.last().unwrap()), ("a Killing", &message));
+    }
+}
+
+#[test]
+fn what_ends_the_whole_pod_is_told_of_it() {
+    for (kind, expected) in [(FailureKind::Volume, "!FailedMount"), (FailureKind::Other, "!FailedCreatePodSandBox")] {
+        let mut sim = Sim::new(vec![regular("a", Never)]);
+        sim.hold_network = true;
+        sim.start();
+        sim.feed(Input::SandboxFailed(StartFailure { kind, message: "no space".into() }));
+        assert!(sim.told.contains(&expected.to_owned()), "{:?}", sim.told);
+    }
+    let mut sim = Sim::new(vec![regular("a", Always)]);
+    sim.machine.spec.active_deadline = Some(1_000);
+    sim.start();
+    sim.pass(2_000);
+    assert!(sim.told.contains(&"DeadlineExceeded".to_owned()), "{:?}", sim.told);
+}

@@ -1,0 +1,72 @@
+//! Why a container does not run, in the kubelet's words.
+
+use super::spec::ContainerSpec;
+use super::{Cell, Goal, Index, Machine, Step};
+use crate::model::PullPolicy;
+use crate::store::record::ContainerState;
+use crate::supervisor::protocol::FailureKind;
+
+/// What a container that neither runs nor has ended for good waits for.
+pub(super) fn waiting(machine: &Machine, index: Index, cell: &Cell) -> ContainerState {
+    let (reason, message) = match cell.step {
+        Step::Waiting if cell.ended.is_some() => held_back(machine, &machine.spec.containers[index], cell),
+        _ if machine.state.goal == Goal::Over || cell.held => ("Stopped", None),
+        _ if machine.may_run(index) => ("ContainerCreating", None),
+        _ => ("PodInitializing", None),
+    };
+    ContainerState::Waiting { reason: reason.to_owned(), message }
+}
+
+/// A container that is tried again later: first what went wrong, then that it is held back.
+fn held_back(machine: &Machine, spec: &ContainerSpec, cell: &Cell) -> (&'static str, Option<String>) {
+    let (wait, is_first) = (cell.back_off.wait(), cell.back_off.wait() <= machine.spec.back_off.base);
+    let failure = match &cell.outcome {
+        Some(Err(failure)) => cell.failure.as_ref().or(Some(failure)),
+        _ => None,
+    };
+    let message = failure.map(|failure| failure.message.clone());
+    let could_be_created = cell.again;
+    match failure.map(|failure| failure.kind) {
+        Some(FailureKind::Config) => ("CreateContainerConfigError", message),
+        Some(FailureKind::ImageMissing) if spec.pull == Some(PullPolicy::Never) => {
+            let message = format!("Container image \"{}\" is not present with pull policy of Never", spec.image);
+            ("ErrImageNeverPull", Some(message))
+        }
+        Some(FailureKind::ImageMissing) if is_first => ("ErrImagePull", message),
+        Some(FailureKind::ImageMissing) => {
+            ("ImagePullBackOff", Some(format!("Back-off pulling image \"{}\"", spec.image)))
+        }
+        Some(_) if !could_be_created => ("CreateContainerError", message),
+        Some(FailureKind::PostStart) if is_first => ("PostStartHookError", message),
+        Some(_) if is_first => ("RunContainerError", message),
+        _ => {
+            let (wait, name, pod) = (span(wait), &spec.name, &machine.spec.full_name);
+            let message = format!("back-off {wait} restarting failed container={name} pod={pod}");
+            ("CrashLoopBackOff", Some(message))
+        }
+    }
+}
+
+/// Milliseconds as Go writes a span: `10s`, `2m40s`, `250ms`.
+fn span(milliseconds: u64) -> String {
+    let (minutes, seconds, rest) = (milliseconds / 60_000, milliseconds / 1_000 % 60, milliseconds % 1_000);
+    match (minutes, rest) {
+        (0, 1..) if seconds == 0 => format!("{rest}ms"),
+        (0, _) => format!("{seconds}s"),
+        _ => format!("{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_as_go_does() {
+        for (milliseconds, text) in
+            [(0, "0s"), (250, "250ms"), (10_000, "10s"), (80_000, "1m20s"), (160_000, "2m40s"), (300_000, "5m0s")]
+        {
+            assert_eq!(span(milliseconds), text);
+        }
+    }
+}
