@@ -64,6 +64,8 @@ pub enum EngineError {
     MissingImages { images: Vec<String> },
     #[error("invalid value `{value}` for `{flag}`: {reason}")]
     BadOption { flag: &'static str, value: String, reason: String },
+    #[error("no block of 65536 user ids is free for a pod with `hostUsers: false`")]
+    NoUserIds,
     #[error("{what} `{name}` is {state}")]
     WrongState { what: &'static str, name: String, state: String },
     #[error("container `{container}` is part of pod `{pod}`")]
@@ -132,6 +134,7 @@ impl EngineError {
             | Self::PortTaken { .. }
             | Self::WrongState { .. }
             | Self::PartOfPod { .. }
+            | Self::NoUserIds
             | Self::InUse { .. } => ErrorKind::Conflict,
             Self::BadOption { .. } => ErrorKind::Input,
             Self::Supervisor { kind, .. } => *kind,
@@ -178,6 +181,7 @@ impl EngineError {
             Self::Image(ImageError::Pull(error)) => error.hint(),
             Self::Image(ImageError::Push(error)) => error.hint(),
             Self::Login(error) => error.hint(),
+            Self::NoUserIds => Some("give `podkin` a larger range in /etc/subuid and /etc/subgid".to_owned()),
             Self::PortTaken { owner, .. } => Some(format!("change `hostPort`, or remove pod `{owner}`")),
             Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),
             Self::WrongState { state, .. } if state == "running" => Some("stop it first, or use `--force`".to_owned()),

@@ -61,6 +61,7 @@ mod status;
 mod supervisor;
 mod undo;
 mod usage;
+mod user_ids;
 mod volume;
 
 pub use account::{TokenKeys, TokenRequest};

@@ -349,6 +349,10 @@ fn pod_joins(request: &PlayRequest, shared: &PodJoins, index: usize, pod: &Pod) 
         reason: format!("pod `{}` does not join exactly one network of its own", pod.name),
     };
     let mut joins = if pod.host_network { PodJoins::Host } else { shared.clone() };
+    if pod.user_namespace && matches!(joins, PodJoins::Host) {
+        let reason = format!("pod `{}` has `hostUsers: false`, which needs a network of its own", pod.name);
+        return Err(EngineError::BadOption { flag: "--network", value: "host".to_owned(), reason });
+    }
     match &mut joins {
         PodJoins::Networks(joins) if joins.len() == 1 => {
             joins[0].ips.extend(ip);

@@ -5,7 +5,7 @@ use super::identity::Claimed;
 use super::machine::{LONG_ID, SHORT_ID, random_id};
 use super::prepare::{PodJoins, Prepared, PreparedPod};
 use super::progress::{Report, StepState};
-use super::{Engine, EngineError, PlayRequest, fault};
+use super::{Engine, EngineError, PlayRequest, fault, user_ids};
 use crate::graph::{StepKind, uses};
 use crate::image::ImageError;
 use crate::model::{ClaimTemplate, ConfigMap, ObjectKind, Pod, Secret, VolumeSource};
@@ -49,6 +49,7 @@ impl Engine {
             application.pods.iter().zip(&prepared.pods).filter(|(pod, _)| actions.create.contains(&pod.name)).collect();
         let ids = new.iter().map(|(pod, _)| draw_ids(pod)).collect::<Result<Vec<_>, _>>()?;
         let object_ids = actions.store.iter().map(|_| random_id(SHORT_ID)).collect::<Result<Vec<_>, _>>()?;
+        let root = self.layout().root.clone();
         let cgroup_manager = self.config.cgroup_manager.as_str();
         self.database.write(|t| {
             let mut made = vec![Made { before: apps::snapshot(t, app)?, ..Made::new(MadeKind::App, app) }];
@@ -81,6 +82,7 @@ impl Engine {
                 // As it will be: `--network host` is the same to its containers as the field.
                 let mut pod = pod.clone();
                 pod.host_network |= network == PodNetwork::Host;
+                let first_user_id = pod.user_namespace.then(|| user_ids::allocate(t, &root)).transpose()?;
                 let record = PodRecord {
                     version: RECORD_VERSION,
                     id: ids.pod,
@@ -94,6 +96,7 @@ impl Engine {
                     claims: claims(t, &pod)?,
                     pod,
                     network,
+                    first_user_id,
                     manage_hosts: !request.no_hosts,
                     manage_hostname: !request.no_hostname,
                     log: request.log.clone(),

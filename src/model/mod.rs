@@ -18,6 +18,7 @@ pub mod kube;
 pub mod object;
 pub mod payload;
 pub mod pod;
+mod pod_resources;
 pub mod qos;
 pub mod quantity;
 pub mod reference;

@@ -48,11 +48,21 @@ pub struct Pod {
     pub host_pid: bool,
     pub host_ipc: bool,
     pub share_process_namespace: bool,
+    /// `hostUsers: false`: a user namespace of the pod's own.
+    #[serde(skip_serializing_if = "is_false")]
+    pub user_namespace: bool,
     pub host_aliases: Vec<HostAlias>,
     pub dns: DnsConfig,
     pub security: PodSecurity,
     /// `resources` of the pod as a whole.
     pub resources: Option<Resources>,
+    /// Of its RuntimeClass: requests of CPU and memory that come on top.
+    pub overhead: Option<Resources>,
+    /// `priority`, its own or that of its class.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    pub priority_class: Option<String>,
+    pub runtime_class: Option<String>,
     /// Seconds after which a running pod is stopped and fails (`activeDeadlineSeconds`).
     pub active_deadline_seconds: Option<u64>,
     /// `serviceAccountName`, `default` when unset: whom the pod's tokens speak for.
@@ -65,6 +75,15 @@ pub struct Pod {
     /// Condition types that must be `True`, beside its containers being ready, before the pod is (`readinessGates`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readiness_gates: Vec<String>,
+}
+
+/// For fields that came later: left out when false, they change no digest.
+pub(super) fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(value: &i32) -> bool {
+    *value == 0
 }
 
 impl Pod {

@@ -16,16 +16,12 @@ pub struct PodSecurity {
     pub fs_group_on_root_mismatch: bool,
     pub supplemental_groups: Vec<u32>,
     /// `supplementalGroupsPolicy: Strict`: the groups that the image's `/etc/group` gives the user are left out.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "super::pod::is_false")]
     pub strict_groups: bool,
     pub sysctls: Vec<(String, String)>,
     pub seccomp: Option<SeccompProfile>,
     pub app_armor: Option<AppArmorProfile>,
     pub se_linux: Option<SeLinuxLabel>,
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// `securityContext` of a container as written; unset values fall back to the pod's.

@@ -14,6 +14,8 @@ pub struct ContainerConfig {
     pub rootfs: Rootfs,
     pub process: Process,
     pub namespaces: Namespaces,
+    /// The user namespace of a pod that has one of its own.
+    pub users: Option<Users>,
     /// Written to the UTS namespace by whoever made it; here for `/etc/hostname` and `HOSTNAME`.
     pub hostname: String,
     /// In mount order, beside the standard ones (`/proc`, `/dev`, `/sys`, `/dev/shm`, `/dev/mqueue`, `/dev/pts`, cgroup).
@@ -111,6 +113,14 @@ pub struct Namespaces {
     pub ipc: Option<PathBuf>,
     pub uts: Option<PathBuf>,
     pub pid: PidNamespace,
+}
+
+/// A pinned user namespace of [`COUNT`](super::users::COUNT) ids, which owns the pod's other namespaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Users {
+    pub namespace: PathBuf,
+    /// The host's id of its root.
+    pub first: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -130,7 +130,8 @@ pub fn exec(target: &ExecTarget, request: &ExecRequest, stdio: Stdio) -> Result<
     let (reader, writer) = report::pipe().map_err(|source| ExecError::System { action: "make a pipe", source })?;
     let terminal = matches!(stdio, Stdio::Terminal);
     let entry = entry(&record, request, &identity, terminal, writer)?;
-    let (streams, console) = streams(&root, stdio, &identity)?;
+    let owner = record.users.as_ref().map_or(Ok(identity.uid), |users| users.host_id(identity.uid))?;
+    let (streams, console) = streams(&root, stdio, owner)?;
 
     let plan = Plan {
         target,
@@ -226,13 +227,13 @@ fn environment(
 
 type Streams = [OwnedFd; 3];
 
-fn streams(root: &Tree, stdio: Stdio, identity: &Identity) -> Result<(Streams, Option<OwnedFd>), ExecError> {
+fn streams(root: &Tree, stdio: Stdio, owner: u32) -> Result<(Streams, Option<OwnedFd>), ExecError> {
     let fail = |source| ExecError::System { action: "open a terminal in the container", source };
     match stdio {
         Stdio::Descriptors { stdin, stdout, stderr } => Ok(([stdin, stdout, stderr], None)),
         Stdio::Terminal => {
             let (far, near) = rootfs::open_pair(root).map_err(fail)?;
-            let owner = Some(rustix::fs::Uid::from_raw(identity.uid));
+            let owner = Some(rustix::fs::Uid::from_raw(owner));
             rustix::fs::fchown(&near, owner, None).map_err(|error| fail(error.into()))?;
             let copy = || near.try_clone().map_err(fail);
             Ok(([copy()?, copy()?, near], Some(far)))

@@ -18,7 +18,7 @@ use super::config::{ContainerConfig, PidNamespace};
 use super::entry::{Entry, EntryOptions};
 use super::record::ExecRecord;
 use super::rootfs::{self, LateMount};
-use super::{Created, Runtime, RuntimeError, Stdio, cgroup, confinement, seccomp, spec, sysctl};
+use super::{Created, Runtime, RuntimeError, Stdio, cgroup, confinement, seccomp, spec, sysctl, users};
 use crate::store::atomic::{self, Durability};
 use crate::sys::capability::{self, Capabilities};
 use crate::sys::namespace::{self, Kinds};
@@ -66,11 +66,11 @@ impl Runtime for Libcontainer {
         write_file(config, CGROUP_FILE, config.cgroup_path.as_bytes())?;
         cgroup::create(&config.cgroup_path, &config.resources, &devices.access)?;
         enter(config)?;
-        sysctl::apply(config)?;
+        users::as_root_of(config.users.as_ref(), || sysctl::apply(config))?;
         let terminal = matches!(stdio, Stdio::Terminal);
         let assembled = rootfs::assemble(config, &devices, terminal)?;
         let identity = rootfs::resolve(&assembled.tree, &config.process.user)?;
-        capability::set_groups(&identity.groups)
+        capability::set_groups(&host_groups(config, &identity)?)
             .map_err(|source| RuntimeError::System { action: "set the supplementary groups", source })?;
 
         let record = ExecRecord::new(config, identity, label, &self.seccomp_cache);
@@ -88,7 +88,7 @@ impl Runtime for Libcontainer {
         let entry = Entry::new(options, report).map_err(RuntimeError::Refused)?;
         let cgroup_path = cgroup::stand_in(&config.run_dir)?;
         write_file(config, ExecRecord::FILE, &record.to_json())?;
-        write_file(config, "config.json", &spec::write(config, &assembled.merged, &record, &cgroup_path))?;
+        write_file(config, "config.json", &spec::write(config, &assembled, &record, &cgroup_path))?;
 
         let (stdio, console) = stdio_of(stdio, assembled.terminal)?;
         let executor = Finish { entry: Rc::new(entry), late: Rc::new(assembled.late), inherited };
@@ -152,6 +152,15 @@ fn inherited_descriptors(stdio: &Stdio, report: &OwnedFd) -> Result<Vec<i32>, Ru
     let open = process::open_descriptors()
         .map_err(|source| RuntimeError::System { action: "list the open descriptors", source })?;
     Ok(open.into_iter().filter(|number| !needed.contains(number)).collect())
+}
+
+/// The supplementary groups as this process, which is not in the container's user namespace, has to set them.
+fn host_groups(config: &ContainerConfig, identity: &rootfs::Identity) -> Result<Vec<u32>, RuntimeError> {
+    let Some(users) = &config.users else { return Ok(identity.groups.clone()) };
+    // The user and the group are libcontainer's affair; ids that it could not set are better named here.
+    users.host_id(identity.uid)?;
+    users.host_id(identity.gid)?;
+    identity.groups.iter().map(|group| users.host_id(*group)).collect()
 }
 
 /// What the configuration names, or everything for a privileged container; the process's own set cuts it later.

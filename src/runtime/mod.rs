@@ -25,6 +25,7 @@ mod rootfs;
 mod seccomp;
 mod spec;
 mod sysctl;
+pub mod users;
 
 pub use libcontainer::Libcontainer;
 

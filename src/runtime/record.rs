@@ -1,6 +1,6 @@
 //! What a container was started with, for later execs; `exec.json`.
 
-use super::config::{ContainerConfig, Seccomp, UserSpec};
+use super::config::{ContainerConfig, Seccomp, UserSpec, Users};
 use super::entry::DEFAULT_PATH;
 use super::rootfs::Identity;
 use crate::sys::lsm::ExecLabel;
@@ -12,6 +12,8 @@ pub(crate) struct ExecRecord {
     /// As the container's first process got it, with `HOME` and `PATH`.
     pub env: Vec<(String, String)>,
     pub cwd: String,
+    #[serde(default)]
+    pub users: Option<Users>,
     pub user: UserSpec,
     pub identity: Identity,
     pub capabilities: Vec<String>,
@@ -38,6 +40,7 @@ impl ExecRecord {
         Self {
             env: complete(process.env.clone(), &identity.home, &config.hostname, process.terminal),
             cwd: process.cwd.clone(),
+            users: config.users.clone(),
             user: process.user.clone(),
             identity,
             capabilities: process.capabilities.iter().cloned().collect(),

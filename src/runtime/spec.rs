@@ -7,6 +7,7 @@
 
 use super::config::{ContainerConfig, PidNamespace};
 use super::record::ExecRecord;
+use super::rootfs::Assembled;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -28,17 +29,22 @@ const MASKED: [&str; 13] = [
 ];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-pub(super) fn write(config: &ContainerConfig, merged: &Path, record: &ExecRecord, cgroup_path: &Path) -> Vec<u8> {
-    spec(config, merged, record, cgroup_path).to_string().into_bytes()
+pub(super) fn write(
+    config: &ContainerConfig,
+    assembled: &Assembled,
+    record: &ExecRecord,
+    cgroup_path: &Path,
+) -> Vec<u8> {
+    spec(config, assembled, record, cgroup_path).to_string().into_bytes()
 }
 
-fn spec(config: &ContainerConfig, merged: &Path, record: &ExecRecord, cgroup_path: &Path) -> Value {
+fn spec(config: &ContainerConfig, assembled: &Assembled, record: &ExecRecord, cgroup_path: &Path) -> Value {
     let hide = !config.privileged && !config.unmasked_proc;
     let masked = if hide { masked_paths() } else { Vec::new() };
     let read_only: &[&str] = if hide { &READ_ONLY } else { &[] };
     json!({
         "ociVersion": "1.0.2",
-        "root": { "path": merged, "readonly": config.readonly_rootfs },
+        "root": { "path": assembled.merged, "readonly": config.readonly_rootfs },
         "process": {
             "terminal": false,
             "user": { "uid": record.identity.uid, "gid": record.identity.gid },
@@ -54,7 +60,7 @@ fn spec(config: &ContainerConfig, merged: &Path, record: &ExecRecord, cgroup_pat
             "options": ["nosuid", "noexec", "nodev"],
         }],
         "linux": {
-            "namespaces": namespaces(config),
+            "namespaces": namespaces(config, assembled),
             "cgroupsPath": cgroup_path,
             "maskedPaths": masked,
             "readonlyPaths": read_only,
@@ -62,11 +68,17 @@ fn spec(config: &ContainerConfig, merged: &Path, record: &ExecRecord, cgroup_pat
     })
 }
 
-fn namespaces(config: &ContainerConfig) -> Vec<Value> {
+fn namespaces(config: &ContainerConfig, assembled: &Assembled) -> Vec<Value> {
     let mut namespaces = vec![json!({ "type": "mount" }), json!({ "type": "cgroup" })];
+    if let Some(users) = &config.users {
+        namespaces.push(json!({ "type": "user", "path": users.namespace }));
+    }
     match &config.namespaces.pid {
         PidNamespace::Private => namespaces.push(json!({ "type": "pid" })),
-        PidNamespace::Join(path) => namespaces.push(json!({ "type": "pid", "path": path })),
+        PidNamespace::Join(path) => {
+            let path = assembled.pid_namespace.as_ref().unwrap_or(path);
+            namespaces.push(json!({ "type": "pid", "path": path }));
+        }
         PidNamespace::Host => {}
     }
     namespaces

@@ -134,7 +134,7 @@ impl Layout {
         self.run.join("pods").join(pod_id)
     }
 
-    /// A pinned namespace of the pod: `net`, `ipc`, `uts` or `pid`.
+    /// A pinned namespace of the pod: `net`, `ipc`, `uts`, `pid` or `user`.
     pub fn pod_namespace(&self, pod_id: &str, kind: &str) -> PathBuf {
         self.pod_run(pod_id).join("ns").join(kind)
     }

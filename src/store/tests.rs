@@ -73,6 +73,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
             mac: None,
             aliases: vec![],
         }]),
+        first_user_id: None,
         manage_hosts: true,
         manage_hostname: true,
         log: LogConfig { driver: LogDriver::K8sFile, max_size: None, path: None },

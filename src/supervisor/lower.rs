@@ -1,21 +1,24 @@
 //! From a pod's record to what the runtime needs of one container; pure but for files that hold variables.
 
-use super::volume;
+use super::{shares, volume};
 use crate::model::container::{self, Propagation};
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
 use crate::model::{
-    AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, QosClass, SeLinuxLabel, SeccompProfile,
-    VolumeMount, VolumeSource,
+    AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, SeLinuxLabel, SeccompProfile, VolumeMount,
+    VolumeSource,
 };
 use crate::runtime::config::{
-    AppArmor, CgroupResources, ContainerConfig, Device, Mount, MountKind, MountOptions, MountPropagation, Namespaces,
-    PidNamespace, Process, Rootfs, Seccomp, UserSpec,
+    AppArmor, ContainerConfig, Device, Mount, MountKind, MountOptions, MountPropagation, Namespaces, PidNamespace,
+    Process, Rootfs, Seccomp, UserSpec, Users,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
 use crate::sys::capability;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// Pin of the user namespace of a pod that has its own.
+pub(super) const USER_NAMESPACE: &str = "user";
 
 /// Capabilities of a container that asks for none (podman's set).
 const DEFAULT_CAPABILITIES: [&str; 11] = [
@@ -33,15 +36,8 @@ const DEFAULT_CAPABILITIES: [&str; 11] = [
 ];
 /// Where profiles of type `Localhost` are, as for the kubelet and podman.
 const SECCOMP_ROOT: &str = "/var/lib/kubelet/seccomp";
-/// Processes and threads of a container that sets no limit (podman's).
-const DEFAULT_PIDS: i64 = 2048;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 pub const TERMINATION_LOG: &str = "/dev/termination-log";
-/// Scheduler shares of one core, and the least the kernel takes.
-const SHARES_PER_CORE: u64 = 1024;
-const MIN_SHARES: u64 = 2;
-/// Least quota the kernel takes, in microseconds per 100 ms.
-const MIN_QUOTA: i64 = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LowerError {
@@ -88,11 +84,14 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         },
         process: process(spec, container, pod, &env, &security, &hostname, facts)?,
         namespaces: namespaces(layout, record, target),
+        users: record
+            .first_user_id
+            .map(|first| Users { namespace: layout.pod_namespace(&record.id, USER_NAMESPACE), first }),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
         devices: devices(layout, record, spec),
         sysctls: pod.security.sysctls.clone(),
-        resources: resources(spec),
+        resources: shares::of_container(spec),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
         readonly_rootfs: security.read_only_root_filesystem,
         privileged: security.privileged,
@@ -196,7 +195,7 @@ fn process(
         },
         se_linux_label: security.se_linux.as_ref().map(SeLinuxLabel::of_process),
         rlimits: spec.ulimits.iter().map(|l| (l.name.clone(), l.soft, l.hard)).collect(),
-        oom_score_adj: Some(oom_score_adj(pod, spec, facts.host.memory)),
+        oom_score_adj: Some(shares::oom_score_adj(pod, spec, facts.host.memory)),
     })
 }
 
@@ -236,36 +235,6 @@ pub fn capabilities(security: &EffectiveSecurity) -> BTreeSet<String> {
     set.retain(|name| !wanted.drop.contains(name));
     set.extend(wanted.add.iter().filter(|name| !is_all(name)).cloned());
     set
-}
-
-/// By quality of service class and requested memory, as the kubelet does (Kubernetes, "Node out of memory behavior").
-fn oom_score_adj(pod: &Pod, spec: &Container, machine_memory: u64) -> i32 {
-    const GUARANTEED: i32 = -997;
-    const BEST_EFFORT: i32 = 1000;
-    match QosClass::of(pod) {
-        QosClass::Guaranteed => return GUARANTEED,
-        QosClass::BestEffort => return BEST_EFFORT,
-        QosClass::Burstable => {}
-    }
-    let request = spec.resources.memory_request.or(spec.resources.memory_limit).unwrap_or(0);
-    let part = u128::from(request) * 1000 / u128::from(machine_memory.max(1));
-    (1000 - i32::try_from(part).unwrap_or(1000)).clamp(1000 + GUARANTEED, BEST_EFFORT - 1)
-}
-
-fn resources(spec: &Container) -> CgroupResources {
-    let r = spec.resources;
-    let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    CgroupResources {
-        cpu_shares: r.cpu_request_milli.map(|milli| (milli * SHARES_PER_CORE / 1000).max(MIN_SHARES)),
-        cpu_quota_us: r.cpu_limit_milli.filter(|m| *m > 0).map(|milli| bytes(milli * 100).max(MIN_QUOTA)),
-        memory_limit: r.memory_limit.filter(|m| *m > 0).map(bytes),
-        memory_reservation: r.memory_request.filter(|m| *m > 0).map(bytes),
-        pids_limit: match r.pids_limit {
-            Some(limit) if limit <= 0 => None,
-            Some(limit) => Some(limit),
-            None => Some(DEFAULT_PIDS),
-        },
-    }
 }
 
 fn namespaces(layout: &Layout, record: &PodRecord, target: Option<i32>) -> Namespaces {

@@ -45,6 +45,7 @@ mod refresh;
 mod requests;
 mod sandbox;
 mod server;
+mod shares;
 mod volume;
 
 pub use context::machine_facts;

@@ -3,6 +3,7 @@
 //! Such a namespace ends with its first process, so that one must be there which no container is. All of it is pinned, for later
 //! containers and later supervisors.
 
+use super::lower;
 use crate::runtime::{RuntimeError, pause};
 use crate::store::layout::Layout;
 use crate::store::record::PodRecord;
@@ -18,9 +19,10 @@ const NAMESPACE: &str = "pid";
 const HOLDER: &str = "holder";
 
 /// Makes the namespace. In the mount namespace of the supervisor, where its pins are to be seen.
-pub(super) fn make(layout: &Layout, pod_id: &str) -> Result<(), RuntimeError> {
-    let pin = layout.pod_namespace(pod_id, HOLDER);
-    pause::spawn(&layout.pod_namespace(pod_id, NAMESPACE), |pidfd| namespace::pin_pidfd(pidfd, &pin)).map(drop)
+pub(super) fn make(layout: &Layout, record: &PodRecord) -> Result<(), RuntimeError> {
+    let pin = |name| layout.pod_namespace(&record.id, name);
+    let users = record.first_user_id.map(|_| pin(lower::USER_NAMESPACE));
+    pause::spawn(users.as_deref(), &pin(NAMESPACE), |pidfd| namespace::pin_pidfd(pidfd, &pin(HOLDER))).map(drop)
 }
 
 /// Makes it again when its holder was ended, which a container with the right to signal it can do: as with a kubelet, the containers
@@ -39,7 +41,7 @@ pub(super) fn revive(layout: &Layout, record: &PodRecord) -> Result<(), RuntimeE
         let pin = layout.pod_namespace(&record.id, name);
         namespace::unpin(&pin).map_err(failed("take away", &pin))?;
     }
-    make(layout, &record.id)
+    make(layout, record)
 }
 
 /// Ends the holder, and with it whatever is left in the namespace; the pin of the namespace stays.

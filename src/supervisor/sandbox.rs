@@ -1,17 +1,17 @@
 //! What the containers of a pod share: volumes, files, namespaces, network. Made in a launcher, in the order of need.
 
 use super::launcher::{Reporter, chain};
-use super::lower;
 use super::pid_namespace;
 use super::protocol::FailureKind;
 use super::volume;
+use super::{lower, shares};
 use crate::model::environment::PodFacts;
 use crate::model::{DnsPolicy, Pod};
 use crate::network::{
     Attachment, DEFAULT_NETWORK, HostRequest, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest,
     hosts_file, resolver,
 };
-use crate::runtime::RuntimeError;
+use crate::runtime::{RuntimeError, cgroup, users};
 use crate::store::layout::Layout;
 use crate::store::record::{PodNetwork, PodRecord};
 use crate::sys::namespace::{self, Kinds};
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// Size of the pod's `/dev/shm` (podman's).
 const SHARED_MEMORY: u64 = 64 << 20;
 /// Namespaces that a pod may have pinned.
-const PINS: [&str; 4] = ["net", "ipc", "uts", "pid"];
+const PINS: [&str; 5] = ["net", "ipc", "uts", "pid", lower::USER_NAMESPACE];
 
 /// What the launcher says on its way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ enum SandboxError {
     Objects(#[from] super::records::ReadError),
     #[error("cannot make the pod's pid namespace")]
     Holder(#[source] RuntimeError),
+    #[error("cannot make the pod's cgroup")]
+    Cgroup(#[source] RuntimeError),
     #[error("{0}")]
     Failpoint(String),
 }
@@ -159,6 +161,8 @@ fn try_make(
     };
     let expected = expected.map_err(SandboxError::Network)?;
     make_directories(layout, record)?;
+    let cgroup = lower::pod_cgroup(&record.id);
+    cgroup::create_pod(&cgroup, &shares::of_pod(&record.pod)).map_err(SandboxError::Cgroup)?;
     let host_network = File::open("/proc/self/ns/net").map_err(at("open", Path::new("/proc/self/ns/net")))?;
     make_namespaces(layout, record, facts)?;
     namespace::setns_fd(&host_network, Kinds::NETWORK)
@@ -212,22 +216,27 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
         kinds = kinds | kind;
         pins.push(name);
     }
-    if pod.share_process_namespace && !pod.host_pid {
-        pid_namespace::make(layout, &record.id).map_err(SandboxError::Holder)?;
-    }
-    if kinds == Kinds::NONE {
-        return Ok(());
-    }
     let system = |action| move |source| SandboxError::System { action, source };
-    namespace::unshare(kinds).map_err(system("make the pod's namespaces"))?;
-    if !pod.host_network {
-        let name = lower::hostname(pod, facts);
-        let set = rustix::system::sethostname(name.as_bytes()).map_err(io::Error::from);
-        set.map_err(system("set the host name"))?;
+    let pin = |from: &Path, name: &str| namespace::pin(&from.join(name), &layout.pod_namespace(&record.id, name));
+    let hostname = (!pod.host_network).then(|| lower::hostname(pod, facts));
+    if let Some(first) = record.first_user_id {
+        pins.push(lower::USER_NAMESPACE);
+        let keep = |from: &Path| pins.iter().try_for_each(|name| pin(from, name));
+        users::make(first, kinds, hostname.as_deref(), keep)
+            .map_err(system("make the pod's user namespace and those it owns"))?;
+    } else if kinds != Kinds::NONE {
+        namespace::unshare(kinds).map_err(system("make the pod's namespaces"))?;
+        if let Some(name) = hostname {
+            let set = rustix::system::sethostname(name.as_bytes()).map_err(io::Error::from);
+            set.map_err(system("set the host name"))?;
+        }
+        for name in pins {
+            let target = layout.pod_namespace(&record.id, name);
+            pin(Path::new("/proc/self/ns"), name).map_err(at("pin a namespace at", &target))?;
+        }
     }
-    for name in pins {
-        let (source, target) = (Path::new("/proc/self/ns").join(name), layout.pod_namespace(&record.id, name));
-        namespace::pin(&source, &target).map_err(at("pin a namespace at", &target))?;
+    if pod.share_process_namespace && !pod.host_pid {
+        pid_namespace::make(layout, record).map_err(SandboxError::Holder)?;
     }
     Ok(())
 }

@@ -152,6 +152,65 @@ pub fn change_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     Ok(rustix::thread::set_keep_capabilities(false)?)
 }
 
+/// This process has the effective ids of another user, whose its files and parameters of namespaces are, and all its capabilities;
+/// dropping it brings the old ids back.
+#[derive(Debug)]
+pub struct ActingAs {
+    uid: u32,
+    gid: u32,
+    parent: Option<rustix::process::Pid>,
+    death_signal: Option<rustix::process::Signal>,
+}
+
+impl ActingAs {
+    /// User and group are both `id`.
+    pub fn user(id: u32) -> io::Result<Self> {
+        let acting = Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            parent: rustix::process::getppid(),
+            death_signal: rustix::process::parent_process_death_signal()?,
+        };
+        // Else the kernel takes the effective capabilities away with the id.
+        let bits = rustix::thread::CapabilitiesSecureBits::NO_SETUID_FIXUP;
+        rustix::thread::set_capabilities_secure_bits(bits)?;
+        set_effective(id, id)?;
+        acting.restore_death_signal();
+        Ok(acting)
+    }
+
+    /// It is cleared with every change of ids; the parent may have died meanwhile.
+    fn restore_death_signal(&self) {
+        let Some(signal) = self.death_signal else { return };
+        let set = rustix::process::set_parent_process_death_signal(Some(signal));
+        if set.is_err() || rustix::process::getppid() != self.parent {
+            super::process::exit_now(1);
+        }
+    }
+}
+
+impl Drop for ActingAs {
+    fn drop(&mut self) {
+        let restored = set_effective(self.uid, self.gid).is_ok();
+        let bits = rustix::thread::CapabilitiesSecureBits::empty();
+        // As somebody else this process could do too little, or too much.
+        if !restored || rustix::thread::set_capabilities_secure_bits(bits).is_err() {
+            super::process::exit_now(1);
+        }
+        self.restore_death_signal();
+    }
+}
+
+fn set_effective(uid: u32, gid: u32) -> io::Result<()> {
+    const SAME: u32 = u32::MAX;
+    // SAFETY: both take integers; made directly, as in `change_user`.
+    let failed = unsafe {
+        libc::syscall(libc::SYS_setresgid, SAME, gid, SAME) != 0
+            || libc::syscall(libc::SYS_setresuid, SAME, uid, SAME) != 0
+    };
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Replaces the supplementary groups of this process.
 pub fn set_groups(groups: &[u32]) -> io::Result<()> {
     // SAFETY: the kernel reads `groups.len()` ids of the slice.

@@ -206,15 +206,23 @@ fn attribute_flags(attributes: Attributes) -> MountAttrFlags {
 /// Adds attributes to the mount a descriptor stands for; never takes one away.
 pub fn set_attributes(tree: impl AsFd, attributes: Attributes) -> io::Result<()> {
     let set = u64::from(attribute_flags(attributes).bits());
-    mount_setattr(tree, set, 0, attributes.recursive)
+    mount_setattr(tree, MountAttr { set, ..MountAttr::default() }, attributes.recursive)
+}
+
+/// Has the files of a detached mount seen with ids as a user namespace maps them; its file system must support that.
+pub fn map_ids(tree: impl AsFd, users: impl AsFd, recursive: bool) -> io::Result<()> {
+    let users = users.as_fd().as_raw_fd() as u64;
+    mount_setattr(tree, MountAttr { set: libc::MOUNT_ATTR_IDMAP, userns_fd: users, ..MountAttr::default() }, recursive)
 }
 
 /// Sets the propagation of the mount a descriptor stands for.
 pub fn set_propagation(tree: impl AsFd, propagation: Propagation, recursive: bool) -> io::Result<()> {
-    mount_setattr(tree, 0, u64::from(propagation.flags().bits()), recursive)
+    let propagation = u64::from(propagation.flags().bits());
+    mount_setattr(tree, MountAttr { propagation, ..MountAttr::default() }, recursive)
 }
 
 #[repr(C)]
+#[derive(Default)]
 struct MountAttr {
     set: u64,
     clear: u64,
@@ -222,8 +230,7 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-fn mount_setattr(tree: impl AsFd, set: u64, propagation: u64, recursive: bool) -> io::Result<()> {
-    let attr = MountAttr { set, clear: 0, propagation, userns_fd: 0 };
+fn mount_setattr(tree: impl AsFd, attr: MountAttr, recursive: bool) -> io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is an empty C string, `attr` lives through the call and its size is passed along.
     let result = unsafe {

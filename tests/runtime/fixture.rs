@@ -93,6 +93,7 @@ impl Fixture {
                 ..Process::default()
             },
             namespaces: Namespaces { network: None, ipc: None, uts: None, pid: PidNamespace::Private },
+            users: None,
             hostname: "box".to_owned(),
             mounts: Vec::new(),
             devices: Vec::new(),

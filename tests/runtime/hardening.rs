@@ -328,7 +328,7 @@ fn terminal() {
 fn shared_pid_namespace() {
     let fixture = Fixture::new();
     let pin = fixture.dir.join("pid");
-    let holder = pause::spawn(&pin, |_| Ok(())).unwrap();
+    let holder = pause::spawn(None, &pin, |_| Ok(())).unwrap();
     let status = fs::read_to_string(format!("/proc/{}/status", holder.pid)).unwrap();
     assert!(status.contains("CapBnd:\t0000000000000000") && status.contains("NSpid:\t"), "{status}");
     let line = fs::read(format!("/proc/{}/cmdline", holder.pid)).unwrap();

@@ -76,6 +76,7 @@ impl App {
             image_volumes: Vec::new(),
             claims: Vec::new(),
             network: PodNetwork::None,
+            first_user_id: None,
             manage_hosts: true,
             manage_hostname: true,
             log: LogConfig { driver: LogDriver::K8sFile, max_size: None, path: None },

@@ -169,7 +169,7 @@ impl Refused {
             (
                 "userns",
                 userns.as_deref().is_some_and(|mode| mode != "host"),
-                "pods run in the host's user namespace; only `--userns=host` is possible",
+                "set `hostUsers: false` of the pod for a user namespace of its own",
             ),
         ];
         match given.into_iter().find(|(_, given, _)| *given) {

@@ -36,6 +36,7 @@ pub(crate) fn pod(policy: RestartPolicy, containers: &[&str]) -> (PodRecord, Pod
         containers: records,
         ephemeral: Vec::new(),
         network: PodNetwork::None,
+        first_user_id: None,
         manage_hosts: true,
         manage_hostname: true,
         log: LogConfig { driver: LogDriver::K8sFile, max_size: None, path: None },

@@ -31,7 +31,7 @@ pub(super) fn service_account(at: &Spot<'_>, object: core::ServiceAccount) -> Se
 /// Gives a pod what its account has for it. What the pod says itself wins; without a word of either there is no token, as no API
 /// server would take it.
 pub(super) fn admit(draft: &mut Draft, accounts: &[ServiceAccount]) {
-    let Draft { pod, ports: _, name: _, automount_token, full_name: _ } = draft;
+    let Draft { pod, ports: _, name: _, wanted: _, automount_token, full_name: _ } = draft;
     let account = accounts.iter().find(|a| (&a.namespace, &a.name) == (&pod.namespace, &pod.service_account));
     if let Some(account) = account.filter(|_| pod.image_pull_secrets.is_empty()) {
         pod.image_pull_secrets.clone_from(&account.image_pull_secrets);

@@ -13,6 +13,8 @@ pub(super) enum Kind {
     ServiceAccount,
     PersistentVolume,
     StorageClass,
+    PriorityClass,
+    RuntimeClass,
 }
 
 impl Kind {
@@ -25,6 +27,8 @@ impl Kind {
         ("ServiceAccount", Kind::ServiceAccount, "v1"),
         ("PersistentVolume", Kind::PersistentVolume, "v1"),
         ("StorageClass", Kind::StorageClass, "storage.k8s.io/v1"),
+        ("PriorityClass", Kind::PriorityClass, "scheduling.k8s.io/v1"),
+        ("RuntimeClass", Kind::RuntimeClass, "node.k8s.io/v1"),
     ];
 
     /// Every played kind.
@@ -78,8 +82,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("VerticalPodAutoscaler", "set `resources` of each container"),
     ("PodDisruptionBudget", "pods are not evicted here; leave it out"),
     ("PodSecurityPolicy", "set `securityContext` of each pod and container"),
-    ("PriorityClass", ""),
-    ("RuntimeClass", ""),
     ("LimitRange", "set `resources` of each container"),
     ("ResourceQuota", "set `resources` of each container"),
     ("CustomResourceDefinition", "there is no API server to extend; leave it out"),

@@ -1,5 +1,6 @@
 //! Objects one after the other to an application, and the checks that need all of them.
 
+use super::class::Classes;
 use super::document::{self, Object};
 use super::kinds::Kind;
 use super::persistent::{self, Demand, Offer};
@@ -26,6 +27,7 @@ pub(super) struct Loader<'a> {
     /// What each claim of the application asks of PersistentVolumes.
     demands: Vec<Demand>,
     offers: Vec<Offer>,
+    classes: Classes,
     index: Index,
     /// Names that are taken, by kind.
     names: BTreeMap<(Kind, String), Mark>,
@@ -44,6 +46,7 @@ impl<'a> Loader<'a> {
             drafts: Vec::new(),
             demands: Vec::new(),
             offers: Vec::new(),
+            classes: Classes::default(),
             index,
             names: BTreeMap::new(),
             secrets: Vec::new(),
@@ -110,6 +113,16 @@ impl<'a> Loader<'a> {
                 let name = persistent::storage_class(&at, read);
                 self.claim_name(*kind, &name, &name_mark(&at));
             }
+            Kind::PriorityClass => {
+                let Some(read) = self.read(&object) else { return };
+                let name = self.classes.add_priority(&at, read);
+                self.add_class(*kind, &at, &name);
+            }
+            Kind::RuntimeClass => {
+                let Some(read) = self.read(&object) else { return };
+                let name = self.classes.add_runtime(&at, read);
+                self.add_class(*kind, &at, &name);
+            }
             Kind::PersistentVolumeClaim => {
                 let Some(read) = self.read(&object) else { return };
                 let (claim, demand) = object::claim(&at, read);
@@ -126,6 +139,11 @@ impl<'a> Loader<'a> {
                 }
             }
         }
+    }
+
+    /// Remembers a name of which there may be one.
+    fn add_class(&mut self, kind: Kind, at: &Spot<'_>, name: &str) {
+        self.claim_name(kind, name, &name_mark(at));
     }
 
     fn add_config_map(&mut self, object: &Object, at: &Spot<'_>) {
@@ -188,6 +206,7 @@ impl<'a> Loader<'a> {
 
     fn finish(mut self, options: &LoadOptions) -> Loaded {
         publish::apply(self.session, &mut self.sources, &mut self.drafts, &options.publish, options.publish_all);
+        self.drafts.iter_mut().for_each(|draft| self.classes.admit(self.session, draft));
         self.drafts.iter_mut().for_each(|draft| account::admit(draft, &self.application.service_accounts));
         references::check(self.session, &self.index);
         persistent::bind(self.session, &mut self.application.claims, &self.demands, std::mem::take(&mut self.offers));
@@ -365,7 +384,7 @@ fn name_mark(at: &Spot<'_>) -> Mark {
     at.field("metadata").field("name").mark()
 }
 
-fn at_mark(mut diagnostic: Diagnostic, mark: &Mark) -> Diagnostic {
+pub(super) fn at_mark(mut diagnostic: Diagnostic, mark: &Mark) -> Diagnostic {
     diagnostic.path.clone_from(&mark.path);
     diagnostic.at(mark.span, "")
 }

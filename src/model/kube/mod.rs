@@ -9,7 +9,7 @@
 //!
 //! - `document`: files to objects: `List`, `apiVersion` and `kind`; `kinds`: which kinds there are;
 //! - `spot`: where the lowering is in the text; `form`: names, labels, paths;
-//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
+//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `host_users`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
 //!   one part of the API each; `annotations`: what podman reads from them;
 //! - `account`: ServiceAccounts and their tokens; `payload`: volumes whose files podkin writes;
 //! - `persistent`: PersistentVolumes, StorageClasses, and the claims that get them;
@@ -18,12 +18,14 @@
 
 mod account;
 mod annotations;
+mod class;
 pub mod codes;
 mod container;
 mod document;
 mod env;
 pub mod fields;
 mod form;
+mod host_users;
 mod kinds;
 mod loader;
 mod metadata;

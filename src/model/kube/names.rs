@@ -28,6 +28,8 @@ pub(super) fn load(session: &Session, inputs: &[Input]) -> Loaded {
                     let kind = WorkloadKind::Deployment;
                     application.workloads.push(Workload { kind, name, replicas: 1, pods: vec![pod] });
                 }
+                // Nothing of them is on record.
+                Kind::PriorityClass | Kind::RuntimeClass => {}
                 Kind::ConfigMap => application.config_maps.push(ConfigMap { name, ..ConfigMap::default() }),
                 Kind::Secret => application.secrets.push(Secret { name, ..Secret::default() }),
                 Kind::PersistentVolumeClaim => {

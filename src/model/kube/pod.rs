@@ -1,11 +1,12 @@
 //! Pods and pod templates (Kubernetes API, `PodSpec` v1 core).
 
+use super::class::Wanted;
 use super::container::{self, Around};
 use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, mount, restart, security, sysctl};
+use super::{annotations, codes, form, host_users, mount, quantity, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias, LONGEST_HOST_NAME};
 use crate::model::{Container, Pod, Volume, VolumeSource};
@@ -21,6 +22,8 @@ pub(super) struct Draft {
     pub ports: Vec<Vec<DraftPort>>,
     /// Where the name of the pod, or of its workload, stands.
     pub name: Mark,
+    /// Classes it refers to.
+    pub wanted: Wanted,
     /// `automountServiceAccountToken`.
     pub automount_token: Option<bool>,
     /// Where it is said that the kernel is to have the full name of the pod.
@@ -30,7 +33,7 @@ pub(super) struct Draft {
 impl Draft {
     /// The pod with its ports.
     pub fn finish(self) -> Pod {
-        let Self { mut pod, ports, name: _, automount_token: _, full_name: _ } = self;
+        let Self { mut pod, ports, name: _, wanted: _, automount_token: _, full_name: _ } = self;
         let containers = pod.init_containers.iter_mut().chain(&mut pod.containers);
         for (container, ports) in containers.zip(ports) {
             container.ports = ports.into_iter().map(|p| p.port).collect();
@@ -91,10 +94,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("affinity").no_effect(affinity.is_some(), one);
     at.field("nodeName").no_effect(node_name.is_some(), one);
     at.field("nodeSelector").no_effect(node_selector.is_some(), one);
-    at.field("overhead").no_effect(overhead.is_some(), one);
     at.field("preemptionPolicy").no_effect(preemption_policy.is_some(), one);
-    at.field("priority").no_effect(priority.is_some(), one);
-    at.field("priorityClassName").no_effect(priority_class_name.is_some(), one);
     at.field("schedulerName").no_effect(scheduler_name.is_some(), one);
     at.field("schedulingGroup").no_effect(scheduling_group.is_some(), one);
     at.field("tolerations").no_effect(tolerations.is_some(), one);
@@ -102,15 +102,10 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     at.field("evictionResponders").no_effect(eviction_responders.is_some(), "pods are not evicted");
     at.field("enableServiceLinks").no_effect(enable_service_links == Some(true), "there are no Services");
     let fixed = "set `resources` of each container";
-    at.field("resources").unsupported(resources.is_some(), "limits are set per container", fixed);
     at.field("resourceClaims").unsupported(resource_claims.is_some(), "there is no dynamic resource allocation", fixed);
-    let classes = "there is one runtime";
-    at.field("runtimeClassName").unsupported(runtime_class_name.is_some(), classes, "remove it");
     at.field("schedulingGates").unsupported(scheduling_gates.is_some(), "nothing would remove the gate", "remove it");
     let debugging = "start the pod without them, then use `podkin debug`";
     at.field("ephemeralContainers").refused(ephemeral_containers.is_some(), "they are no part of a new pod", debugging);
-    let users = "pods share the machine's user ids";
-    at.field("hostUsers").refused(host_users == Some(false), users, "set `runAsUser` and `runAsNonRoot`, or remove it");
     if let Some(core::PodOS { name }) = os {
         let at = at.field("os");
         let at = at.field("name");
@@ -128,6 +123,15 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         let error = Diagnostic::error(codes::CONFLICT, "`shareProcessNamespace` and `hostPID` exclude each other");
         at.field("shareProcessNamespace").on_key(error.also(first.span, "the other"), "");
     }
+    let named =
+        |field: &str, name: Option<String>| name.filter(|n| !n.is_empty()).map(|name| (name, at.field(field).mark()));
+    let overhead_at = at.field("overhead");
+    let wanted = Wanted {
+        priority: priority.map(|value| (value, at.field("priority").mark())),
+        priority_class: named("priorityClassName", priority_class_name),
+        runtime_class: named("runtimeClassName", runtime_class_name),
+        overhead: overhead.map(|o| (quantity::amounts_of_pod(&overhead_at, o), overhead_at.key_mark())),
+    };
     let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy).unwrap_or_default();
     let grace_at = at.field("terminationGracePeriodSeconds");
     let grace = termination_grace_period_seconds
@@ -182,10 +186,15 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         host_pid,
         host_ipc,
         share_process_namespace,
+        user_namespace: host_users == Some(false),
         host_aliases: host_alias_list(&at.field("hostAliases"), host_aliases.unwrap_or_default()),
         dns: dns(at, dns_policy, dns_config.unwrap_or_default()),
         security: security_context.map(|c| security::pod(&at.field("securityContext"), c, shared)).unwrap_or_default(),
-        resources: None,
+        resources: resources.map(|r| quantity::pod(&at.field("resources"), r)),
+        overhead: None,
+        priority: 0,
+        priority_class: None,
+        runtime_class: None,
         active_deadline_seconds: deadline,
         service_account: service_account.unwrap_or_else(|| "default".to_owned()),
         enable_service_links: enable_service_links.unwrap_or(true),
@@ -198,9 +207,11 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
             mount::check_devices(&at.index(i).field("volumeDevices"), &container.devices, &pod.volumes);
         }
     }
+    host_users::check(at, &pod);
+    quantity::settle_pod(&at.field("resources"), &mut pod);
     annotations::apply(at, &mut pod);
     let full_name = full_name(at, &pod);
-    Draft { pod, ports, name, automount_token: automount_service_account_token, full_name }
+    Draft { pod, ports, name, wanted, automount_token: automount_service_account_token, full_name }
 }
 
 fn container_names(init: &[core::Container], regular: &[core::Container]) -> Vec<String> {

@@ -2,9 +2,9 @@
 
 use super::codes;
 use super::spot::{Spot, did_you_mean, list};
-use crate::model::Resources;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::quantity::Quantity;
+use crate::model::{Pod, Resources};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 use std::collections::BTreeMap;
@@ -81,6 +81,74 @@ pub(super) fn resources(at: &Spot<'_>, resources: core::ResourceRequirements) ->
         ephemeral_storage_request: get(&requests, "ephemeral-storage").map(bytes),
         ephemeral_storage_limit: get(&limits, "ephemeral-storage").map(bytes),
         pids_limit: None,
+    }
+}
+
+/// `resources` of a pod as a whole (Kubernetes, "Assign Pod-level CPU and memory resources").
+pub(super) fn pod(at: &Spot<'_>, mut resources: core::ResourceRequirements) -> Resources {
+    at.field("claims").refused(resources.claims.is_some(), "a pod's claims are its `resourceClaims`", "remove it");
+    let requested: Vec<&str> = NAMES.into_iter().filter(|name| requests(&resources, name)).collect();
+    for (field, list) in [("requests", &mut resources.requests), ("limits", &mut resources.limits)] {
+        if list.as_mut().is_some_and(|list| list.remove("ephemeral-storage").is_some()) {
+            let at = at.field(field);
+            at.field("ephemeral-storage").wrong(codes::VALUE, "a pod as a whole has CPU and memory only");
+        }
+    }
+    resources.claims = None;
+    let mut lowered = self::resources(at, resources);
+    // A request that is not written is settled when the containers are known.
+    if !requested.contains(&"cpu") {
+        lowered.cpu_request_milli = None;
+    }
+    if !requested.contains(&"memory") {
+        lowered.memory_request = None;
+    }
+    lowered
+}
+
+fn requests(resources: &core::ResourceRequirements, name: &str) -> bool {
+    resources.requests.as_ref().is_some_and(|requests| requests.contains_key(name))
+}
+
+/// One kind of resource.
+type Amount = fn(&Resources) -> Option<u64>;
+
+/// Compares a pod's own resources with its containers', and fills requests in: with those of the containers together, or, when they
+/// have none, with the limit.
+pub(super) fn settle_pod(at: &Spot<'_>, pod: &mut Pod) {
+    let Some(mut own) = pod.resources else { return };
+    let wrong = |field: &str, name: &str, message: String| {
+        let at = at.field(field);
+        at.field(name).wrong(codes::QUANTITY, message);
+    };
+    let kinds: [(&str, Amount, Amount); 2] =
+        [("cpu", |r| r.cpu_request_milli, |r| r.cpu_limit_milli), ("memory", |r| r.memory_request, |r| r.memory_limit)];
+    for (name, request, limit) in kinds {
+        let together = pod.of_containers(request);
+        if request(&own).or(limit(&own)).is_some_and(|own| own < together) {
+            let field = if request(&own).is_some() { "requests" } else { "limits" };
+            wrong(field, name, format!("the containers together request more {name} than the pod has"));
+        }
+        for container in pod.all_containers().filter(|c| limit(&own) < limit(&c.resources) && limit(&own).is_some()) {
+            wrong("limits", name, format!("container `{}` has a {name} limit above the pod's", container.name));
+        }
+        let filled = request(&own).or(limit(&own).map(|limit| if together > 0 { together } else { limit }));
+        match name {
+            "cpu" => own.cpu_request_milli = filled,
+            _ => own.memory_request = filled,
+        }
+    }
+    pod.resources = Some(own);
+}
+
+/// Amounts of CPU and memory that come on top of a pod's.
+pub(super) fn amounts_of_pod(at: &Spot<'_>, list: BTreeMap<String, Text>) -> Resources {
+    let amounts = amounts(at, list);
+    let get = |name: &str| amounts.get(name).filter(|q| !q.is_zero()).copied();
+    Resources {
+        cpu_request_milli: get("cpu").map(|q| q.milli() as u64),
+        memory_request: get("memory").map(|q| q.units() as u64),
+        ..Resources::default()
     }
 }
 

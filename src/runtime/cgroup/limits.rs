@@ -15,18 +15,60 @@ const DEFAULT_PIDS: i64 = 2048;
 type Settings = Vec<(&'static str, &'static str, String)>;
 
 pub(super) fn apply(hierarchies: &Hierarchies, path: &str, resources: &CgroupResources) -> Result<(), RuntimeError> {
-    let settings = match hierarchies {
+    set(hierarchies, path, settings(hierarchies, resources))
+}
+
+/// As [`apply`], but that one container takes too much memory is not the end of the others; and what this machine cannot weigh or
+/// limit stands back, since the containers have limits of their own.
+pub(super) fn apply_to_pod(
+    hierarchies: &Hierarchies,
+    path: &str,
+    resources: &CgroupResources,
+) -> Result<(), RuntimeError> {
+    let CgroupResources { cpu_shares: _, cpu_quota_us, memory_limit, memory_reservation: _, pids_limit: _ } = resources;
+    let has = |controller: &str| hierarchies.directory(controller, path).is_some_and(|d| is_controlled(&d, controller));
+    let mut settings = settings(hierarchies, resources);
+    settings.retain(|(controller, file, _)| {
+        let asked_for =
+            matches!((*controller, cpu_quota_us, memory_limit), ("cpu", Some(_), _) | ("memory", _, Some(_)));
+        *file != "memory.oom.group" && (asked_for || has(controller))
+    });
+    set(hierarchies, path, settings)
+}
+
+/// Whether the group in this directory has the controller's files.
+fn is_controlled(directory: &Path, controller: &str) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|entries| {
+        let prefix = format!("{controller}.");
+        entries.flatten().any(|e| {
+            let name = e.file_name();
+            let name = name.to_string_lossy();
+            // On v2 usage and pressure are there without the controller.
+            name.starts_with(&prefix)
+                && !matches!(&*name, "cpu.stat" | "cpu.stat.local" | "cpu.pressure" | "memory.pressure")
+        })
+    })
+}
+
+fn settings(hierarchies: &Hierarchies, resources: &CgroupResources) -> Settings {
+    match hierarchies {
         Hierarchies::V1(_) => v1(resources),
         Hierarchies::V2 => v2(resources),
-    };
+    }
+}
+
+fn set(hierarchies: &Hierarchies, path: &str, settings: Settings) -> Result<(), RuntimeError> {
     for (controller, file, value) in settings {
         let Some(directory) = hierarchies.directory(controller, path) else {
+            if is_least_weight(file, &value) {
+                continue;
+            }
             return Err(RuntimeError::Refused(format!(
                 "this machine has no cgroup controller `{controller}`, which a resource limit needs"
             )));
         };
         match write(&directory.join(file), &value) {
-            Err(_) if is_optional(file, &directory) => {}
+            Err(_) if is_optional(file, &value, &directory) => {}
             result => result?,
         }
     }
@@ -34,13 +76,19 @@ pub(super) fn apply(hierarchies: &Hierarchies, path: &str, resources: &CgroupRes
 }
 
 /// Swap accounting may be compiled out or switched off, and a limit without it still holds for memory.
-fn is_optional(file: &str, directory: &Path) -> bool {
+fn is_optional(file: &str, value: &str, directory: &Path) -> bool {
     match file {
+        _ if is_least_weight(file, value) => !directory.join(file).exists(),
         "memory.memsw.limit_in_bytes" | "memory.swap.max" | "memory.oom.group" => !directory.join(file).exists(),
         // Only the default was to be set.
         "pids.max" => !directory.join(file).exists(),
         _ => false,
     }
+}
+
+/// What a container gets that asks for no CPU.
+fn is_least_weight(file: &str, value: &str) -> bool {
+    matches!((file, value), ("cpu.shares", "2") | ("cpu.weight", "1"))
 }
 
 fn pids(resources: &CgroupResources) -> String {

@@ -115,10 +115,9 @@ impl DeviceAccess {
     }
 }
 
-/// Makes the group in every tree, sets its limits, and leaves membership to [`join`].
-pub(crate) fn create(path: &str, resources: &CgroupResources, devices: &DeviceAccess) -> Result<(), RuntimeError> {
-    let system = |action, source| RuntimeError::System { action, source };
-    let hierarchies = Hierarchies::detect().map_err(|e| system("find the cgroup file systems", e))?;
+fn make(path: &str) -> Result<Hierarchies, RuntimeError> {
+    let hierarchies = Hierarchies::detect()
+        .map_err(|source| RuntimeError::System { action: "find the cgroup file systems", source })?;
     if hierarchies == Hierarchies::V2 {
         enable_controllers(path);
     }
@@ -129,12 +128,25 @@ pub(crate) fn create(path: &str, resources: &CgroupResources, devices: &DeviceAc
             source,
         })?;
     }
+    Ok(hierarchies)
+}
+
+/// Makes the group in every tree, sets its limits, and leaves membership to [`join`].
+pub(crate) fn create(path: &str, resources: &CgroupResources, devices: &DeviceAccess) -> Result<(), RuntimeError> {
+    let system = |action, source| RuntimeError::System { action, source };
+    let hierarchies = make(path)?;
     limits::apply(&hierarchies, path, resources)?;
     match &hierarchies {
         Hierarchies::V1(_) => limits::apply_device_list(&hierarchies, path, devices),
         Hierarchies::V2 => device_filter::attach(&Path::new(ROOT).join(path), devices)
             .map_err(|e| system("attach the cgroup's device filter", e)),
     }
+}
+
+/// Makes the group of a pod in every tree, with the limits that hold for its containers together.
+pub fn create_pod(path: &str, resources: &CgroupResources) -> Result<(), RuntimeError> {
+    let hierarchies = make(path)?;
+    limits::apply_to_pod(&hierarchies, path, resources)
 }
 
 /// A concurrent removal of an empty parent may come between two steps: then the whole is tried again.

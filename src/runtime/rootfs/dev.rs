@@ -4,7 +4,7 @@
 use super::tree::Tree;
 use crate::runtime::RuntimeError;
 use crate::runtime::cgroup::{DeviceAccess, DeviceRule};
-use crate::runtime::config::ContainerConfig;
+use crate::runtime::config::{ContainerConfig, Users};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::terminal;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
@@ -17,6 +17,9 @@ const STANDARD: [&str; 17] = [
     "null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue", "fd", "stdin",
     "stdout", "stderr", "kcore", "core",
 ];
+
+/// Group of terminals, on every Linux.
+const TTY_GROUP: u32 = 5;
 
 /// The additional devices of a container, and what it may do with any.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,7 +114,7 @@ fn host_nodes() -> Vec<Node> {
 }
 
 /// Mounts `/dev` with `pts`, `shm` and `mqueue`, and makes the additional nodes. `own_shm` is false when a volume comes there.
-pub(super) fn mount(tree: &Tree, devices: &Devices, own_shm: bool) -> Result<(), RuntimeError> {
+pub(super) fn mount(tree: &Tree, devices: &Devices, own_shm: bool, users: Option<&Users>) -> Result<(), RuntimeError> {
     let fail = |source| RuntimeError::System { action: "mount `/dev`", source };
     let no_suid = Attributes { no_suid: true, ..Attributes::default() };
     let no_exec = Attributes { no_suid: true, no_exec: true, ..Attributes::default() };
@@ -122,16 +125,25 @@ pub(super) fn mount(tree: &Tree, devices: &Devices, own_shm: bool) -> Result<(),
     for (name, mode) in [("/dev/pts", 0o755), ("/dev/shm", 0o755), ("/dev/mqueue", 0o755)] {
         tree.make_directory(name, mode).map_err(fail)?;
     }
-    let options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+    let group = host_id(users, TTY_GROUP)?.to_string();
+    let options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", &group)];
     attach(mount::filesystem("devpts", &options, no_exec), "/dev/pts").map_err(fail)?;
     if own_shm {
         attach(mount::tmpfs(Some(64 << 20), 0o1777, plain), "/dev/shm").map_err(fail)?;
     }
     attach(mount::filesystem("mqueue", &[], plain), "/dev/mqueue").map_err(fail)?;
-    devices.nodes.iter().try_for_each(|node| make_node(tree, node)).map_err(fail)
+    devices.nodes.iter().try_for_each(|node| {
+        // A device of somebody the namespace does not know stays its own nobody's.
+        let owner = (host_id(users, node.uid).unwrap_or(node.uid), host_id(users, node.gid).unwrap_or(node.gid));
+        make_node(tree, node, owner).map_err(fail)
+    })
 }
 
-fn make_node(tree: &Tree, node: &Node) -> io::Result<()> {
+fn host_id(users: Option<&Users>, id: u32) -> Result<u32, RuntimeError> {
+    users.map_or(Ok(id), |users| users.host_id(id))
+}
+
+fn make_node(tree: &Tree, node: &Node, (uid, gid): (u32, u32)) -> io::Result<()> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "device path names no file");
     let name = node.path.file_name().ok_or_else(invalid)?;
     let parent = tree.make_directory(node.path.parent().ok_or_else(invalid)?, 0o755)?;
@@ -141,7 +153,7 @@ fn make_node(tree: &Tree, node: &Node) -> io::Result<()> {
         result => result?,
     }
     rustix::fs::chmodat(&parent, name, Mode::from_raw_mode(node.mode), AtFlags::empty())?;
-    let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     Ok(rustix::fs::chownat(&parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct LateMount {
 
 impl LateMount {
     fn new(volume: &Mount, opened: Opened) -> Self {
-        let Opened { tree, is_directory } = opened;
+        let Opened { tree, is_directory, is_device: _ } = opened;
         Self { target: volume.target.clone(), tree, is_directory }
     }
 
@@ -39,10 +39,13 @@ impl LateMount {
 pub(super) struct Opened {
     tree: OwnedFd,
     is_directory: bool,
+    is_device: bool,
 }
 
 /// Clones or makes what is to be mounted; nothing is attached yet.
-pub(super) fn open(volume: &Mount) -> Result<Opened, RuntimeError> {
+///
+/// With a user namespace the ids of its files are mapped; a device's are not, its file system does not support it.
+pub(super) fn open(volume: &Mount, users: Option<&OwnedFd>) -> Result<Opened, RuntimeError> {
     check_target(&volume.target)?;
     let opened = match &volume.kind {
         MountKind::Bind { source, sub_path } => open_bind(source, sub_path.as_deref())?,
@@ -50,15 +53,29 @@ pub(super) fn open(volume: &Mount) -> Result<Opened, RuntimeError> {
             let attributes = Attributes { no_suid: true, no_dev: true, ..Attributes::default() };
             let tree = mount::tmpfs(*size, *mode, attributes)
                 .map_err(|source| RuntimeError::System { action: "make a tmpfs", source })?;
-            Opened { tree, is_directory: true }
+            Opened { tree, is_directory: true, is_device: false }
         }
     };
+    if let Some(users) = users.filter(|_| !opened.is_device) {
+        map_ids(&opened, volume, users)?;
+    }
     configure(&opened.tree, volume).map_err(|source| RuntimeError::Path {
         action: "prepare the mount of",
         path: volume.target.clone().into(),
         source,
     })?;
     Ok(opened)
+}
+
+fn map_ids(opened: &Opened, volume: &Mount, users: &OwnedFd) -> Result<(), RuntimeError> {
+    mount::map_ids(&opened.tree, users, opened.is_directory).map_err(|source| match source.raw_os_error() {
+        Some(libc::EINVAL | libc::EOPNOTSUPP) => {
+            let target = &volume.target;
+            let why = "its file system, or one mounted below it, does not map user ids, as `hostUsers: false` needs";
+            RuntimeError::Refused(format!("cannot mount a volume at `{target}`: {why}"))
+        }
+        _ => RuntimeError::Path { action: "map the user ids of", path: volume.target.clone().into(), source },
+    })
 }
 
 /// A mount over the root or over procfs would undo what guards the container (CVE-2019-16884, CVE-2023-27561).
@@ -88,10 +105,12 @@ fn open_bind(source: &Path, sub_path: Option<&str>) -> Result<Opened, RuntimeErr
             _ => RuntimeError::Path { action: "open `subPath`", path: sub_path.into(), source: error },
         })?;
     }
-    let is_directory = file_type(&fd).map_err(fail)? == FileType::Directory;
+    let kind = file_type(&fd).map_err(fail)?;
+    let is_directory = kind == FileType::Directory;
+    let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
     // The descriptor is what is mounted: what happens to its name from now on is of no concern (CVE-2021-25741).
     let tree = mount::clone_tree(&fd, "", is_directory).map_err(fail)?;
-    Ok(Opened { tree, is_directory })
+    Ok(Opened { tree, is_directory, is_device })
 }
 
 /// Resolved below the volume and never outside; a directory is made when nothing is there, as the kubelet does.

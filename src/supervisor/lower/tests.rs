@@ -2,6 +2,7 @@ use super::*;
 use crate::model::environment::HostResources;
 use crate::model::kube::security::CAPABILITIES;
 use crate::model::{Capabilities, ContainerSecurity, EmptyDirMedium, EnvValue, EnvVar, PodSecurity, Resources, Volume};
+use crate::runtime::config::CgroupResources;
 use crate::store::record::{ImageConfig, ImageRecord, LogConfig, LogDriver, PodNetwork, RECORD_VERSION};
 
 fn record(pod: Pod, image: ImageConfig) -> PodRecord {
@@ -25,6 +26,7 @@ fn record(pod: Pod, image: ImageConfig) -> PodRecord {
         image_volumes: Vec::new(),
         claims: Vec::new(),
         network: PodNetwork::None,
+        first_user_id: None,
         manage_hosts: true,
         manage_hostname: true,
         log: LogConfig { driver: LogDriver::K8sFile, max_size: None, path: None },
@@ -97,7 +99,8 @@ fn a_plain_container() -> Result<(), Box<dyn std::error::Error>> {
     assert!(text.starts_with(expected), "{text}");
     assert_eq!(config.cgroup_path, "podkin/pod-id/c-id");
     assert_eq!(config.process.oom_score_adj, Some(1000));
-    assert_eq!(config.resources, CgroupResources { pids_limit: Some(2048), ..CgroupResources::default() });
+    let expected = CgroupResources { cpu_shares: Some(2), pids_limit: Some(2048), ..CgroupResources::default() };
+    assert_eq!(config.resources, expected);
     assert_eq!(config.namespaces.network, Some("/run/pods/pod-id/ns/net".into()));
     assert_eq!(config.namespaces.pid, PidNamespace::Private);
     let targets: Vec<_> = config.mounts.iter().map(|m| m.target.as_str()).collect();

@@ -72,7 +72,7 @@ const KNOWN: &[(&str, Scope, Use)] = &[
     ("publish-all", Scope::Container, Use::NotObeyed("use `kube play --publish-all`, or `hostPort`")),
     ("seccomp", Scope::Container, Use::Seccomp),
     ("ulimit", Scope::Pod, Use::Ulimit),
-    ("userns", Scope::Pod, Use::NotObeyed("pods share the machine's user ids; use `runAsUser`")),
+    ("userns", Scope::Pod, Use::NotObeyed("set `hostUsers: false` of the pod")),
     ("volumes-from", Scope::Container, Use::VolumesFrom),
 ];
 

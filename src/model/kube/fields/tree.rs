@@ -4,7 +4,9 @@ use super::super::kinds::Kind;
 use super::verdict::{self, Verdict};
 use super::{Field, Proven, words};
 use crate::model::yaml::schema::{Level, Shape, levels};
-use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, storage::v1 as storage};
+use k8s_openapi::api::{
+    apps::v1 as apps, core::v1 as core, node::v1 as node, scheduling::v1 as scheduling, storage::v1 as storage,
+};
 
 /// A kind and the levels of its type.
 pub(super) struct Tree {
@@ -23,6 +25,8 @@ pub(super) fn short_name(kind: Kind) -> Option<&'static str> {
         Kind::ServiceAccount => Some("sa"),
         Kind::PersistentVolume => Some("pv"),
         Kind::StorageClass => Some("sc"),
+        Kind::PriorityClass => Some("pc"),
+        Kind::RuntimeClass => None,
     }
 }
 
@@ -45,6 +49,8 @@ impl Tree {
             Kind::ServiceAccount => levels::<core::ServiceAccount>(),
             Kind::PersistentVolume => levels::<core::PersistentVolume>(),
             Kind::StorageClass => levels::<storage::StorageClass>(),
+            Kind::PriorityClass => levels::<scheduling::PriorityClass>(),
+            Kind::RuntimeClass => levels::<node::RuntimeClass>(),
         };
         // The object compares these with its own and does not say what they are.
         if let Some(root) = levels.first_mut() {

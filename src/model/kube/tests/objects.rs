@@ -52,7 +52,7 @@ fn old_versions_of_deployments() {
 fn validation_levels() {
     let text = format!(
         "{MAP}---\napiVersion: v1\nkind: Service\nmetadata: {{name: s}}\n---\n{}",
-        with_spec("hostUsers: true\nresources: {}\ntypo: 1")
+        with_spec("hostUsers: true\nschedulingGates: []\ntypo: 1")
     );
     let with = |validate| {
         let loaded = load_text(&text, &LoadOptions { validate, ..LoadOptions::default() });

@@ -192,3 +192,39 @@ fn two_containers_that_list_one_port() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: a, image: i, ports: [{containerPort: 80}]}\n  - {name: b, image: i, ports: [{containerPort: 80}]}\n";
     finds(text, &["warning[K119]", "share one address"]);
 }
+
+#[test]
+fn a_pods_own_resources_are_settled_with_its_containers() {
+    let with = |own: &str, of_container: &str| {
+        with_container(&format!("resources: {of_container}"))
+            .replace("spec:\n", &format!("spec:\n  resources: {own}\n"))
+    };
+    let own = |own: &str, of_container: &str| {
+        application(&with(own, of_container)).pods.remove(0).resources.map(|r| (r.cpu_request_milli, r.cpu_limit_milli))
+    };
+    assert_eq!(own("{limits: {cpu: 2}}", "{}"), Some((Some(2000), Some(2000))));
+    assert_eq!(own("{limits: {cpu: 2}}", "{requests: {cpu: 500m}}"), Some((Some(500), Some(2000))));
+    assert_eq!(own("{requests: {cpu: 1}}", "{requests: {cpu: 500m}}"), Some((Some(1000), None)));
+    finds(&with("{requests: {cpu: 1}}", "{requests: {cpu: 2}}"), &["the containers together request more cpu"]);
+    finds(
+        &with("{limits: {memory: 64Mi}}", "{limits: {memory: 128Mi}, requests: {memory: 1Mi}}"),
+        &["`c` has a memory limit"],
+    );
+}
+
+#[test]
+fn classes_of_the_files_give_priority_and_overhead() {
+    let classes = "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvalue: 1000\n\
+                   ---\napiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: fast}\nhandler: crun\n\
+                   overhead: {podFixed: {cpu: 250m, memory: 1Mi}}\n";
+    let pod = application(&(with_spec("priorityClassName: high\nruntimeClassName: fast") + classes)).pods.remove(0);
+    assert_eq!(
+        (pod.priority, pod.priority_class.as_deref(), pod.runtime_class.as_deref()),
+        (1000, Some("high"), Some("fast"))
+    );
+    assert_eq!(pod.total_resources().cpu_request_milli, Some(250));
+    let text = with_spec("runtimeClassName: fast") + &classes.replace("crun", "kata");
+    finds(&text, &["K302", "`kata` is not supported"]);
+    let defaulted = with_spec("") + &classes.replace("value: 1000", "value: 7\nglobalDefault: true");
+    assert_eq!(application(&defaulted).pods[0].priority, 7);
+}

@@ -197,8 +197,13 @@ fn rules_of_pods() {
         ("restartPolicy: always", &["K115", "6:18", "did you mean `Always`?"][..]),
         ("terminationGracePeriodSeconds: -1", &["K115", "at least 0"]),
         ("activeDeadlineSeconds: 0", &["K115", "at least 1"]),
-        ("hostUsers: false", &["error[K302]", "user ids"]),
-        ("runtimeClassName: gvisor", &["error[K302]"]),
+        ("hostUsers: false\nhostNetwork: true", &["K118", "exclude each other"]),
+        ("hostUsers: false\nhostIPC: true", &["K118", "exclude each other"]),
+        ("hostUsers: false\nsecurityContext: {fsGroup: 65536}", &["K115", "ids end at 65535"]),
+        ("runtimeClassName: gvisor", &["error[K302]", "one runtime", "RuntimeClass"]),
+        ("overhead: {cpu: 1}", &["K302", "RuntimeClass"]),
+        ("priorityClassName: system-node-critical\npriority: 5", &["K118", "priority 2000001000"]),
+        ("resources: {limits: {ephemeral-storage: 1Gi}}", &["K115", "CPU and memory only"]),
         ("nodeSelector: {a: b}", &["info[K301]", "one machine"]),
         ("tolerations: [{key: a}]", &["info[K301]"]),
         ("affinity: {}", &["info[K301]"]),
@@ -259,6 +264,7 @@ fn rules_of_security_contexts() {
         ("allowPrivilegeEscalation: false, privileged: true", &["K118"]),
         ("allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", &["K118"]),
         ("procMount: unmasked", &["K115", "did you mean `Unmasked`?"]),
+        ("procMount: Unmasked", &["K302", "`hostUsers: false`"]),
     ];
     finds_each(table.map(|(fields, parts)| (with_container(&context(fields)), parts)));
     let table = [
