@@ -31,6 +31,11 @@ impl Layout {
         self.root.join("intake.lock")
     }
 
+    /// There while layers may have lost their last image which could not be removed because of an intake.
+    pub fn unswept(&self) -> PathBuf {
+        self.root.join("unswept")
+    }
+
     /// Room that is given back when the disk is full.
     pub fn reserve(&self) -> PathBuf {
         self.root.join("reserve")

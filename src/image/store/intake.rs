@@ -108,7 +108,7 @@ impl ImageStore<'_> {
         report: Report<'_>,
     ) -> Result<Vec<Result<Loaded, ImageError>>, ImageError> {
         self.prepare()?;
-        let _lease = FileLock::acquire_shared(&self.layout.intake_lock())?;
+        let lease = FileLock::acquire_shared(&self.layout.intake_lock())?;
         let stage = self.stage();
         let results = std::thread::scope(|scope| {
             let (send, receive) = channel();
@@ -138,6 +138,11 @@ impl ImageStore<'_> {
         if results.as_ref().map_or(true, |results| results.iter().any(Result::is_err)) {
             // A full disk is to be less full. What stays all the same is swept up by the next command.
             let _ = self.clear();
+        }
+        drop(lease);
+        if self.layout.unswept().exists() {
+            // What is here is here, whatever becomes of that.
+            let _ = self.sweep();
         }
         results
     }

@@ -149,9 +149,23 @@ impl ImageStore<'_> {
         self.sweep()
     }
 
-    /// Unrecords layers of no image, unless some are just being brought here, and deletes directories without a row.
+    /// Unrecords layers of no image, unless some are just being brought here, and deletes directories without a row. Whoever brings
+    /// them does it at the end then.
     pub fn sweep(&mut self) -> Result<(), ImageError> {
-        let lease = FileLock::try_acquire(&self.layout.intake_lock())?;
+        let (lock, unswept) = (self.layout.intake_lock(), self.layout.unswept());
+        let mut lease = FileLock::try_acquire(&lock)?;
+        if lease.is_none() {
+            // On a full disk it may fail: then the next removal does it.
+            let _ = std::fs::write(&unswept, "");
+            // The last of them may have ended before it could see that.
+            lease = FileLock::try_acquire(&lock)?;
+        }
+        if lease.is_some() {
+            match std::fs::remove_file(&unswept) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(write_error(&unswept)(error)),
+                Ok(()) | Err(_) => {}
+            }
+        }
         let unused = "SELECT 1 FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers) LIMIT 1";
         if lease.is_some() && self.database.connection().query_row(unused, [], |_| Ok(())).optional()?.is_some() {
             self.unrecord(|transaction| {

@@ -148,6 +148,22 @@ fn layers_are_shared_and_freed_with_the_last_image() {
 }
 
 #[test]
+fn who_brings_images_sweeps_up_what_was_removed_meanwhile() {
+    let mut root = Root::new();
+    let one = root.archive("one.tar", &["localhost/one:1"], &[&[("one", "1")]]);
+    let two = root.archive("two.tar", &["localhost/two:1"], &[&[("two", "2")]]);
+    root.images().load(Input::Path(&one), "one.tar").unwrap();
+    let lease = crate::store::lock::FileLock::acquire_shared(&root.layout.intake_lock()).unwrap();
+    root.images().remove("one:1", Removal::Name).unwrap();
+    assert_eq!(root.layers().len(), 1, "another command may be about to use it");
+    drop(lease);
+    root.images().load(Input::Path(&two), "two.tar").unwrap();
+    assert_eq!(root.images().check(false, Depth::Quick).unwrap(), []);
+    assert_eq!(root.layers().len(), 1);
+    assert!(!root.layout.unswept().exists());
+}
+
+#[test]
 fn what_was_interrupted_is_finished() {
     let mut root = Root::new();
     let archive = root.archive("a.tar", &["localhost/a:1"], &[&[("a", "1")]]);

@@ -361,7 +361,7 @@ impl<'a> Loader<'a> {
 
     /// Files without any object that is played are a mistake, whatever `--validate` says.
     fn check_empty(&mut self) {
-        let Application { name: _, sources, workloads, pods, config_maps, secrets, claims, service_accounts } =
+        let Application { name: _, sources, workloads, pods, config_maps, secrets, claims, service_accounts: _ } =
             &self.application;
         let counts = [workloads.len(), pods.len(), config_maps.len(), secrets.len(), claims.len()];
         let errors = self.session.diagnostics.borrow().iter().any(|d| d.severity == Severity::Error);
@@ -369,9 +369,11 @@ impl<'a> Loader<'a> {
             return;
         }
         let names: Vec<_> = sources.iter().map(|s: &Source| s.name.as_str()).collect();
-        let hint = match service_accounts.is_empty() {
-            true => format!("no object of a played kind is in {}", spot::list(&names)),
-            false => "a ServiceAccount is read for the pods beside it: play their files together".to_owned(),
+        let hint = match self.names.keys().next() {
+            None => format!("no object of a played kind is in {}", spot::list(&names)),
+            Some((kind, _)) => {
+                format!("a {} is read for what is played beside it: play their files together", kind.name())
+            }
         };
         let error = Diagnostic::error(codes::HEADER, "there is nothing to play").hint(hint);
         // The sources were added in this order, before all others.
