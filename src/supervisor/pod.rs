@@ -8,11 +8,11 @@ use super::container::{Live, Subject};
 use super::context::{Context, moment, now};
 use super::launcher::{Launched, Reporter, chain, launch};
 use super::machine::{
-    self, Action, Exit, Hook, Index, Input, Machine, Now, Sandbox, Signal, Spec, StartFailure, Token,
+    self, Action, Exit, Goal, Hook, Index, Input, Machine, Now, Sandbox, Signal, Spec, StartFailure, Token,
 };
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
-use super::{adopt, hook, lower, probe, publish, refresh, sandbox};
+use super::{adopt, hook, housekeeping, lower, probe, publish, refresh, sandbox};
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
@@ -35,6 +35,8 @@ pub(super) enum Message {
     Extended(Rc<PodRecord>),
     /// The first of the pod's tokens is to be renewed then, in seconds since the epoch.
     RenewAt(u64),
+    /// What the pod takes of the disk; why nobody knows.
+    Measured(Result<housekeeping::Found, String>),
 }
 
 /// How others reach a pod's task.
@@ -68,6 +70,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         Some(saved) if saved.state.cells.len() <= containers => Machine::resume(spec, saved.state.clone()),
         _ => Machine::new(spec),
     };
+    let pace = housekeeping::is_limited(&record).then(|| housekeeping::Pace::new(context.housekeeping, moment()));
     let driver = Driver {
         context: context.clone(),
         record,
@@ -81,6 +84,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         host_ips: OnceCell::new(),
         saved: Vec::new(),
         renew_at: None,
+        pace,
     };
     let (adopted, done) = oneshot::channel();
     tokio::task::spawn_local(driver.run(receiver, resumed.is_some(), adopted));
@@ -103,6 +107,8 @@ struct Driver {
     saved: Vec<u8>,
     /// See [`Message::RenewAt`].
     renew_at: Option<u64>,
+    /// When the disk is looked at, for a pod that has limits there.
+    pace: Option<housekeeping::Pace>,
 }
 
 impl Driver {
@@ -132,6 +138,10 @@ impl Driver {
                     self.renew_tokens();
                     continue;
                 }
+                () = sleep(self.pace.as_ref().and_then(|pace| pace.left(moment()))) => {
+                    self.measure();
+                    continue;
+                }
             };
             match message {
                 Some(Message::Input(input)) => self.feed(input),
@@ -144,6 +154,7 @@ impl Driver {
                 Some(Message::Extended(record)) => self.extend(record),
                 Some(Message::RefreshObjects(answer)) => self.refresh_objects(answer),
                 Some(Message::RenewAt(time)) => self.renew_at = Some(time),
+                Some(Message::Measured(found)) => self.measured(found),
                 // The driver itself holds a sender.
                 None => break,
             }
@@ -175,8 +186,12 @@ impl Driver {
         self.context.pods.borrow_mut().remove(id);
         receiver.close();
         while let Ok(message) = receiver.try_recv() {
-            if !matches!(message, Message::Input(_)) {
-                super::requests::deliver(&self.context, &self.record, message);
+            match message {
+                // Of the run that is over.
+                Message::Input(_) | Message::RenewAt(_) | Message::Measured(_) => {}
+                Message::Request(..) | Message::RefreshObjects(_) | Message::Extended(_) => {
+                    super::requests::deliver(&self.context, &self.record, message);
+                }
             }
         }
         self.context.idle.notify_one();
@@ -410,6 +425,35 @@ impl Driver {
                 let _ = sender.send(Message::RenewAt(time)); // a pod that is over needs no tokens
             }
         });
+    }
+
+    /// Looks at what the pod takes of the disk. One that is not up takes no more than before.
+    fn measure(&mut self) {
+        let Some(pace) = &mut self.pace else { return };
+        let machine::State { goal, sandbox, cells, .. } = &self.machine.state;
+        if *goal != Goal::Run || !matches!(sandbox, Sandbox::Namespaces | Sandbox::Up) {
+            return pace.skip(moment());
+        }
+        pace.begin();
+        let live = cells.iter().map(|cell| cell.step.is_live()).collect();
+        let (context, record, sender) = (self.context.clone(), self.record.clone(), self.sender.clone());
+        tokio::task::spawn_local(async move {
+            let found = housekeeping::look(&context, &record, live).await;
+            let _ = sender.send(Message::Measured(found)); // a pod that is over has no limits
+        });
+    }
+
+    fn measured(&mut self, found: Result<housekeeping::Found, String>) {
+        if let Err(error) = &found {
+            tracing::warn!(pod = %self.record.id, "cannot measure what the pod takes of the disk: {error}");
+        }
+        let found = found.ok();
+        if let Some(pace) = &mut self.pace {
+            pace.end(found.as_ref(), moment());
+        }
+        if let Some(message) = found.and_then(|found| found.over) {
+            self.feed(Input::OverLimit { message });
+        }
     }
 
     fn refresh_objects(&mut self, answer: Answer) {
