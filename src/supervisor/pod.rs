@@ -4,11 +4,13 @@
 //! requests, results, deadlines -> machine -> save -> publish -> act -> results ...
 //! ```
 
+mod measuring;
+
 use super::container::{Live, Subject};
 use super::context::{Context, moment, now};
 use super::launcher::{Launched, Reporter, chain, launch};
 use super::machine::{
-    self, Action, Exit, Goal, Hook, Index, Input, Machine, Now, Sandbox, Signal, Spec, StartFailure, Token,
+    self, Action, Exit, Hook, Index, Input, Machine, Now, Sandbox, Signal, Spec, StartFailure, Token,
 };
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
@@ -425,35 +427,6 @@ impl Driver {
                 let _ = sender.send(Message::RenewAt(time)); // a pod that is over needs no tokens
             }
         });
-    }
-
-    /// Looks at what the pod takes of the disk. One that is not up takes no more than before.
-    fn measure(&mut self) {
-        let Some(pace) = &mut self.pace else { return };
-        let machine::State { goal, sandbox, cells, .. } = &self.machine.state;
-        if *goal != Goal::Run || !matches!(sandbox, Sandbox::Namespaces | Sandbox::Up) {
-            return pace.skip(moment());
-        }
-        pace.begin();
-        let live = cells.iter().map(|cell| cell.step.is_live()).collect();
-        let (context, record, sender) = (self.context.clone(), self.record.clone(), self.sender.clone());
-        tokio::task::spawn_local(async move {
-            let found = housekeeping::look(&context, &record, live).await;
-            let _ = sender.send(Message::Measured(found)); // a pod that is over has no limits
-        });
-    }
-
-    fn measured(&mut self, found: Result<housekeeping::Found, String>) {
-        if let Err(error) = &found {
-            tracing::warn!(pod = %self.record.id, "cannot measure what the pod takes of the disk: {error}");
-        }
-        let found = found.ok();
-        if let Some(pace) = &mut self.pace {
-            pace.end(found.as_ref(), moment());
-        }
-        if let Some(message) = found.and_then(|found| found.over) {
-            self.feed(Input::OverLimit { message });
-        }
     }
 
     fn refresh_objects(&mut self, answer: Answer) {

@@ -12,7 +12,7 @@ use std::path::Path;
 const HELD: usize = 256;
 /// Inodes with several names that are remembered; each name of one more counts for its share.
 const LINKED: usize = 1 << 20;
-/// Directories of one level that are entered.
+/// Directories that are remembered at a time; of more, the rest is not entered.
 const DIRECTORIES: usize = 1 << 20;
 
 /// Bytes and inodes below a path, links not followed, mounts not entered.
@@ -25,33 +25,36 @@ pub fn usage(path: &Path) -> io::Result<(u64, u64)> {
 /// Files are counted by their blocks, and once however many names they have. What is moved or removed meanwhile may be missed
 /// and is no error.
 pub fn usage_up_to(path: &Path, enough: u64) -> io::Result<(u64, u64)> {
-    let mut count = Count { bytes: 0, inodes: 0, linked: HashSet::new(), enough };
+    let mut count = Count { bytes: 0, inodes: 0, linked: HashSet::new(), directories: 1, enough };
     let root = Dir::open(path)?;
     let mut stack = vec![Level::read(root, &mut count)?];
     while let Some(level) = stack.last_mut().filter(|_| count.bytes <= enough) {
-        let (name, Some(dir)) = (level.directories.pop(), &level.dir) else {
+        let Some(dir) = &level.dir else {
             // It was climbed out of a directory that had been moved: the nearest one still held goes on.
+            count.directories -= 1 + level.directories.len();
             stack.pop();
             continue;
         };
-        let Some(name) = name else {
+        let Some(name) = level.directories.pop() else {
+            count.directories -= 1;
             leave(&mut stack);
             continue;
         };
-        // Gone meanwhile, no directory any more, or a mount point.
-        let Ok(child) = dir.open_dir(&name) else { continue };
-        match Level::read(child, &mut count) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            child => {
-                let child = child?;
-                if stack.len() >= HELD
-                    && let Some(parent) = stack.last_mut()
-                {
-                    parent.dir = None;
-                }
-                stack.push(child);
+        let child = match dir.open_dir(&name).map(|child| Level::read(child, &mut count)) {
+            Ok(Ok(child)) => child,
+            Ok(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // Gone meanwhile, no directory any more, or a mount point.
+            Ok(Err(_)) | Err(_) => {
+                count.directories -= 1;
+                continue;
             }
+        };
+        if stack.len() >= HELD
+            && let Some(parent) = stack.last_mut()
+        {
+            parent.dir = None;
         }
+        stack.push(child);
     }
     Ok((count.bytes, count.inodes))
 }
@@ -70,6 +73,8 @@ struct Count {
     bytes: u64,
     inodes: u64,
     linked: HashSet<(u64, u64)>,
+    /// On the way down and still to be entered.
+    directories: usize,
     enough: u64,
 }
 
@@ -118,7 +123,8 @@ impl Level {
             }
             let Some(stat) = dir.find(name)? else { continue };
             let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            if is_directory && directories.len() < DIRECTORIES {
+            if is_directory && count.directories < DIRECTORIES {
+                count.directories += 1;
                 directories.push(name.to_owned());
             }
             // Else something is mounted there.
@@ -174,6 +180,9 @@ mod tests {
             dir = dir.open_dir(c"d").unwrap();
         }
         assert_eq!(usage(&root).unwrap().1, 6 * HELD as u64);
+        // One that is climbed back to has more to be entered.
+        fs::create_dir_all(root.join("d/".repeat(HELD + 20)).join("a/b")).unwrap();
+        assert_eq!(usage(&root).unwrap().1, 6 * HELD as u64 + 2);
         super::super::remove_tree(&root).unwrap();
     }
 
