@@ -2,6 +2,7 @@
 
 mod common;
 mod supervisor {
+    mod eviction;
     #[cfg(feature = "failpoints")]
     mod failpoints;
     mod fixture;

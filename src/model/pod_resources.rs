@@ -35,6 +35,13 @@ impl Pod {
         most.max(regular)
     }
 
+    /// Bytes that the pod may take of the disk: the limits of those containers that have one, together, and its overhead. Its
+    /// `emptyDir` volumes count, too (Kubernetes, "Local ephemeral storage").
+    pub fn storage_limit(&self) -> Option<u64> {
+        let limits = Some(self.of_containers(|r| r.ephemeral_storage_limit)).filter(|limit| *limit > 0)?;
+        self.with_overhead(limits, |r| r.ephemeral_storage_request)
+    }
+
     fn total(&self, amount: Amount, overhead: Amount) -> Option<u64> {
         let own = self.resources.as_ref().and_then(amount);
         self.with_overhead(own.unwrap_or_else(|| self.of_containers(amount)), overhead)
@@ -81,5 +88,18 @@ mod tests {
         pod.resources = Some(Resources { cpu_request_milli: Some(1000), ..Resources::default() });
         assert_eq!(pod.total_resources().cpu_request_milli, Some(1007), "its own, and the overhead");
         assert_eq!(pod.total_resources().memory_limit, None);
+    }
+
+    #[test]
+    fn of_the_disk_a_pod_may_take_what_its_containers_may() {
+        let limited = |limit| {
+            let resources = Resources { ephemeral_storage_limit: limit, ..Resources::default() };
+            Container { resources, ..Container::default() }
+        };
+        let mut pod = Pod { containers: vec![limited(None)], ..Pod::default() };
+        pod.overhead = Some(Resources { ephemeral_storage_request: Some(5), ..Resources::default() });
+        assert_eq!(pod.storage_limit(), None);
+        pod.containers.extend([limited(Some(100)), limited(Some(20))]);
+        assert_eq!(pod.storage_limit(), Some(125), "one without a limit adds nothing");
     }
 }

@@ -75,6 +75,25 @@ impl Quantity {
     pub fn divide_round_up(self, divisor: Self) -> Option<i64> {
         (divisor.nanos != 0).then(|| round_up(self.nanos, divisor.nanos))
     }
+
+    /// Bytes as one would write them, with the largest suffix that leaves a whole number: `10Mi`, `5M`, `1025`.
+    pub fn bytes_text(bytes: u64) -> String {
+        const SUFFIXES: [(&str, u64); 10] = [
+            ("Pi", 1 << 50),
+            ("P", 1_000_000_000_000_000),
+            ("Ti", 1 << 40),
+            ("T", 1_000_000_000_000),
+            ("Gi", 1 << 30),
+            ("G", 1_000_000_000),
+            ("Mi", 1 << 20),
+            ("M", 1_000_000),
+            ("Ki", 1 << 10),
+            ("k", 1_000),
+        ];
+        let (suffix, unit) =
+            SUFFIXES.into_iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit)).unwrap_or(("", 1));
+        format!("{}{suffix}", bytes / unit)
+    }
 }
 
 impl FromStr for Quantity {
@@ -278,6 +297,14 @@ mod tests {
         assert_eq!(divide("64Mi", "1Mi"), Some(64));
         assert_eq!(divide("65M", "1Mi"), Some(62));
         assert_eq!(divide("1", "0"), None);
+    }
+
+    #[test]
+    fn bytes_are_written_with_the_suffix_that_fits() {
+        for text in ["0", "1", "1025", "1Ki", "6k", "10Mi", "1000Ki", "50M", "5G", "1536Mi", "3Gi", "1500M"] {
+            let bytes = text.parse::<Quantity>().unwrap().units() as u64;
+            assert_eq!(Quantity::bytes_text(bytes), text);
+        }
     }
 
     proptest! {

@@ -16,7 +16,7 @@ pub struct Volume {
 pub enum VolumeSource {
     EmptyDir {
         medium: EmptyDirMedium,
-        /// Bytes.
+        /// Bytes; a pod with more on disk is evicted.
         size_limit: Option<u64>,
         /// Permission bits of the directory, 0777 when unset; `fsGroup` adds its own.
         #[serde(default)]

@@ -198,7 +198,7 @@ pub struct PodStatus {
     pub containers: Vec<ContainerStatus>,
     /// Why the pod failed as a whole, such as a network that could not be made.
     pub message: Option<String>,
-    /// One word for that, as a kubelet spells it: `DeadlineExceeded`.
+    /// One word for that, as a kubelet spells it: `DeadlineExceeded`, `Evicted`.
     #[serde(default)]
     pub reason: Option<String>,
     /// Somebody asked for its end, and it is on its way there.

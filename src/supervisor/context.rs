@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
 pub(super) struct Context {
@@ -23,6 +24,8 @@ pub(super) struct Context {
     pub app: String,
     pub boot_id: String,
     pub back_off: BackOffRule,
+    /// Between two looks at what a pod with limits takes of the disk.
+    pub housekeeping: Duration,
     pub reaper: Rc<Reaper>,
     pub runtime: Box<dyn Runtime>,
     pub networks: Networks,

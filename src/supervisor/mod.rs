@@ -10,6 +10,7 @@
 //! container   create, start, delete                    sandbox, pid_namespace   namespaces, files, network       volume, lower
 //! probe, hook, http(s), grpc                           adopt      what an earlier supervisor left
 //! refresh     files of objects and tokens, in running pods
+//! housekeeping   what pods take of the disk, against their limits
 //! keeper      holds pipes and terminals when there is no supervisor
 //! launcher    forked children                          reaper     their ends, and all others'
 //! logs        pipes to files, and back to lines
@@ -24,6 +25,7 @@ mod context;
 mod failpoints;
 mod grpc;
 mod hook;
+mod housekeeping;
 mod http;
 mod https;
 mod hub;

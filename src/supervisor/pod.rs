@@ -4,6 +4,8 @@
 //! requests, results, deadlines -> machine -> save -> publish -> act -> results ...
 //! ```
 
+mod measuring;
+
 use super::container::{Live, Subject};
 use super::context::{Context, moment, now};
 use super::launcher::{Launched, Reporter, chain, launch};
@@ -12,7 +14,7 @@ use super::machine::{
 };
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
-use super::{adopt, hook, lower, probe, publish, refresh, sandbox};
+use super::{adopt, hook, housekeeping, lower, probe, publish, refresh, sandbox};
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
@@ -35,6 +37,8 @@ pub(super) enum Message {
     Extended(Rc<PodRecord>),
     /// The first of the pod's tokens is to be renewed then, in seconds since the epoch.
     RenewAt(u64),
+    /// What the pod takes of the disk; why nobody knows.
+    Measured(Result<housekeeping::Found, String>),
 }
 
 /// How others reach a pod's task.
@@ -68,6 +72,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         Some(saved) if saved.state.cells.len() <= containers => Machine::resume(spec, saved.state.clone()),
         _ => Machine::new(spec),
     };
+    let pace = housekeeping::is_limited(&record).then(|| housekeeping::Pace::new(context.housekeeping, moment()));
     let driver = Driver {
         context: context.clone(),
         record,
@@ -81,6 +86,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
         host_ips: OnceCell::new(),
         saved: Vec::new(),
         renew_at: None,
+        pace,
     };
     let (adopted, done) = oneshot::channel();
     tokio::task::spawn_local(driver.run(receiver, resumed.is_some(), adopted));
@@ -103,6 +109,8 @@ struct Driver {
     saved: Vec<u8>,
     /// See [`Message::RenewAt`].
     renew_at: Option<u64>,
+    /// When the disk is looked at, for a pod that has limits there.
+    pace: Option<housekeeping::Pace>,
 }
 
 impl Driver {
@@ -132,6 +140,10 @@ impl Driver {
                     self.renew_tokens();
                     continue;
                 }
+                () = sleep(self.pace.as_ref().and_then(|pace| pace.left(moment()))) => {
+                    self.measure();
+                    continue;
+                }
             };
             match message {
                 Some(Message::Input(input)) => self.feed(input),
@@ -144,6 +156,7 @@ impl Driver {
                 Some(Message::Extended(record)) => self.extend(record),
                 Some(Message::RefreshObjects(answer)) => self.refresh_objects(answer),
                 Some(Message::RenewAt(time)) => self.renew_at = Some(time),
+                Some(Message::Measured(found)) => self.measured(found),
                 // The driver itself holds a sender.
                 None => break,
             }
@@ -175,8 +188,12 @@ impl Driver {
         self.context.pods.borrow_mut().remove(id);
         receiver.close();
         while let Ok(message) = receiver.try_recv() {
-            if !matches!(message, Message::Input(_)) {
-                super::requests::deliver(&self.context, &self.record, message);
+            match message {
+                // Of the run that is over.
+                Message::Input(_) | Message::RenewAt(_) | Message::Measured(_) => {}
+                Message::Request(..) | Message::RefreshObjects(_) | Message::Extended(_) => {
+                    super::requests::deliver(&self.context, &self.record, message);
+                }
             }
         }
         self.context.idle.notify_one();

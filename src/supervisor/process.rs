@@ -8,7 +8,7 @@ use super::machine::BackOffRule;
 use super::network_queue::NetworkQueue;
 use super::protocol::Operation;
 use super::reaper::Reaper;
-use super::{EXIT_BUSY, adopt, requests, server};
+use super::{EXIT_BUSY, adopt, housekeeping, requests, server};
 use crate::network::Networks;
 use crate::runtime::Libcontainer;
 use crate::store::layout::Layout;
@@ -57,12 +57,13 @@ struct Arguments {
     /// The connection of whoever started this process.
     connection: Option<i32>,
     back_off: BackOffRule,
+    housekeeping: Duration,
 }
 
 /// Runs the supervisor of one application until none of its pods is left to look after; returns the exit code.
 ///
-/// `args` are those after the sub-command: `--root R --runroot X --app ID [--fd N] [--back-off-ms BASE] [--log-level LEVEL]`. Must be called before
-/// any thread was started.
+/// `args` are those after the sub-command: `--root R --runroot X --app ID [--fd N] [--back-off-ms BASE] [--housekeeping-ms
+/// INTERVAL] [--log-level LEVEL]`. Must be called before any thread was started.
 pub fn run(args: &[OsString]) -> i32 {
     start_logging(args);
     match try_run(args) {
@@ -106,7 +107,7 @@ fn try_run(args: &[OsString]) -> Result<(), ProcessError> {
 
 fn parse(args: &[OsString]) -> Result<Arguments, ProcessError> {
     let mut values: HashMap<&str, &OsStr> = HashMap::new();
-    let names = ["--root", "--runroot", "--app", "--fd", "--back-off-ms", LOG_LEVEL];
+    let names = ["--root", "--runroot", "--app", "--fd", "--back-off-ms", "--housekeeping-ms", LOG_LEVEL];
     let mut rest = args.iter();
     while let Some(argument) = rest.next() {
         let name = names.iter().find(|n| argument == **n).ok_or_else(|| ProcessError::Unknown(argument.clone()))?;
@@ -124,9 +125,10 @@ fn parse(args: &[OsString]) -> Result<Arguments, ProcessError> {
         Some(base) => BackOffRule { base, longest: base.saturating_mul(30), ..BackOffRule::default() },
         None => BackOffRule::default(),
     };
+    let housekeeping = number("--housekeeping-ms")?.map_or(housekeeping::INTERVAL, Duration::from_millis);
     let app = value("--app")?.to_str().ok_or(ProcessError::Missing("--app"))?.to_owned();
     let layout = Layout::new(PathBuf::from(value("--root")?), PathBuf::from(value("--runroot")?));
-    Ok(Arguments { layout, app, connection: number("--fd")?.map(|n| n as i32), back_off })
+    Ok(Arguments { layout, app, connection: number("--fd")?.map(|n| n as i32), back_off, housekeeping })
 }
 
 /// The descriptor of the connection, out of the way of standard input.
@@ -201,11 +203,12 @@ async fn serve_until_idle(context: &Rc<Context>, mut listener: UnixListener) -> 
 }
 
 fn context(arguments: Arguments) -> io::Result<Context> {
-    let Arguments { layout, app, connection: _, back_off } = arguments;
+    let Arguments { layout, app, connection: _, back_off, housekeeping } = arguments;
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     Ok(Context {
         boot_id: boot_id()?,
         back_off,
+        housekeeping,
         reaper: Rc::new(Reaper::default()),
         runtime: Box::new(Libcontainer::new(layout.seccomp_cache())),
         networks: Networks::new(layout.networks(), layout.network_run()),

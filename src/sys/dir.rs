@@ -4,6 +4,10 @@
 //! and is resolved by `openat2`, either refusing every link ([`Dir::beneath`]) or taking the directory as the root of all
 //! links ([`Dir::in_root`]).
 
+mod usage;
+
+pub use usage::{usage, usage_up_to};
+
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
@@ -374,44 +378,6 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
     }
-}
-
-/// Bytes and inodes below a path, links not followed, mounts not entered.
-pub fn usage(path: &Path) -> io::Result<(u64, u64)> {
-    let mut totals = (0, 0);
-    let mut pending = vec![(Dir::open(path)?, Vec::<CString>::new())];
-    if let Some(first) = pending.last_mut() {
-        first.1 = count(&first.0, &mut totals)?;
-    }
-    while let Some((dir, children)) = pending.last_mut() {
-        match children.pop() {
-            None => {
-                pending.pop();
-            }
-            Some(name) => match dir.open_dir(&name) {
-                Ok(child) if pending.len() < 512 => {
-                    let grandchildren = count(&child, &mut totals)?;
-                    pending.push((child, grandchildren));
-                }
-                // Gone meanwhile, a mount point, or deeper than descriptors allow.
-                _ => {}
-            },
-        }
-    }
-    Ok(totals)
-}
-
-fn count(dir: &Dir, totals: &mut (u64, u64)) -> io::Result<Vec<CString>> {
-    let mut directories = Vec::new();
-    for (name, _) in dir.entries()? {
-        let Some(stat) = dir.find(&name)? else { continue };
-        totals.0 += stat.st_blocks as u64 * 512;
-        totals.1 += 1;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-            directories.push(name);
-        }
-    }
-    Ok(directories)
 }
 
 #[cfg(test)]

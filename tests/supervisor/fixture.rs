@@ -43,7 +43,8 @@ impl App {
         fs::create_dir_all(&cache).expect("the temporary directory is writable");
         std::os::unix::fs::symlink(cache, layout.seccomp_cache()).expect("root is new");
         let binary = env.binary.clone();
-        let launch = Launch { binary, arguments: vec!["--back-off-ms".into(), "200".into()], ..Launch::default() };
+        let arguments = ["--back-off-ms", "200", "--housekeeping-ms", "500"].map(Into::into).to_vec();
+        let launch = Launch { binary, arguments, ..Launch::default() };
         Some(Self { env, layout, id: unique(), launch: RefCell::new(launch), connection: RefCell::new(None) })
     }
 

@@ -65,11 +65,6 @@ pub(super) fn resources(at: &Spot<'_>, resources: core::ResourceRequirements) ->
         }
     }
     check_memory(&at.field("limits"), limits.get("memory").copied());
-    let storage = at.field("limits");
-    storage.field("ephemeral-storage").no_effect(
-        limits.contains_key("ephemeral-storage"),
-        "space on disk is not limited; `resourceFieldRef` shows it",
-    );
     let get = |of: &BTreeMap<String, Quantity>, name: &str| of.get(name).filter(|q| !q.is_zero()).copied();
     let bytes = |q: Quantity| q.units() as u64;
     let milli = |q: Quantity| q.milli() as u64;

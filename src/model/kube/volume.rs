@@ -142,8 +142,6 @@ fn empty_dir_source(at: &Spot<'_>, source: core::EmptyDirVolumeSource) -> Volume
         }
         name => at.field("medium").one_of("medium", name, &mediums).flatten().unwrap_or_default(),
     };
-    let unlimited = size_limit.is_some() && medium == EmptyDirMedium::Disk;
-    at.field("sizeLimit").no_effect(unlimited, "space on disk is not limited; `medium: Memory` is");
     let size_limit = size_limit.and_then(|q| parse_quantity(&at.field("sizeLimit"), &q)).map(|q| q.units() as u64);
     VolumeSource::EmptyDir { medium, size_limit: size_limit.filter(|bytes| *bytes > 0), mode }
 }

@@ -46,6 +46,13 @@ impl Machine {
                 self.state.message = Some(failure.message.clone());
                 self.stop(StopReason::Sandbox(failure), Some(0), After::Nothing, now);
             }
+            Input::OverLimit { message } => {
+                // One that goes down already has its reason for that.
+                if self.state.goal == Goal::Run {
+                    self.state.message = Some(message);
+                    self.stop(StopReason::Evicted, Some(0), After::Nothing, now);
+                }
+            }
             Input::Created { index, attempt, result } => {
                 if self.is_current(index, attempt, &[Step::Creating]) {
                     let cell = &mut self.state.cells[index];

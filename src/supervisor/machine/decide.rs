@@ -165,7 +165,10 @@ impl Machine {
             StopReason::Finished if held => PodPhase::Stopped,
             StopReason::Finished if self.regulars().iter().any(failed) => PodPhase::Failed,
             StopReason::Finished => PodPhase::Succeeded,
-            StopReason::InitFailed { .. } | StopReason::Sandbox(_) | StopReason::ActiveDeadline => PodPhase::Failed,
+            StopReason::InitFailed { .. }
+            | StopReason::Sandbox(_)
+            | StopReason::ActiveDeadline
+            | StopReason::Evicted => PodPhase::Failed,
         }
     }
 
@@ -177,6 +180,10 @@ impl Machine {
             StopReason::Sandbox(failure) => return Some(failure.clone()),
             StopReason::ActiveDeadline => {
                 (FailureKind::Other, "the active deadline passed while it was starting".to_owned())
+            }
+            StopReason::Evicted => {
+                let why = self.state.message.as_deref().unwrap_or_default();
+                (FailureKind::Other, format!("it was evicted: {}", why.trim_end()))
             }
             StopReason::InitFailed { index } => return Some(self.init_failure(*index)),
         };

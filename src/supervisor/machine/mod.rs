@@ -124,6 +124,10 @@ pub enum Input {
         ips: Vec<IpAddr>,
     },
     SandboxFailed(StartFailure),
+    /// The pod takes more of the disk than it may; words for that.
+    OverLimit {
+        message: String,
+    },
     Created {
         index: Index,
         attempt: u32,

@@ -39,6 +39,7 @@ fn of_pod(before: &State, after: &State) -> Option<Occurrence> {
             let message = "Pod was active on the node longer than the specified deadline".to_owned();
             (false, "DeadlineExceeded", message)
         }
+        StopReason::Evicted => (true, "Evicted", after.message.clone().unwrap_or_default()),
         StopReason::Sandbox(failure) if failure.kind == FailureKind::Volume => {
             (true, "FailedMount", failure.message.clone())
         }

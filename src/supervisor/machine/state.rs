@@ -115,6 +115,8 @@ pub enum StopReason {
     /// Namespaces, volumes or network could not be made.
     Sandbox(StartFailure),
     ActiveDeadline,
+    /// It took more of the disk than it may; the pod's message has the details.
+    Evicted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

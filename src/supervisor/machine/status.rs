@@ -34,7 +34,11 @@ fn reason(machine: &Machine) -> Option<&'static str> {
         Goal::Over => machine.state.final_reason.as_ref(),
         Goal::Run => None,
     };
-    (reason == Some(&StopReason::ActiveDeadline)).then_some("DeadlineExceeded")
+    match reason? {
+        StopReason::ActiveDeadline => Some("DeadlineExceeded"),
+        StopReason::Evicted => Some("Evicted"),
+        StopReason::Asked | StopReason::Finished | StopReason::InitFailed { .. } | StopReason::Sandbox(_) => None,
+    }
 }
 
 fn deletion(machine: &Machine) -> Option<Deletion> {

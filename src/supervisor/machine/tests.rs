@@ -6,6 +6,7 @@ use crate::model::RestartPolicy::{self, Always, Never, OnFailure};
 use crate::store::record::{ContainerState, PodPhase};
 
 mod conditions;
+mod eviction;
 mod occurrences;
 
 const PERIOD: u64 = 10_000;
@@ -769,7 +770,7 @@ fn adoption_makes_a_half_made_sandbox_anew() {
 proptest::proptest! {
     /// Whatever comes in whatever order, a stop without grace ends the pod, every request is answered and no deadline lies still.
     #[test]
-    fn every_pod_can_be_brought_down(inputs in proptest::collection::vec((0u8..9, 0usize..3, 0i32..3, 0u64..20_000), 0..40)) {
+    fn every_pod_can_be_brought_down(inputs in proptest::collection::vec((0u8..10, 0usize..3, 0i32..3, 0u64..20_000), 0..40)) {
         let mut sim = Sim::new(vec![
             container("side", Role::Sidecar, Always),
             container("init", Role::Init, OnFailure),
@@ -801,6 +802,7 @@ proptest::proptest! {
                         .map(|c| if c.step.is_live() { Found::Running } else { Found::Absent }).collect();
                     sim.feed(Input::Adopt { found });
                 }
+                8 => { asked -= 1; sim.feed(Input::OverLimit { message: "too much".into() }); }
                 _ => { asked -= 1; sim.pass(wait); }
             }
             if sim.machine.is_over() { break; }

@@ -160,7 +160,6 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "DeploymentStrategy" => json!({ "type": "RollingUpdate" }),
         "DownwardAPIVolumeFile" if next == "resourceFieldRef" => json!({ "path": "example" }),
         "DownwardAPIVolumeFile" => json!({ "path": "example", "fieldRef": { "fieldPath": "metadata.name" } }),
-        "EmptyDirVolumeSource" if next == "sizeLimit" => json!({ "medium": "Memory" }),
         "EnvFromSource" => chosen(&["configMapRef", "secretRef"], json!({ "configMapRef": { "name": OBJECT } })),
         "EnvVar" => json!({ "name": "EXAMPLE" }),
         "EnvVarSource" if next.is_empty() => json!({ "fieldRef": { "fieldPath": "metadata.name" } }),
