@@ -1,5 +1,6 @@
 //! What one container needs to be made: resolved, so that nothing is looked up while it is created.
 
+use crate::model::device::{Access, DeviceNumber};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -173,12 +174,24 @@ pub enum MountPropagation {
     Bidirectional,
 }
 
-/// A host device node.
+/// A device node, or those below a directory; what is not said is as the host has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Device {
     pub host: PathBuf,
     pub container: String,
-    pub read_only: bool,
+    pub access: Access,
+    pub number: Option<DeviceNumber>,
+    /// Permission bits.
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
+impl Device {
+    /// The host's own.
+    pub fn of_host(host: impl Into<PathBuf>, container: impl Into<String>, access: Access) -> Self {
+        Self { host: host.into(), container: container.into(), access, number: None, mode: None, uid: None, gid: None }
+    }
 }
 
 /// Limits of one container; `None` is unlimited.
