@@ -166,6 +166,8 @@ impl DeviceSource {
                 directories: self.registry.directories().to_vec(),
             });
         }
+        // One that cannot be had is taken, and its reason told, only when there is no other.
+        different.sort_by_key(|(_, device)| device.edits().is_err());
         different.truncate(wanted as usize);
         Ok(different)
     }
