@@ -254,7 +254,12 @@ fn give(
         device: name.to_owned(),
         reason: reason.to_owned(),
     };
-    devices.edits.add(device.edits().map_err(unusable)?);
+    let edits = device.edits().map_err(unusable)?;
+    if pod.user_namespace && !edits.hooks.is_empty() {
+        // It would run as the machine's root, whose files the container could not use.
+        return Err(unusable("it has hooks, which cannot be run for a pod with `hostUsers: false`"));
+    }
+    devices.edits.add(edits);
     devices.held.push(HeldDevice { name: name.to_owned(), exclusive });
     Ok(())
 }

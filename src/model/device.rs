@@ -49,6 +49,21 @@ pub struct ContainerEdits {
     pub nodes: Vec<DeviceNode>,
     pub mounts: Vec<DeviceMount>,
     pub additional_gids: Vec<u32>,
+    /// Programs of the machine that are run while the container is made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<DeviceHook>,
+}
+
+/// A `createContainer` hook (OCI runtime specification, "POSIX-platform Hooks").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceHook {
+    /// Absolute path on the machine.
+    pub path: String,
+    /// The first is the name it is called by.
+    pub args: Vec<String>,
+    /// All of its environment.
+    pub env: Vec<(String, String)>,
+    pub timeout_seconds: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +147,7 @@ impl From<Access> for String {
 impl ContainerEdits {
     /// Adds those of another device: its variables win, what is there already is not repeated.
     pub fn add(&mut self, other: &Self) {
-        let Self { env, nodes, mounts, additional_gids } = other;
+        let Self { env, nodes, mounts, additional_gids, hooks } = other;
         self.env.retain(|(name, _)| !env.iter().any(|(new, _)| new == name));
         self.env.extend(env.iter().cloned());
         self.nodes.retain(|node| !nodes.iter().any(|new| new.path == node.path));
@@ -141,6 +156,8 @@ impl ContainerEdits {
         self.mounts.extend(mounts.iter().cloned());
         self.additional_gids.retain(|gid| !additional_gids.contains(gid));
         self.additional_gids.extend(additional_gids);
+        self.hooks.retain(|hook| !hooks.contains(hook));
+        self.hooks.extend(hooks.iter().cloned());
     }
 }
 

@@ -22,6 +22,7 @@ pub struct ContainerConfig {
     /// In mount order, beside the standard ones (`/proc`, `/dev`, `/sys`, `/dev/shm`, `/dev/mqueue`, `/dev/pts`, cgroup).
     pub mounts: Vec<Mount>,
     pub devices: Vec<Device>,
+    pub hooks: Vec<Hook>,
     pub sysctls: Vec<(String, String)>,
     pub resources: CgroupResources,
     /// Relative to the cgroup root: `podkin/<pod id>/<container id>`.
@@ -192,6 +193,17 @@ impl Device {
     pub fn of_host(host: impl Into<PathBuf>, container: impl Into<String>, access: Access) -> Self {
         Self { host: host.into(), container: container.into(), access, number: None, mode: None, uid: None, gid: None }
     }
+}
+
+/// A program of the machine that is run before the container has its root.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hook {
+    pub path: PathBuf,
+    /// The first is the name it is called by.
+    pub args: Vec<String>,
+    /// All of its environment.
+    pub env: Vec<(String, String)>,
+    pub timeout_seconds: u32,
 }
 
 /// Limits of one container; `None` is unlimited.

@@ -18,6 +18,7 @@ pub mod config;
 mod confinement;
 mod entry;
 pub mod exec;
+mod hook;
 mod libcontainer;
 pub mod pause;
 mod record;

@@ -2,15 +2,15 @@
 
 use super::{shares, volume};
 use crate::model::container::{self, Propagation};
-use crate::model::device::{Access, DeviceMount, DeviceNode};
+use crate::model::device::{Access, DeviceHook, DeviceMount, DeviceNode};
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
 use crate::model::{
     AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, SeLinuxLabel, SeccompProfile, VolumeMount,
     VolumeSource,
 };
 use crate::runtime::config::{
-    AppArmor, ContainerConfig, Device, Mount, MountKind, MountOptions, MountPropagation, Namespaces, PidNamespace,
-    Process, Rootfs, Seccomp, UserSpec, Users,
+    AppArmor, ContainerConfig, Device, Hook, Mount, MountKind, MountOptions, MountPropagation, Namespaces,
+    PidNamespace, Process, Rootfs, Seccomp, UserSpec, Users,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
@@ -90,6 +90,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
             .map(|first| Users { namespace: layout.pod_namespace(&record.id, USER_NAMESPACE), first }),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
+        hooks: container.devices.edits.hooks.iter().map(hook).collect(),
         devices: devices(layout, record, container, spec, &security),
         sysctls: pod.security.sysctls.clone(),
         resources: shares::of_container(spec),
@@ -353,6 +354,11 @@ fn propagation_of(propagation: Propagation) -> MountPropagation {
 fn options_of(options: container::MountOptions) -> MountOptions {
     let container::MountOptions { no_exec, no_dev, no_suid } = options;
     MountOptions { no_exec, no_dev, no_suid }
+}
+
+fn hook(hook: &DeviceHook) -> Hook {
+    let DeviceHook { path, args, env, timeout_seconds } = hook;
+    Hook { path: path.into(), args: args.clone(), env: env.clone(), timeout_seconds: *timeout_seconds }
 }
 
 /// Volumes that are devices, and what the container asked for; device nodes mounted by `hostPath` are also allowed to be used.

@@ -2,7 +2,7 @@
 
 use crate::common::{Ran, TestEnv, can_run_containers};
 
-/// Two things, a node of which may be written to only, and one that needs a hook which cannot be.
+/// Two things, a node of which may be written to only, and others that need programs to be run.
 const SPEC: &str = "
 cdiVersion: 0.6.0
 kind: vendor.com/thing
@@ -23,6 +23,32 @@ devices:
 - name: hooked
   containerEdits: {hooks: [{hookName: poststop, path: /bin/true}]}
 ";
+
+/// Things that need programs to be run.
+const HOOKS: &str = "
+cdiVersion: 0.6.0
+kind: vendor.com/program
+devices:
+- name: works
+  containerEdits:
+    env: [OF_CONTAINER=x]
+    hooks:
+    - hookName: createContainer
+      path: /bin/sh
+      args: [sh, BASE/files/hook.sh]
+      env: [WHOSE=its own, 'PATH=/usr/bin:/bin']
+- name: fails
+  containerEdits: {hooks: [{hookName: createContainer, path: /bin/sh, args: [sh, -c, 'echo no such luck >&2; exit 3']}]}
+- name: hangs
+  containerEdits: {hooks: [{hookName: createContainer, path: /bin/sleep, args: [sleep, '60'], timeout: 1}]}
+";
+
+/// Writes a file into the container's root, which it finds as the specification has it.
+const HOOK: &str = r#"
+bundle=$(sed 's/.*"bundle":"\([^"]*\)".*/\1/')
+root=$(sed 's/.*"root":{"path":"\([^"]*\)".*/\1/' "$bundle/config.json")
+echo "$WHOSE${OF_CONTAINER}" > "$root/hooked"
+"#;
 
 fn pod(name: &str, resources: &str) -> String {
     format!(
@@ -47,7 +73,24 @@ fn with_spec(name: &str) -> TestEnv {
     let env = TestEnv::new(name);
     env.file("library", "of the vendor");
     env.file("cdi/thing.yaml", &SPEC.replace("BASE", &env.base.to_string_lossy()));
+    env.file("cdi/program.yaml", &HOOKS.replace("BASE", &env.base.to_string_lossy()));
+    env.file("hook.sh", HOOK);
     env
+}
+
+#[test]
+fn hooks_run_before_the_container_does() {
+    let env = with_spec("devices-hooks");
+    assert_eq!(play(&env, "p", "{limits: {vendor.com/program=works: 1}}").code(), 0);
+    assert_eq!(env.ok(["exec", "p-c", "/podkin-demo", "cat", "/hooked"]), "its own\n");
+    for (device, expected) in [("fails", "exit status: 3: no such luck"), ("hangs", "did not end within 1 second")] {
+        let ran = play(&env, device, &format!("{{limits: {{vendor.com/program={device}: 1}}}}"));
+        assert_eq!(ran.code(), 125, "{}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+    assert_eq!(env.ok(["pod", "ps", "--format", "{{.Name}}"]), "p\n");
+    env.ok(["pod", "rm", "--force", "p"]);
+    env.assert_clean();
 }
 
 #[test]

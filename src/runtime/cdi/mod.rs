@@ -9,8 +9,9 @@ mod tests;
 
 use crate::model::device::ContainerEdits;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where specs are: for the machine, and those that a reboot takes. A later directory wins.
@@ -170,7 +171,9 @@ fn read(path: &Path) -> Result<spec::Spec, SpecError> {
         return Err(SpecError::Invalid { path: path.to_owned(), reason: "it is no file".to_owned() });
     }
     let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut text)).map_err(fail)?;
+    let opened = File::open(path).map_err(fail)?;
+    let metadata = opened.metadata().map_err(fail)?;
+    opened.take(MOST_BYTES + 1).read_to_end(&mut text).map_err(fail)?;
     if text.len() as u64 > MOST_BYTES {
         return Err(SpecError::TooLarge { path: path.to_owned() });
     }
@@ -178,5 +181,18 @@ fn read(path: &Path) -> Result<spec::Spec, SpecError> {
         true => serde_json::from_slice(&text).map_err(|source| SpecError::Json { path: path.to_owned(), source })?,
         false => serde_yaml::from_slice(&text).map_err(|source| SpecError::Yaml { path: path.to_owned(), source })?,
     };
-    spec::validate(file).map_err(|reason| SpecError::Invalid { path: path.to_owned(), reason })
+    let mut spec = spec::validate(file).map_err(|reason| SpecError::Invalid { path: path.to_owned(), reason })?;
+    if !is_of_administrator(&metadata) {
+        for edits in spec.devices.values_mut().filter(|edits| edits.as_ref().is_ok_and(|edits| !edits.hooks.is_empty()))
+        {
+            *edits = Err(format!("it has hooks, and others than root can write to `{}`", path.display()));
+        }
+    }
+    Ok(spec)
+}
+
+/// Whether nobody else could have written what is in the file, so that programs it names may be run.
+fn is_of_administrator(metadata: &Metadata) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    (metadata.uid() == 0 || metadata.uid() == own) && metadata.mode() & 0o022 == 0
 }

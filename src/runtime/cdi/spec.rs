@@ -2,7 +2,7 @@
 
 use crate::model::container::{MountOptions, Propagation};
 use crate::model::device::{
-    Access, ContainerEdits, DeviceMount, DeviceNode, DeviceNumber, check_device_name, check_kind,
+    Access, ContainerEdits, DeviceHook, DeviceMount, DeviceNode, DeviceNumber, check_device_name, check_kind,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -77,11 +77,19 @@ struct FileMount {
 
 /// A program that the runtime is to run.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct FileHook {
     hook_name: String,
     path: String,
+    args: Option<Vec<String>>,
+    env: Option<Vec<String>>,
+    timeout: Option<u32>,
 }
+
+/// The hooks that are run: before the container has its root.
+const HOOK: &str = "createContainer";
+/// Seconds a hook has unless its spec says it, and at most.
+const HOOK_SECONDS: (u32, u32) = (30, 300);
 
 /// What is not possible here is said of the devices that need it; what is no spec at all is an error.
 pub(super) fn validate(file: SpecFile) -> Result<Spec, String> {
@@ -117,8 +125,9 @@ fn check_version(text: &str) -> Result<(), String> {
 
 /// What no container gets here.
 fn unsupported(edits: &FileEdits) -> Option<String> {
-    if let Some(FileHook { hook_name, path }) = edits.hooks.iter().flatten().next() {
-        return Some(format!("it needs its {hook_name} hook `{path}`, and programs of specs are not run"));
+    if let Some(other) = edits.hooks.iter().flatten().find(|hook| hook.hook_name != HOOK) {
+        let FileHook { hook_name, path, .. } = other;
+        return Some(format!("it needs its {hook_name} hook `{path}`, and only {HOOK} hooks are run"));
     }
     if edits.intel_rdt.is_some() {
         return Some("it needs `intelRdt`, and there are no resource control groups here".to_owned());
@@ -128,19 +137,38 @@ fn unsupported(edits: &FileEdits) -> Option<String> {
 }
 
 fn edits(edits: FileEdits) -> Result<ContainerEdits, String> {
-    let FileEdits { env, device_nodes, mounts, hooks: _, additional_gids, intel_rdt: _, net_devices: _ } = edits;
-    let each = |entry: String| match entry.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !entry.contains('\0') => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("variable `{entry}` is not `NAME=value`")),
-    };
+    let FileEdits { env, device_nodes, mounts, hooks, additional_gids, intel_rdt: _, net_devices: _ } = edits;
     let lists = (env.unwrap_or_default(), device_nodes.unwrap_or_default(), mounts.unwrap_or_default());
     let mut gids = additional_gids.unwrap_or_default();
     gids.retain(|gid| *gid != 0); // as the specification has it
     Ok(ContainerEdits {
-        env: lists.0.into_iter().map(each).collect::<Result<_, _>>()?,
+        env: lists.0.into_iter().map(variable).collect::<Result<_, _>>()?,
         nodes: lists.1.into_iter().map(node).collect::<Result<_, _>>()?,
         mounts: lists.2.into_iter().map(mount).collect::<Result<_, _>>()?,
         additional_gids: gids,
+        hooks: hooks.unwrap_or_default().into_iter().map(hook).collect::<Result<_, _>>()?,
+    })
+}
+
+fn variable(entry: String) -> Result<(String, String), String> {
+    match entry.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !entry.contains('\0') => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("variable `{}` is not `NAME=value`", entry.escape_debug())),
+    }
+}
+
+fn hook(hook: FileHook) -> Result<DeviceHook, String> {
+    let FileHook { hook_name: _, path, args, env, timeout } = hook;
+    let (usual, most) = HOOK_SECONDS;
+    let args = args.unwrap_or_default();
+    if args.iter().any(|argument| argument.contains('\0')) {
+        return Err(format!("an argument of hook `{path}` has a NUL character"));
+    }
+    Ok(DeviceHook {
+        path: absolute(&path)?,
+        args,
+        env: env.unwrap_or_default().into_iter().map(variable).collect::<Result<_, _>>()?,
+        timeout_seconds: timeout.filter(|seconds| *seconds > 0).map_or(usual, |seconds| seconds.min(most)),
     })
 }
 

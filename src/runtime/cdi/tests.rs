@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::container::MountOptions;
-use crate::model::device::{Access, DeviceMount, DeviceNode, DeviceNumber};
+use crate::model::device::{Access, DeviceHook, DeviceMount, DeviceNode, DeviceNumber};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What is read from files in `etc` and `run`.
@@ -39,6 +40,7 @@ const FULL: &str = r#"{
       "deviceNodes": [{"path": "/dev//thing", "hostPath": "/dev/thing2", "type": "c", "major": 1, "minor": 3, "fileMode": 432,
         "permissions": "rw", "uid": 1, "gid": 2}],
       "mounts": [{"hostPath": "/opt/lib", "containerPath": "/usr/lib/thing", "options": ["ro", "nosuid", "rbind"]}],
+      "hooks": [{"hookName": "createContainer", "path": "/usr/bin/x-ctk", "args": ["x-ctk", "hook"], "env": ["A=b"]}],
       "additionalGids": [0, 44]}},
     {"name": "all"}
   ],
@@ -71,6 +73,12 @@ fn a_whole_spec() {
             ..DeviceMount::default()
         }],
         additional_gids: vec![44],
+        hooks: vec![DeviceHook {
+            path: "/usr/bin/x-ctk".into(),
+            args: vec!["x-ctk".into(), "hook".into()],
+            env: vec![("A".into(), "b".into())],
+            timeout_seconds: 30,
+        }],
     };
     assert_eq!(*edits, expected);
     let plain = &registry.get("vendor.com/thing=10").unwrap().edits().unwrap().nodes[0];
@@ -89,11 +97,11 @@ fn a_later_directory_wins_and_one_directory_must_agree() {
 
 #[test]
 fn what_cannot_be_had_is_said_of_the_device_alone() {
-    let hooks = "[{name: a, containerEdits: {hooks: [{hookName: createContainer, path: /bin/x, args: [x]}]}}, \
+    let hooks = "[{name: a, containerEdits: {hooks: [{hookName: startContainer, path: /bin/x, args: [x]}]}}, \
                  {name: r, containerEdits: {intelRdt: {closID: x}}}, {name: n, containerEdits: {netDevices: [{}]}}, {name: b}]";
     let registry = registry(&[("etc/a.yaml", &spec(hooks))]);
     let reason = |name: &str| registry.get(name).unwrap().edits().err().map(str::to_owned);
-    assert!(reason("vendor.com/thing=a").unwrap().contains("createContainer hook `/bin/x`"));
+    assert!(reason("vendor.com/thing=a").unwrap().contains("startContainer hook `/bin/x`"));
     assert!(reason("vendor.com/thing=r").unwrap().contains("intelRdt"));
     assert!(reason("vendor.com/thing=n").unwrap().contains("netDevices"));
     assert_eq!(reason("vendor.com/thing=b"), None);
@@ -132,6 +140,7 @@ fn hostile_specs() {
         (edits("mounts: [{hostPath: /x, containerPath: /}]"), "whole container"),
         (edits("mounts: [{hostPath: /x, containerPath: /y, options: [size=1]}]"), "`size=1`"),
         (edits("mounts: [{hostPath: /x, containerPath: /y, type: proc}]"), "`proc`"),
+        (edits("hooks: [{hookName: createContainer, path: bin/x}]"), "absolute"),
         (edits("env: [NAME]"), "NAME=value"),
         (edits("env: [=x]"), "NAME=value"),
         (format!("{}{}", spec("[{name: a}]"), " ".repeat(1 << 20)), "larger than"),
@@ -145,4 +154,20 @@ fn hostile_specs() {
         assert!(said.contains("bad.yaml") && said.contains(expected), "{expected}: {said}");
         assert!(registry.get("vendor.com/thing=z").is_some_and(|device| device.edits().is_ok()), "{expected}");
     }
+}
+
+#[test]
+fn programs_come_from_files_of_the_administrator_only() {
+    let base = std::env::temp_dir().join(format!("podkin-cdi-mode-{}", std::process::id()));
+    std::fs::create_dir_all(&base).unwrap();
+    let hook = "containerEdits: {hooks: [{hookName: createContainer, path: /bin/x}]}";
+    std::fs::write(base.join("a.yaml"), spec(&format!("[{{name: a, {hook}}}, {{name: b}}]"))).unwrap();
+    let usable = |mode: u32| {
+        std::fs::set_permissions(base.join("a.yaml"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let registry = Registry::read(std::slice::from_ref(&base));
+        ["a", "b"].map(|name| registry.get(&format!("vendor.com/thing={name}")).unwrap().edits().is_ok())
+    };
+    let found = [usable(0o644), usable(0o664), usable(0o646)];
+    std::fs::remove_dir_all(&base).unwrap();
+    assert_eq!(found, [[true, true], [false, true], [false, true]]);
 }

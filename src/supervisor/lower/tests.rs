@@ -279,6 +279,7 @@ fn what_devices_add() {
             ..DeviceMount::default()
         }],
         additional_gids: vec![44],
+        hooks: Vec::new(),
     };
     let layout = Layout::new("/root", "/run");
     let source =
