@@ -2,7 +2,8 @@
 //!
 //! They run as whoever runs podkin, in the launcher: its mount namespace has the container's file system, not yet as its root, and
 //! its cgroup and network are the container's. They come from files of the machine's administrator, never from an image, and
-//! neither their environment nor their working directory is the container's.
+//! neither their environment nor their working directory is the container's. Where links in the container's tree lead is for them to
+//! mind, as under any runtime.
 
 use super::RuntimeError;
 use super::config::{ContainerConfig, Hook};

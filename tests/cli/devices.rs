@@ -134,6 +134,10 @@ fn counted_devices_belong_to_one_running_pod() {
     env.ok(["pod", "stop", "a"]);
     assert_eq!(play(&env, "c", one).code(), 0);
     assert_eq!(number("c").as_deref(), Some("1"), "a stopped pod holds nothing");
+    let changed = env.file("c.yaml", &pod("c", "{limits: {vendor.com/thing: 1, cpu: 1}}"));
+    let replaced = run(&env, &["kube", "play", "--quiet", "--replace", &changed.to_string_lossy()]);
+    assert_eq!(replaced.code(), 0, "{}", replaced.stderr);
+    assert_eq!(number("c").as_deref(), Some("1"), "a pod that goes makes room for the one that comes");
     let taken = env.fails(125, ["pod", "start", "a"]);
     assert!(taken.contains("`vendor.com/thing=1`, which pod `c` uses now"), "{taken}");
     env.ok(["pod", "rm", "--force", "--all"]);
