@@ -3,9 +3,11 @@
 //! Devices that are counted out belong to one running pod alone. A pod that is stopped keeps their names, and is not started as
 //! long as another has one of them.
 
+use super::progress::{Progress, Report};
 use super::{Engine, EngineError};
+use crate::graph::{Plan, StepKind};
 use crate::model::device::{Access, ContainerDevices, DeviceNode, DeviceRequest, HeldDevice};
-use crate::model::{Container, Pod};
+use crate::model::{Application, Container, Pod};
 use crate::runtime::cdi::{Device, Registry};
 use crate::store::pods::{self, PodRow};
 use crate::store::record::PodRecord;
@@ -183,9 +185,29 @@ impl DeviceSource {
 }
 
 impl Engine {
+    /// Finds the devices of pods that are to be made, and refuses those that pods hold which stay.
+    pub(super) fn play_devices(
+        &self,
+        application: &Application,
+        plan: &Plan,
+        rows: &[PodRow],
+        report: Report<'_>,
+    ) -> Result<DeviceSource, EngineError> {
+        let has = |kind: StepKind| plan.find(&kind).is_some();
+        let is_new = |pod: &Pod| has(StepKind::CreatePod { pod: pod.name.clone() });
+        let new: Vec<&Pod> = application.pods.iter().filter(|pod| is_new(pod)).collect();
+        let goes = |pod: &str| has(StepKind::RemovePod { pod: pod.to_owned() });
+        for PodRow { record, .. } in rows {
+            if !is_new(&record.pod) && has(StepKind::Sandbox { pod: record.pod.name.clone() }) {
+                self.check_devices(record)?;
+            }
+        }
+        self.find_devices(&new, &goes, &mut |message| report(Progress::Notice(message)))
+    }
+
     /// Finds the devices of pods that are to be made, so that nothing is made when they are not there; `goes` says which pods
     /// are to be removed. Trouble with specs is told.
-    pub(super) fn find_devices(
+    fn find_devices(
         &self,
         new: &[&Pod],
         goes: &dyn Fn(&str) -> bool,

@@ -2,7 +2,7 @@
 
 use super::devices::DeviceSource;
 use super::play_images::PlayImage;
-use super::progress::{Progress, Report};
+use super::progress::Report;
 use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
@@ -127,26 +127,6 @@ impl Engine {
         let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
         let devices = self.play_devices(application, &plan, &rows, report)?;
         Ok(Prepared { plan, images, rows, pods, devices, names })
-    }
-
-    /// Finds the devices of pods that are to be made, and refuses those that pods hold which stay.
-    fn play_devices(
-        &self,
-        application: &Application,
-        plan: &Plan,
-        rows: &[PodRow],
-        report: Report<'_>,
-    ) -> Result<DeviceSource, EngineError> {
-        let has = |kind: StepKind| plan.find(&kind).is_some();
-        let is_new = |pod: &Pod| has(StepKind::CreatePod { pod: pod.name.clone() });
-        let new: Vec<&Pod> = application.pods.iter().filter(|pod| is_new(pod)).collect();
-        let goes = |pod: &str| has(StepKind::RemovePod { pod: pod.to_owned() });
-        for PodRow { record, .. } in rows {
-            if !is_new(&record.pod) && has(StepKind::Sandbox { pod: record.pod.name.clone() }) {
-                self.check_devices(record)?;
-            }
-        }
-        self.find_devices(&new, &goes, &mut |message| report(Progress::Notice(message)))
     }
 
     /// Refuses ports that pods hold which stay, for pods that are to be started.
