@@ -4,6 +4,7 @@ use super::error::{CommandError, Exit};
 use super::suggest;
 use crate::engine::{self, Engine, EngineConfig, EngineError, ErrorKind, Outcome};
 use crate::image::remote::RegistrySettings;
+use crate::runtime::cdi::DIRECTORIES;
 use crate::store::layout::Layout;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -102,6 +103,7 @@ impl Globals {
             },
             binary,
             registries,
+            cdi_directories: cdi_directories(),
             log_level: self.level().map(|level| level.as_str().to_owned()),
         };
         let user = rustix::process::geteuid();
@@ -129,6 +131,14 @@ impl Globals {
         };
         let colour = super::output::Style::stderr().is_coloured();
         tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(colour).init();
+    }
+}
+
+/// `PODKIN_CDI_SPEC_DIRS`, separated by `:`, instead of the usual places.
+fn cdi_directories() -> Vec<PathBuf> {
+    match std::env::var_os("PODKIN_CDI_SPEC_DIRS").filter(|value| !value.is_empty()) {
+        Some(given) => std::env::split_paths(&given).collect(),
+        None => DIRECTORIES.map(PathBuf::from).to_vec(),
     }
 }
 

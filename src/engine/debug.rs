@@ -4,6 +4,7 @@ use super::machine::{LONG_ID, random_id};
 use super::{Engine, EngineError, PullRequest, PullWhen};
 use crate::image::transfer::TransferEvent;
 use crate::model::Container;
+use crate::model::device::ContainerDevices;
 use crate::store::events::LoggedEvent;
 use crate::store::pods;
 use crate::store::record::{ContainerRecord, EphemeralContainer, ImageRecord, PodRecord};
@@ -115,6 +116,7 @@ fn extended(
         container: spec.name.clone(),
         init: false,
         image,
+        devices: ContainerDevices::default(),
     });
     record.ephemeral.push(EphemeralContainer { spec, target });
     Ok(record)

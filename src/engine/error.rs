@@ -1,6 +1,6 @@
 //! Why an operation of the engine was refused or failed.
 
-use super::LoginError;
+use super::{DeviceError, LoginError};
 use crate::generate::GenerateError;
 use crate::image::ImageError;
 use crate::model::ObjectKind;
@@ -92,6 +92,8 @@ pub enum EngineError {
     #[error(transparent)]
     Account(#[from] crate::account::KeyError),
     #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
     Login(Box<LoginError>),
     #[error(transparent)]
     Volume(#[from] VolumeError),
@@ -135,6 +137,7 @@ impl EngineError {
             | Self::WrongState { .. }
             | Self::PartOfPod { .. }
             | Self::NoUserIds
+            | Self::Device(_)
             | Self::InUse { .. } => ErrorKind::Conflict,
             Self::BadOption { .. } => ErrorKind::Input,
             Self::Supervisor { kind, .. } => *kind,
@@ -181,6 +184,7 @@ impl EngineError {
             Self::Image(ImageError::Pull(error)) => error.hint(),
             Self::Image(ImageError::Push(error)) => error.hint(),
             Self::Login(error) => error.hint(),
+            Self::Device(error) => error.hint(),
             Self::NoUserIds => Some("give `podkin` a larger range in /etc/subuid and /etc/subgid".to_owned()),
             Self::PortTaken { owner, .. } => Some(format!("change `hostPort`, or remove pod `{owner}`")),
             Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),

@@ -270,6 +270,10 @@ impl Engine {
                     continue;
                 }
                 if pods::get(self.database.connection(), &record.id)?.is_some_and(|row| !row.removing) {
+                    if let Err(error) = self.check_devices(record) {
+                        target.found = Err(error);
+                        continue;
+                    }
                     self.write_pod(record)?;
                     ids.push(found.id.clone());
                 } else {

@@ -12,6 +12,7 @@
 //! lifecycle                      start, stop, restart, kill, remove, wait
 //! kube, changes                  objects as an API server would show them; waking up when they change
 //! image, volume, network         the stores
+//! devices                        what pods get of the machine's devices
 //! login                          credentials of registries
 //! account                        tokens of service accounts
 //! pull, play_images, push        images from registries, on request and for a play, and to them
@@ -30,6 +31,7 @@ mod changes;
 mod check;
 mod command;
 mod debug;
+mod devices;
 mod diff;
 mod down;
 mod execute;
@@ -67,6 +69,7 @@ mod volume;
 pub use account::{TokenKeys, TokenRequest};
 pub use check::Problem;
 pub use debug::DebugRequest;
+pub use devices::DeviceError;
 pub use diff::DiffKind;
 pub use error::{EngineError, ErrorKind};
 pub use failpoints::FAILPOINTS;
@@ -104,6 +107,8 @@ pub struct EngineConfig {
     pub binary: PathBuf,
     /// Where the configuration of registries lies.
     pub registries: RegistrySettings,
+    /// Where CDI specs are; a later directory wins.
+    pub cdi_directories: Vec<PathBuf>,
     /// `--log-level`, handed on to supervisors.
     pub log_level: Option<String>,
 }

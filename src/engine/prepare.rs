@@ -1,5 +1,6 @@
 //! From a request to the two states a plan is made of.
 
+use super::devices::DeviceSource;
 use super::play_images::PlayImage;
 use super::progress::Report;
 use super::status::Statuses;
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     pub rows: Vec<PodRow>,
     /// What each pod of the request joins, and its digest, in file order.
     pub pods: Vec<PreparedPod>,
+    /// What devices of new pods are chosen from.
+    pub devices: DeviceSource,
     /// Names of the pods of the request.
     pub names: BTreeSet<String>,
 }
@@ -122,7 +125,8 @@ impl Engine {
         let plan = graph::build(&desired, &observed).map_err(|refusal| refused(application, refusal))?;
         self.check_ports(application, &plan)?;
         let names = application.pods.iter().map(|pod| pod.name.clone()).collect();
-        Ok(Prepared { plan, images, rows, pods, names })
+        let devices = self.play_devices(application, &plan, &rows, report)?;
+        Ok(Prepared { plan, images, rows, pods, devices, names })
     }
 
     /// Refuses ports that pods hold which stay, for pods that are to be started.

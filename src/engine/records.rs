@@ -8,7 +8,8 @@ use super::progress::{Report, StepState};
 use super::{Engine, EngineError, PlayRequest, fault, user_ids};
 use crate::graph::{StepKind, uses};
 use crate::image::ImageError;
-use crate::model::{ClaimTemplate, ConfigMap, ObjectKind, Pod, Secret, VolumeSource};
+use crate::model::device::ContainerDevices;
+use crate::model::{ClaimTemplate, ConfigMap, Container, ObjectKind, Pod, Secret, VolumeSource};
 use crate::network::{Definition, address};
 use crate::store::atomic::{self, Durability};
 use crate::store::database::private_directory;
@@ -77,7 +78,11 @@ impl Engine {
                 }
             }
             let mut records = Vec::new();
+            // Looked at again: another command may have given some away meanwhile.
+            let mut held = prepared.devices.held(t, new.iter().map(|(pod, _)| *pod))?;
+            let sources = &prepared.devices;
             for ((pod, prepared), ids) in new.into_iter().zip(ids) {
+                let devices = sources.choose(pod, &mut held)?;
                 let network = join(t, pod, &ids.pod, &prepared.network, definitions)?;
                 // As it will be: `--network host` is the same to its containers as the field.
                 let mut pod = pod.clone();
@@ -91,7 +96,7 @@ impl Engine {
                     spec_hash: prepared.spec_hash.clone(),
                     environment_hash: prepared.environment_hash.clone(),
                     ephemeral: Vec::new(),
-                    containers: containers(request, &pod, ids.containers, images)?,
+                    containers: containers(request, &pod, ids.containers, devices, images)?,
                     image_volumes: image_volumes(&pod, images)?,
                     claims: claims(t, &pod)?,
                     pod,
@@ -273,10 +278,11 @@ fn containers(
     request: &PlayRequest,
     pod: &Pod,
     ids: Vec<String>,
+    devices: Vec<ContainerDevices>,
     images: &BTreeMap<String, ImageRecord>,
 ) -> Result<Vec<ContainerRecord>, EngineError> {
     let init = pod.init_containers.len();
-    let record = |(index, (container, id)): (usize, (&crate::model::Container, String))| {
+    let record = |(index, ((container, id), devices)): (usize, ((&Container, String), ContainerDevices))| {
         let name = match request.no_pod_prefix {
             true => container.name.clone(),
             false => format!("{}-{}", pod.name, container.name),
@@ -287,9 +293,10 @@ fn containers(
             container: container.name.clone(),
             init: index < init,
             image: image_of(images, &container.image)?,
+            devices,
         })
     };
-    pod.all_containers().zip(ids).enumerate().map(record).collect()
+    pod.all_containers().zip(ids).zip(devices).enumerate().map(record).collect()
 }
 
 /// What is special about the pod's claims. One for a single pod must have no other user.

@@ -1,5 +1,6 @@
 //! A container of a pod (Kubernetes API, `Container` v1 core).
 
+use super::device::DeviceRequest;
 use super::pod::{Pod, RestartPolicy};
 use super::security::ContainerSecurity;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct Container {
     pub mounts: Vec<VolumeMount>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<VolumeDevice>,
+    /// Devices from `resources`, and from the pod's annotations `cdi.k8s.io/*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_requests: Vec<DeviceRequest>,
     pub startup_probe: Option<Probe>,
     pub readiness_probe: Option<Probe>,
     pub liveness_probe: Option<Probe>,

@@ -4,13 +4,14 @@
 //! argument. Kubernetes semantics are the base of the model. Both front ends lower to it: [`kube`] now, Compose later.
 //!
 //! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
-//! [`pod`], [`container`], [`security`], [`qos`], [`volume`], [`object`], [`account`], [`application`] (the model),
+//! [`pod`], [`container`], [`device`], [`security`], [`qos`], [`volume`], [`object`], [`account`], [`application`] (the model),
 //! [`reference`] (names of images), [`environment`] (variables of a container),
 //! [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
 
 pub mod account;
 pub mod application;
 pub mod container;
+pub mod device;
 pub mod diagnostic;
 pub mod digest;
 pub mod environment;

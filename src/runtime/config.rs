@@ -1,5 +1,6 @@
 //! What one container needs to be made: resolved, so that nothing is looked up while it is created.
 
+use crate::model::device::{Access, DeviceNumber};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub struct ContainerConfig {
     /// In mount order, beside the standard ones (`/proc`, `/dev`, `/sys`, `/dev/shm`, `/dev/mqueue`, `/dev/pts`, cgroup).
     pub mounts: Vec<Mount>,
     pub devices: Vec<Device>,
+    pub hooks: Vec<Hook>,
     pub sysctls: Vec<(String, String)>,
     pub resources: CgroupResources,
     /// Relative to the cgroup root: `podkin/<pod id>/<container id>`.
@@ -173,12 +175,35 @@ pub enum MountPropagation {
     Bidirectional,
 }
 
-/// A host device node.
+/// A device node, or those below a directory; what is not said is as the host has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Device {
     pub host: PathBuf,
     pub container: String,
-    pub read_only: bool,
+    pub access: Access,
+    pub number: Option<DeviceNumber>,
+    /// Permission bits.
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
+impl Device {
+    /// The host's own.
+    pub fn of_host(host: impl Into<PathBuf>, container: impl Into<String>, access: Access) -> Self {
+        Self { host: host.into(), container: container.into(), access, number: None, mode: None, uid: None, gid: None }
+    }
+}
+
+/// A program of the machine that is run before the container has its root.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hook {
+    pub path: PathBuf,
+    /// The first is the name it is called by.
+    pub args: Vec<String>,
+    /// All of its environment.
+    pub env: Vec<(String, String)>,
+    pub timeout_seconds: u32,
 }
 
 /// Limits of one container; `None` is unlimited.

@@ -18,7 +18,7 @@ use super::config::{ContainerConfig, PidNamespace};
 use super::entry::{Entry, EntryOptions};
 use super::record::ExecRecord;
 use super::rootfs::{self, LateMount};
-use super::{Created, Runtime, RuntimeError, Stdio, cgroup, confinement, seccomp, spec, sysctl, users};
+use super::{Created, Runtime, RuntimeError, Stdio, cgroup, confinement, hook, seccomp, spec, sysctl, users};
 use crate::store::atomic::{self, Durability};
 use crate::sys::capability::{self, Capabilities};
 use crate::sys::namespace::{self, Kinds};
@@ -89,6 +89,7 @@ impl Runtime for Libcontainer {
         let cgroup_path = cgroup::stand_in(&config.run_dir)?;
         write_file(config, ExecRecord::FILE, &record.to_json())?;
         write_file(config, "config.json", &spec::write(config, &assembled, &record, &cgroup_path))?;
+        hook::run_all(config)?;
 
         let (stdio, console) = stdio_of(stdio, assembled.terminal)?;
         let executor = Finish { entry: Rc::new(entry), late: Rc::new(assembled.late), inherited };

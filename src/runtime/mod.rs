@@ -12,11 +12,13 @@
 //! `create` leaves nothing mounted outside: the launcher's mount namespace ends with the launcher, and the container keeps its
 //! own. `exec` runs further processes, `pause` holds a shared pid namespace. Signals go by pidfd and waiting is the parent's affair: neither is here.
 
+pub mod cdi;
 pub mod cgroup;
 pub mod config;
 mod confinement;
 mod entry;
 pub mod exec;
+mod hook;
 mod libcontainer;
 pub mod pause;
 mod record;

@@ -3,6 +3,7 @@
 //! `PodRecord` is written once by the engine and read by the supervisor; `PodStatus` is written by the supervisor alone and
 //! read by everyone. Both carry a version: a newer one is refused with the reason.
 
+use crate::model::device::ContainerDevices;
 use crate::model::{BoundVolume, ConfigMap, Container, Pod, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub struct ContainerRecord {
     pub container: String,
     pub init: bool,
     pub image: ImageRecord,
+    #[serde(default, skip_serializing_if = "ContainerDevices::is_empty")]
+    pub devices: ContainerDevices,
 }
 
 /// A container that was added to a running pod (Kubernetes, "Ephemeral Containers").

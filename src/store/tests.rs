@@ -6,6 +6,7 @@ use super::layout::Layout;
 use super::objects::{self, Object, ObjectRow};
 use super::record::*;
 use super::{Database, StoreError, pods, volumes};
+use crate::model::device::ContainerDevices;
 use crate::model::{Container, ObjectKind, Pod, Secret, Volume, VolumeSource};
 
 struct Temporary(Layout);
@@ -63,6 +64,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
             container: "c".into(),
             init: false,
             image: ImageRecord::default(),
+            devices: ContainerDevices::default(),
         }],
         image_volumes: Vec::new(),
         claims: Vec::new(),

@@ -2,14 +2,15 @@
 
 use super::{shares, volume};
 use crate::model::container::{self, Propagation};
+use crate::model::device::{Access, DeviceHook, DeviceMount, DeviceNode};
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
 use crate::model::{
     AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, SeLinuxLabel, SeccompProfile, VolumeMount,
     VolumeSource,
 };
 use crate::runtime::config::{
-    AppArmor, ContainerConfig, Device, Mount, MountKind, MountOptions, MountPropagation, Namespaces, PidNamespace,
-    Process, Rootfs, Seccomp, UserSpec, Users,
+    AppArmor, ContainerConfig, Device, Hook, Mount, MountKind, MountOptions, MountPropagation, Namespaces,
+    PidNamespace, Process, Rootfs, Seccomp, UserSpec, Users,
 };
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, PodObjects, PodRecord};
@@ -89,7 +90,8 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
             .map(|first| Users { namespace: layout.pod_namespace(&record.id, USER_NAMESPACE), first }),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
-        devices: devices(layout, record, spec),
+        hooks: container.devices.edits.hooks.iter().map(hook).collect(),
+        devices: devices(layout, record, container, spec, &security),
         sysctls: pod.security.sysctls.clone(),
         resources: shares::of_container(spec),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
@@ -163,6 +165,7 @@ fn process(
     }
     let mut additional_gids = security.supplemental_groups.clone();
     additional_gids.extend(security.fs_group);
+    additional_gids.extend(&container.devices.edits.additional_gids);
     let written = match spec.command.is_empty() {
         true => image.entrypoint.first().or(spec.args.first()).or(image.cmd.first()),
         false => spec.command.first(),
@@ -170,7 +173,7 @@ fn process(
     Ok(Process {
         name: written.cloned().unwrap_or_default(),
         args,
-        env: variables(env, hostname, spec.tty),
+        env: variables(env, &container.devices.edits.env, hostname, spec.tty),
         cwd: working_dir(spec.working_dir.as_deref(), &image.working_dir),
         user: UserSpec {
             spec: image.user.clone(),
@@ -199,14 +202,16 @@ fn process(
     })
 }
 
-/// The environment with what every container has unless it says otherwise.
-fn variables(env: &Environment, hostname: &str, tty: bool) -> Vec<(String, String)> {
+/// The environment with what every container has unless it says otherwise, and what its devices set.
+fn variables(env: &Environment, of_devices: &[(String, String)], hostname: &str, tty: bool) -> Vec<(String, String)> {
     let terminal = tty.then_some(("TERM", "xterm"));
     let defaults =
         [Some(("PATH", DEFAULT_PATH)), terminal, Some(("HOSTNAME", hostname)), Some(("container", "podkin"))];
     let missing = defaults.into_iter().flatten().filter(|(name, _)| !env.variables.iter().any(|(n, _)| n == name));
     let defaults = missing.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    defaults.chain(env.variables.iter().cloned()).collect()
+    let all = defaults.chain(env.variables.iter().cloned());
+    let kept = all.filter(|(name, _)| !of_devices.iter().any(|(set, _)| set == name));
+    kept.chain(of_devices.iter().cloned()).collect()
 }
 
 fn working_dir(own: Option<&str>, image: &str) -> String {
@@ -276,6 +281,15 @@ fn mounts(
         mounts.retain(|m| m.target != lowered.target);
         mounts.push(lowered);
     }
+    for mount in &container.devices.edits.mounts {
+        let DeviceMount { host, path, read_only, options, propagation } = mount;
+        mounts.retain(|m| m.target != *path);
+        mounts.push(Mount {
+            propagation: propagation_of(*propagation),
+            options: options_of(*options),
+            ..bind(path, host.into(), *read_only)
+        });
+    }
     // A mount must come after the one it lies in; the sort is stable, so equals keep the user's order.
     mounts.sort_by_key(|m| m.target.trim_end_matches('/').matches('/').count());
     Ok(mounts)
@@ -324,34 +338,65 @@ fn volume_mount(
         kind: MountKind::Bind { source: volume::source_path(layout, record, volume), sub_path: env.sub_path(mount)? },
         read_only: mount.read_only || volume::is_read_only(record, volume),
         recursive_read_only: mount.recursive_read_only,
-        propagation: match mount.propagation {
-            Propagation::None => MountPropagation::Private,
-            Propagation::HostToContainer => MountPropagation::HostToContainer,
-            Propagation::Bidirectional => MountPropagation::Bidirectional,
-        },
-        options: {
-            let container::MountOptions { no_exec, no_dev, no_suid } = mount.options;
-            MountOptions { no_exec, no_dev, no_suid }
-        },
+        propagation: propagation_of(mount.propagation),
+        options: options_of(mount.options),
     })
 }
 
-/// Volumes that are devices; device nodes mounted by `hostPath` are also allowed to be used.
-fn devices(layout: &Layout, record: &PodRecord, spec: &Container) -> Vec<Device> {
+fn propagation_of(propagation: Propagation) -> MountPropagation {
+    match propagation {
+        Propagation::None => MountPropagation::Private,
+        Propagation::HostToContainer => MountPropagation::HostToContainer,
+        Propagation::Bidirectional => MountPropagation::Bidirectional,
+    }
+}
+
+fn options_of(options: container::MountOptions) -> MountOptions {
+    let container::MountOptions { no_exec, no_dev, no_suid } = options;
+    MountOptions { no_exec, no_dev, no_suid }
+}
+
+fn hook(hook: &DeviceHook) -> Hook {
+    let DeviceHook { path, args, env, timeout_seconds } = hook;
+    Hook { path: path.into(), args: args.clone(), env: env.clone(), timeout_seconds: *timeout_seconds }
+}
+
+/// Volumes that are devices, and what the container asked for; device nodes mounted by `hostPath` are also allowed to be used.
+fn devices(
+    layout: &Layout,
+    record: &PodRecord,
+    container: &ContainerRecord,
+    spec: &Container,
+    security: &EffectiveSecurity,
+) -> Vec<Device> {
     let pod = &record.pod;
     let of_volume = |device: &container::VolumeDevice| {
         let volume = pod.volume(&device.volume)?;
         let read_only = volume::is_read_only(record, volume);
         let host = volume::source_path(layout, record, volume);
-        Some(Device { host, container: device.path.clone(), read_only })
+        let access = if read_only { Access::READ_ONLY } else { Access::ALL };
+        Some(Device::of_host(host, device.path.clone(), access))
     };
     let device = |mount: &VolumeMount| match &pod.volume(&mount.volume)?.source {
         VolumeSource::HostPath { path, kind: HostPathType::CharDevice | HostPathType::BlockDevice } => {
-            Some(Device { host: path.into(), container: mount.path.clone(), read_only: false })
+            Some(Device::of_host(path, mount.path.clone(), Access::ALL))
         }
         _ => None,
     };
-    spec.mounts.iter().filter_map(device).chain(spec.devices.iter().filter_map(of_volume)).collect()
+    // A node is its user's unless it is said whose it is (CDI specification, `deviceNodes`).
+    let of_user = |id: Option<u32>| id.filter(|id| *id != 0);
+    let asked_for = |node: &DeviceNode| {
+        let DeviceNode { path, host, number, access, mode, uid, gid } = node;
+        Device {
+            number: *number,
+            mode: *mode,
+            uid: uid.or(of_user(security.run_as_user)),
+            gid: gid.or(of_user(security.run_as_group)),
+            ..Device::of_host(host, path, *access)
+        }
+    };
+    let of_volumes = spec.mounts.iter().filter_map(device).chain(spec.devices.iter().filter_map(of_volume));
+    of_volumes.chain(container.devices.edits.nodes.iter().map(asked_for)).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod attach;
 #[path = "../common/mod.rs"]
 mod common;
 mod debug;
+mod devices;
 mod exec;
 mod explain;
 mod kube;

@@ -97,6 +97,7 @@ impl Fixture {
             hostname: "box".to_owned(),
             mounts: Vec::new(),
             devices: Vec::new(),
+            hooks: Vec::new(),
             sysctls: Vec::new(),
             resources: CgroupResources::default(),
             cgroup_path: format!("podkin-test/{}/{id}", std::process::id()),

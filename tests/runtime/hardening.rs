@@ -2,6 +2,7 @@
 
 use super::executes::converse;
 use super::fixture::{Fixture, launch};
+use podkin::model::device::Access;
 use podkin::runtime::config::{Device, Mount, MountKind, MountPropagation, PidNamespace, Seccomp};
 use podkin::runtime::{Runtime, Stdio, cgroup, pause, report};
 use podkin::sys::namespace::{self, Kinds};
@@ -174,9 +175,9 @@ fn devices() {
     let common = "3\n/dev/fd\n/dev/mqueue\n/dev/ptmx\n/dev/shm\n/dev/stdin\n";
     assert_eq!(fixture.output(&fixture.shell(script)), common);
     let mut config = fixture.shell(script);
-    config.devices = vec![Device { host: "/dev/zero".into(), container: "/dev/extra".into(), read_only: false }];
+    config.devices = vec![Device::of_host("/dev/zero", "/dev/extra", Access::ALL)];
     assert_eq!(fixture.output(&config), format!("{common}2\n"));
-    config.devices = vec![Device { host: "/etc/passwd".into(), container: "/dev/extra".into(), read_only: false }];
+    config.devices = vec![Device::of_host("/etc/passwd", "/dev/extra", Access::ALL)];
     assert!(fixture.start(&config).is_err());
     // A node the container may make, but not open.
     config = fixture.shell("mknod /tmp/kmsg c 1 11 && cat /tmp/kmsg");

@@ -2,6 +2,7 @@
 
 use crate::common::{TestEnv, eventually};
 use podkin::model::container::Lifecycle;
+use podkin::model::device::ContainerDevices;
 use podkin::model::{Container, Handler, Pod, Probe, RestartPolicy};
 use podkin::store::layout::Layout;
 use podkin::store::record::{
@@ -63,6 +64,7 @@ impl App {
             container: c.name.clone(),
             init: index < init,
             image: image.clone(),
+            devices: ContainerDevices::default(),
         });
         let record = PodRecord {
             version: RECORD_VERSION,

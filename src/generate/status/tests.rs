@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Pod;
+use crate::model::device::ContainerDevices;
 use crate::store::record::{ContainerRecord, ImageRecord, LogConfig, LogDriver, RECORD_VERSION, Termination};
 
 /// A pod of containers `name=state`, init containers with `+` and sidecars with `*` before their name. States: `run`, `wait`,
@@ -22,6 +23,7 @@ pub(crate) fn pod(policy: RestartPolicy, containers: &[&str]) -> (PodRecord, Pod
             container: name.clone(),
             init,
             image,
+            devices: ContainerDevices::default(),
         });
         statuses.push(container(&name, state));
     }

@@ -3,7 +3,7 @@
 use super::port::{self, DraftPort};
 use super::references::Variables;
 use super::spot::Spot;
-use super::{codes, env, form, mount, probe, quantity, restart, security};
+use super::{codes, device, env, form, mount, probe, quantity, restart, security};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::references;
 use crate::model::reference::Reference;
@@ -93,13 +93,15 @@ pub(super) fn lower(
     let devices_at = at.field("volumeDevices");
     let devices = mount::lower_devices(&devices_at, volume_devices.unwrap_or_default(), around.volumes, &mounts);
     check_expressions(&mounts_at, &mounts, &env, &env_from);
+    let mut resources = resources.unwrap_or_default();
+    let device_requests = device::take(&at.field("resources"), &mut resources);
     let lifecycle_at = at.field("lifecycle");
     let lifecycle = lifecycle.map(|l| probe::lifecycle(&lifecycle_at, l, around.grace_seconds, &ports));
     let lowered = Container {
         image,
         pull_policy: pull_policy(&at.field("imagePullPolicy"), image_pull_policy),
         working_dir: working_dir.filter(|d| !d.is_empty()).inspect(|dir| check_dir(&at.field("workingDir"), dir)),
-        resources: resources.map(|r| quantity::resources(&at.field("resources"), r)).unwrap_or_default(),
+        resources: quantity::resources(&at.field("resources"), resources),
         startup_probe: probe("startupProbe", startup_probe, probe::Kind::Startup),
         readiness_probe: probe("readinessProbe", readiness_probe, probe::Kind::Readiness),
         liveness_probe: probe("livenessProbe", liveness_probe, probe::Kind::Liveness),
@@ -122,6 +124,7 @@ pub(super) fn lower(
         env,
         mounts,
         devices,
+        device_requests,
         security,
         sidecar,
         restart_policy,

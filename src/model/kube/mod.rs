@@ -9,7 +9,7 @@
 //!
 //! - `document`: files to objects: `List`, `apiVersion` and `kind`; `kinds`: which kinds there are;
 //! - `spot`: where the lowering is in the text; `form`: names, labels, paths;
-//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `host_users`, `profile`, `sysctl`, `quantity`, `volume`, `mount`, `workload`, `object`:
+//! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `host_users`, `profile`, `sysctl`, `quantity`, `device`, `volume`, `mount`, `workload`, `object`:
 //!   one part of the API each; `annotations`: what podman reads from them;
 //! - `account`: ServiceAccounts and their tokens; `payload`: volumes whose files podkin writes;
 //! - `persistent`: PersistentVolumes, StorageClasses, and the claims that get them;
@@ -21,6 +21,7 @@ mod annotations;
 mod class;
 pub mod codes;
 mod container;
+mod device;
 mod document;
 mod env;
 pub mod fields;

@@ -156,7 +156,7 @@ fn amounts(at: &Spot<'_>, amounts: BTreeMap<String, Text>) -> BTreeMap<String, Q
         } else if name.starts_with("hugepages-") {
             at.unsupported(true, "huge pages are not handed out", "remove it");
         } else if name.contains('/') {
-            at.unsupported(true, "there are no device plugins", "mount the device with a `hostPath` volume");
+            at.refused(true, "devices are given to containers", "write them below `resources` of a container");
         } else {
             let error = Diagnostic::error(codes::VALUE, format!("`{}` is no resource", super::spot::shown(&name)));
             let label = did_you_mean(&name, NAMES.into_iter()).unwrap_or_default();

@@ -2,6 +2,7 @@ use super::*;
 use crate::model::diagnostic::{Diagnostic, Sources};
 
 mod accounts;
+mod device;
 mod objects;
 mod persistent;
 mod pods;

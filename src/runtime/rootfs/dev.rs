@@ -2,9 +2,10 @@
 //! `random`, `urandom`, `tty`, and the usual links).
 
 use super::tree::Tree;
+use crate::model::device::DeviceNumber;
 use crate::runtime::RuntimeError;
 use crate::runtime::cgroup::{DeviceAccess, DeviceRule};
-use crate::runtime::config::{ContainerConfig, Users};
+use crate::runtime::config::{ContainerConfig, Device, Users};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::terminal;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
@@ -44,7 +45,7 @@ struct Node {
 pub(crate) fn devices_of(config: &ContainerConfig) -> Result<Devices, RuntimeError> {
     let mut nodes = Vec::new();
     for device in &config.devices {
-        let found = nodes_at(&device.host, Path::new(&device.container)).map_err(|source| RuntimeError::Path {
+        let found = nodes_of(device).map_err(|source| RuntimeError::Path {
             action: "use device",
             path: device.host.clone(),
             source,
@@ -52,8 +53,13 @@ pub(crate) fn devices_of(config: &ContainerConfig) -> Result<Devices, RuntimeErr
         if found.is_empty() {
             return Err(RuntimeError::Refused(format!("`{}` is not a device", device.host.display())));
         }
-        let access = if device.read_only { "rm" } else { "rwm" };
-        nodes.extend(found.into_iter().map(|node| Node { access, ..node }));
+        nodes.extend(found.into_iter().map(|node| Node {
+            access: device.access.as_str(),
+            mode: device.mode.unwrap_or(node.mode),
+            uid: device.uid.unwrap_or(node.uid),
+            gid: device.gid.unwrap_or(node.gid),
+            ..node
+        }));
     }
     if config.privileged {
         nodes.extend(host_nodes());
@@ -72,6 +78,20 @@ impl Node {
             access: self.access,
         }
     }
+}
+
+fn nodes_of(device: &Device) -> io::Result<Vec<Node>> {
+    let path = PathBuf::from(&device.container);
+    let Some(DeviceNumber { block, major, minor }) = device.number else { return nodes_at(&device.host, &path) };
+    Ok(vec![Node {
+        path,
+        kind: if block { FileType::BlockDevice } else { FileType::CharacterDevice },
+        number: rustix::fs::makedev(major, minor),
+        mode: 0o666,
+        uid: 0,
+        gid: 0,
+        access: "rwm",
+    }])
 }
 
 /// The device at `host` as `target`, or those below it when it is a directory.
@@ -178,6 +198,7 @@ pub(crate) fn open_pair(tree: &Tree) -> io::Result<(OwnedFd, OwnedFd)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::device::Access;
 
     #[test]
     fn a_device_is_copied_with_its_numbers() {
@@ -185,6 +206,14 @@ mod tests {
         let [node] = nodes.as_slice() else { panic!("one device") };
         assert_eq!(node.path, Path::new("/dev/nothing"));
         assert_eq!(node.rule(), DeviceRule { kind: 'c', major: Some(1), minor: Some(3), access: "rwm" });
+        let number = DeviceNumber { block: false, major: 1, minor: 5 };
+        let device = Device { number: Some(number), ..Device::of_host("/dev/no-such", "/dev/x", Access::ALL) };
+        let [node] = nodes_of(&device).unwrap().try_into().unwrap();
+        assert_eq!(
+            (node.rule().minor, node.kind),
+            (Some(5), FileType::CharacterDevice),
+            "no node of the host is needed"
+        );
         assert!(nodes_at(Path::new("/etc/passwd"), Path::new("/x")).unwrap().is_empty());
     }
 }

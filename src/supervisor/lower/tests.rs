@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::device::{ContainerDevices, ContainerEdits};
 use crate::model::environment::HostResources;
 use crate::model::kube::security::CAPABILITIES;
 use crate::model::{Capabilities, ContainerSecurity, EmptyDirMedium, EnvValue, EnvVar, PodSecurity, Resources, Volume};
@@ -12,6 +13,7 @@ fn record(pod: Pod, image: ImageConfig) -> PodRecord {
         container: c.name.clone(),
         init: pod.init_containers.iter().any(|i| i.name == c.name),
         image: ImageRecord { layers: vec!["l1".into(), "l2".into()], config: image.clone(), ..ImageRecord::default() },
+        devices: ContainerDevices::default(),
     });
     PodRecord {
         version: RECORD_VERSION,
@@ -248,4 +250,50 @@ fn the_capabilities_of_the_model_are_those_of_the_kernel() {
     let mut kernel = capability::NAMES;
     kernel.sort_unstable();
     assert_eq!(kernel, CAPABILITIES);
+}
+
+#[test]
+fn what_devices_add() {
+    let spec = Container {
+        env: vec![EnvVar { name: "SET".into(), value: EnvValue::Literal("by hand".into()) }],
+        security: ContainerSecurity { run_as_user: Some(7), ..ContainerSecurity::default() },
+        ..container()
+    };
+    let node = DeviceNode {
+        path: "/dev/a".into(),
+        host: "/dev/b".into(),
+        number: None,
+        access: Access::READ_ONLY,
+        mode: Some(0o600),
+        uid: None,
+        gid: Some(3),
+    };
+    let mut record = record(pod(spec), image());
+    record.containers[0].devices.edits = ContainerEdits {
+        env: vec![("SET".into(), "by device".into())],
+        nodes: vec![node],
+        mounts: vec![DeviceMount {
+            host: "/lib/a".into(),
+            path: "/a".into(),
+            read_only: true,
+            ..DeviceMount::default()
+        }],
+        additional_gids: vec![44],
+        hooks: Vec::new(),
+    };
+    let layout = Layout::new("/root", "/run");
+    let source =
+        Source { layout: &layout, record: &record, objects: &PodObjects::default(), facts: &facts(), target: None };
+    let config = lower(source, &record.containers[0]).unwrap();
+    let set: Vec<_> = config.process.env.iter().filter(|(name, _)| name == "SET").collect();
+    assert_eq!(set, [&("SET".to_owned(), "by device".to_owned())]);
+    assert_eq!(config.process.user.additional_gids, [44]);
+    let expected = Device {
+        mode: Some(0o600),
+        uid: Some(7),
+        gid: Some(3),
+        ..Device::of_host("/dev/b", "/dev/a", Access::READ_ONLY)
+    };
+    assert_eq!(config.devices, [expected], "owned by the container's user, unless said");
+    assert!(config.mounts.contains(&bind("/a", "/lib/a".into(), true)));
 }

@@ -1,5 +1,5 @@
 //! Annotations that change what runs, as podman reads them: those of pods (`io.podman.annotations.*` and a few older ones) and
-//! of claims (`volume.podman.io/*`).
+//! of claims (`volume.podman.io/*`); and those that give a pod's containers devices (`cdi.k8s.io/*`).
 //!
 //! The value for a container belongs to that container alone. Annotations of a workload count for its pods; where the pod
 //! template has the same one, the template's. None is passed over in silence: what is not obeyed is told, and so is a key that
@@ -12,7 +12,7 @@ mod volumes_from;
 pub(super) use claim::check as check_claim;
 
 use super::spot::{Spot, did_you_mean};
-use super::{codes, profile};
+use super::{codes, device, profile};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{Container, Pod};
 use k8s_openapi::api::core::v1 as core;
@@ -113,7 +113,7 @@ fn apply_all<'m>(at: &Spot<'_>, annotations: impl Iterator<Item = (&'m String, &
     let mut volumes_from = Vec::new();
     for (key, value) in annotations {
         let at = at.field(key);
-        if profile::annotation(&at, pod, key, value) {
+        if profile::annotation(&at, pod, key, value) || device::annotation(&at, pod, key, value) {
             continue;
         }
         match key.strip_prefix(PREFIX) {

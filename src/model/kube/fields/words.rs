@@ -128,7 +128,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("EnvVarSource", "resourceFieldRef", "Limit or request of a container."),
     ("EnvVarSource", "secretKeyRef", "Key of a Secret."),
     ("EnvFromSource", "prefix", "Stands before each key."),
-    ("ResourceRequirements", "limits", "The most the container may use: `cpu`, `memory`."),
+    (
+        "ResourceRequirements",
+        "limits",
+        "The most the container may use: `cpu`, `memory`; devices: `vendor.com/class`, or `vendor.com/class=name: 1`.",
+    ),
     ("ResourceRequirements", "requests", "What the container gets when others want it, too."),
     ("ResourceFieldSelector", "divisor", "Unit in which the amount is given, rounded up."),
     ("SecurityContext", "allowPrivilegeEscalation", "With false, no program in the container can gain privileges."),
