@@ -98,6 +98,7 @@ fn container(name: &str, state: &str) -> ContainerStatus {
         healthy: None,
         state,
         last,
+        resources: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::port::{self, DraftPort};
 use super::references::Variables;
 use super::spot::Spot;
-use super::{codes, env, form, mount, probe, quantity, restart, security};
+use super::{codes, env, form, mount, probe, quantity, resize, restart, security};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::references;
 use crate::model::reference::Reference;
@@ -18,6 +18,8 @@ pub(super) struct Around<'a> {
     pub containers: &'a [String],
     pub host_network: bool,
     pub grace_seconds: u64,
+    /// The pod's.
+    pub restart_policy: RestartPolicy,
 }
 
 /// Lowers one container. Its ports are given apart, as options may still change them.
@@ -61,10 +63,17 @@ pub(super) fn lower(
     } else {
         check_image(&at.field("image"), &image);
     }
-    at.field("resizePolicy").no_effect(resize_policy.is_some(), "resources are not changed in place");
     let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy);
     let restart_rules = restart::rules(at, restart_policy_rules.unwrap_or_default(), restart_policy.is_some());
     let sidecar = init && restart_policy == Some(RestartPolicy::Always);
+    let resize_at = at.field("resizePolicy");
+    if init && !sidecar {
+        let hint = "set `restartPolicy: Always` to make it a sidecar";
+        let why = "an init container runs to its end and is not resized";
+        resize_at.refused(resize_policy.is_some(), why, hint);
+    }
+    let is_restarted = restart_policy.unwrap_or(around.restart_policy) != RestartPolicy::Never;
+    let resize_policy = resize::policy(&resize_at, resize_policy.unwrap_or_default(), is_restarted);
     if init && !sidecar {
         let probes =
             [liveness_probe.is_some(), readiness_probe.is_some(), startup_probe.is_some(), lifecycle.is_some()];
@@ -123,6 +132,7 @@ pub(super) fn lower(
         mounts,
         devices,
         security,
+        resize_policy,
         sidecar,
         restart_policy,
         restart_rules,
