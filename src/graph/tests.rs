@@ -253,7 +253,8 @@ fn other_resources_are_given_to_what_runs() {
         "1. update pod `web` (changed: containers[app].resources.requests.memory)
          2. refresh objects of pod `web` (changed: containers[app].resources.requests.memory), after 1
          3. resize pod `web` (changed: containers[app].resources.requests.memory), after 1
-         4. restart container `web/app` (its resizePolicy), after 3",
+         4. restart container `web/app` (its resizePolicy), after 3
+         pod `api` is unchanged",
     );
     desired.pods[0].amendment = Amendment::Refused("no".into());
     let refusal = build(&desired, &played(&before)).unwrap_err();

@@ -196,7 +196,7 @@ impl Sim {
                 let result = |wanted: &Resources| match self.unshrinkable {
                     Some(used) if memory(wanted) < used => {
                         let mut present = *wanted;
-                        present.memory_limit = Some(used);
+                        (present.memory_request, present.memory_limit) = (Some(used), Some(used));
                         Resized { present, problem: Some("in use".into()) }
                     }
                     _ => Resized { present: *wanted, problem: None },
