@@ -51,11 +51,15 @@ fn played_replayed_replaced_and_taken_down_without_a_trace() {
     let again = env.run(["kube", "play", path]);
     assert!(again.status.success() && again.stderr.contains("unchanged"), "{again:?}");
     assert_eq!(env.ok(["ps", "-q", "--no-trunc"]), ids, "nothing was made anew");
-    let text =
-        fs::read_to_string(&file).unwrap().replace("metadata: {name: two}", "metadata: {name: two, labels: {a: b}}");
-    fs::write(&file, text).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text.replace("metadata: {name: two}\nspec:", "metadata: {name: two, labels: {a: b}}\nspec:");
+    fs::write(&file, &text).unwrap();
+    let again = env.run(["kube", "play", path]);
+    assert!(again.status.success() && again.stderr.contains("pod two: refreshed"), "{again:?}");
+    assert_eq!(env.ok(["ps", "-q", "--no-trunc"]), ids, "labels need no new pod");
+    fs::write(&file, text.replace("labels: {a: b}}\nspec:", "labels: {a: b}}\nspec:\n  hostname: other")).unwrap();
     let refused = env.fails(125, ["kube", "play", path]);
-    assert!(refused.contains("labels.a") && refused.contains("--replace"), "{refused}");
+    assert!(refused.contains("hostname") && refused.contains("--replace"), "{refused}");
     env.ok(["kube", "play", "--replace", path]);
     let after: Vec<_> = env.ok(["ps", "-q", "--no-trunc"]).lines().map(str::to_owned).collect();
     let before: Vec<_> = ids.lines().map(str::to_owned).collect();

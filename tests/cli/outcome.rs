@@ -60,7 +60,7 @@ fn names_that_do_not_exist_are_125_with_the_one_that_was_meant() {
     let said = env.fails(125, ["pod", "inspect", "wbe"]);
     assert_eq!(said, "error: no such pod `wbe`\nhint: did you mean `web`?\n");
     let said = env.fails(125, ["image", "inspect", "podkin-dmeo"]);
-    assert!(said.ends_with("hint: did you mean `podkin-demo`?\n"), "{said}");
+    assert!(said.ends_with("hint: did you mean `localhost/podkin-demo:latest`?\n"), "{said}");
     env.fails(125, ["inspect", "nothing-of-that-name"]);
     env.ok(["stop", "--ignore", "nothing"]);
     env.ok(["pod", "rm", "--ignore", "nothing"]);
