@@ -52,18 +52,7 @@ pub fn resize_memory(path: &str, resources: &CgroupResources) -> Result<(), Runt
     }
     match hierarchies {
         Hierarchies::V1(_) => {
-            let value = memory_limit.unwrap_or(UNLIMITED).to_string();
-            let grows = memory_limit.is_none_or(|limit| read(&directory, V1_LIMIT).is_some_and(|old| old < limit));
-            let mut files = [V1_LIMIT, V1_BOTH];
-            if grows {
-                files.reverse();
-            }
-            for file in files {
-                // Swap may not be accounted for.
-                if file == V1_LIMIT || directory.join(file).exists() {
-                    write(&directory.join(file), &value)?;
-                }
-            }
+            set_v1_limit(&directory, memory_limit)?;
             let reservation = memory_reservation.unwrap_or(UNLIMITED).to_string();
             write(&directory.join("memory.soft_limit_in_bytes"), &reservation)
         }
@@ -83,6 +72,26 @@ pub fn resize_memory(path: &str, resources: &CgroupResources) -> Result<(), Runt
             write(&directory.join("memory.low"), &memory_reservation.unwrap_or_default().to_string())
         }
     }
+}
+
+/// The one that is in the way of the other goes first.
+fn set_v1_limit(directory: &Path, limit: Option<i64>) -> Result<(), RuntimeError> {
+    let value = limit.unwrap_or(UNLIMITED).to_string();
+    // Swap may not be accounted for.
+    let set = |file: &str| match file == V1_LIMIT || directory.join(file).exists() {
+        true => write(&directory.join(file), &value),
+        false => Ok(()),
+    };
+    let grows = limit.is_none_or(|limit| read(directory, V1_LIMIT).is_some_and(|old| old < limit));
+    let [first, second] = if grows { [V1_BOTH, V1_LIMIT] } else { [V1_LIMIT, V1_BOTH] };
+    let before = read(directory, first);
+    set(first)?;
+    set(second).inspect_err(|_| {
+        if let Some(before) = before {
+            // It held a moment ago; the error that is told is the first.
+            let _ = write(&directory.join(first), &before.to_string());
+        }
+    })
 }
 
 fn detect() -> Result<Hierarchies, RuntimeError> {

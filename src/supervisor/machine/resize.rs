@@ -33,7 +33,7 @@ impl Size {
         Self { present: Some(resources), refused: None }
     }
 
-    fn differs(&self, wanted: &Resources) -> bool {
+    pub(super) fn differs(&self, wanted: &Resources) -> bool {
         self.present.is_some_and(|present| !present.same_cpu(wanted) || !present.same_memory(wanted))
     }
 

@@ -56,6 +56,7 @@ fn a_container_is_restarted_where_its_policy_says_so() {
     let stops = "PreStop a, resize 8 b 3, TERM a, delete a";
     assert_eq!(sim.take_log(), format!("{stops}, resize 5, recreate a, start a"));
     assert_eq!((sim.cell("a").restart_count, sim.cell("b").restart_count), (1, 0));
+    assert!(sim.messages.contains(&"Container a resize requires restart".to_owned()), "{:?}", sim.messages);
     assert_eq!(sim.replies[1], (9, vec![]));
 }
 
