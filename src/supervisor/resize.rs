@@ -48,11 +48,11 @@ impl Change {
             now.set_memory(present);
             fail("memory limit", error);
         }
-        Resized { present: now, problem: (!problems.is_empty()).then(|| problems.join("; ")) }
+        Resized { wanted: *wanted, present: now, problem: (!problems.is_empty()).then(|| problems.join("; ")) }
     }
 
     fn failed(&self, problem: &str) -> Resized {
-        Resized { present: self.present, problem: Some(problem.to_owned()) }
+        Resized { wanted: self.wanted, present: self.present, problem: Some(problem.to_owned()) }
     }
 }
 
@@ -74,10 +74,7 @@ pub(super) async fn run(context: &Rc<Context>, pod: Change, containers: Vec<(Ind
     let mut results = results.into_iter();
     let mut result =
         |change: &Change| results.next().unwrap_or_else(|| change.failed("the launcher said nothing of it"));
-    let of_pod = (pod.wanted, result(&pod));
-    let of_containers = containers.iter().map(|(index, attempt, change)| {
-        let resized = result(change);
-        (*index, *attempt, change.wanted, resized)
-    });
+    let of_pod = Box::new(result(&pod));
+    let of_containers = containers.iter().map(|(index, attempt, change)| (*index, *attempt, result(change)));
     Input::Resized { pod: of_pod, containers: of_containers.collect() }
 }

@@ -91,7 +91,7 @@ impl Machine {
                 let restarted = self.amended();
                 self.waiters.push(Waiter { token, wanted: Wanted::Resized(restarted) });
             }
-            Input::Resized { pod, containers } => self.resized(pod, containers),
+            Input::Resized { pod, containers } => self.resized(*pod, containers),
             Input::SetConditions { conditions, token } => {
                 self.set_conditions(conditions, now);
                 self.waiters.push(Waiter { token, wanted: Wanted::Nothing });

@@ -169,10 +169,10 @@ pub enum Input {
     Amended {
         token: Token,
     },
-    /// What was asked for, and what came of it: of the pod, and of each container with its attempt.
+    /// What came of it for the pod, and for each container with its attempt.
     Resized {
-        pod: (Resources, Resized),
-        containers: Vec<(Index, u32, Resources, Resized)>,
+        pod: Box<Resized>,
+        containers: Vec<(Index, u32, Resized)>,
     },
     /// Somebody outside says whether a condition holds (readiness gates).
     SetConditions {

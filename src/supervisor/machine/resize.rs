@@ -22,6 +22,8 @@ pub struct Size {
 /// What came of other values for a cgroup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resized {
+    /// What it should have.
+    pub wanted: Resources,
     /// What it has now.
     pub present: Resources,
     /// Why that is not all that it should have.
@@ -41,9 +43,9 @@ impl Size {
         self.differs(wanted) && self.refused.as_ref().is_none_or(|(refused, _)| refused != wanted)
     }
 
-    fn take(&mut self, wanted: Resources, resized: Resized) {
-        self.present = Some(resized.present);
-        self.refused = resized.problem.map(|problem| (wanted, problem));
+    fn take(&mut self, Resized { wanted, present, problem }: Resized) {
+        self.present = Some(present);
+        self.refused = problem.map(|problem| (wanted, problem));
     }
 }
 
@@ -89,17 +91,13 @@ impl Machine {
         actions.push(Action::Resize { pod, containers: containers.collect() });
     }
 
-    pub(super) fn resized(
-        &mut self,
-        (pod, of_pod): (Resources, Resized),
-        containers: Vec<(Index, u32, Resources, Resized)>,
-    ) {
+    pub(super) fn resized(&mut self, pod: Resized, containers: Vec<(Index, u32, Resized)>) {
         self.state.resizing = false;
-        self.state.size.take(pod, of_pod);
-        for (index, attempt, wanted, resized) in containers {
+        self.state.size.take(pod);
+        for (index, attempt, resized) in containers {
             let cell = &mut self.state.cells[index];
             if cell.attempt == attempt && cell.step.is_live() {
-                cell.size.take(wanted, resized);
+                cell.size.take(resized);
             }
         }
     }

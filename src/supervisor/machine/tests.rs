@@ -197,12 +197,12 @@ impl Sim {
                     Some(used) if memory(wanted) < used => {
                         let mut present = *wanted;
                         (present.memory_request, present.memory_limit) = (Some(used), Some(used));
-                        Resized { present, problem: Some("in use".into()) }
+                        Resized { wanted: *wanted, present, problem: Some("in use".into()) }
                     }
-                    _ => Resized { present: *wanted, problem: None },
+                    _ => Resized { wanted: *wanted, present: *wanted, problem: None },
                 };
-                let of_containers = containers.iter().map(|(index, attempt, to)| (*index, *attempt, *to, result(to)));
-                vec![Input::Resized { pod: (pod, result(&pod)), containers: of_containers.collect() }]
+                let of_containers = containers.iter().map(|(index, attempt, to)| (*index, *attempt, result(to)));
+                vec![Input::Resized { pod: Box::new(result(&pod)), containers: of_containers.collect() }]
             }
             Action::TearDown { .. } => {
                 self.log.push("teardown".into());

@@ -118,7 +118,7 @@ fn no_container_is_made_while_the_pod_changes() {
     assert_eq!(sim.machine.deadline(), None, "nobody wakes for nothing");
     sim.pass(60_000);
     assert_eq!(sim.take_log(), "");
-    let now = Resized { present: memory(1), problem: None };
-    sim.feed(Input::Resized { pod: (memory(1), now), containers: vec![] });
+    let pod = Box::new(Resized { wanted: memory(1), present: memory(1), problem: None });
+    sim.feed(Input::Resized { pod, containers: vec![] });
     assert_eq!(sim.take_log(), "recreate a, start a");
 }
