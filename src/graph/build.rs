@@ -226,14 +226,11 @@ impl Builder<'_> {
         match verdict {
             Verdict::Keep if update.is_some() => {}
             Verdict::Keep => self.plan.unchanged.push(name.clone()),
-            Verdict::Refresh => {
-                let cause = update.map_or(Cause::ObjectsChanged, |update| self.plan.step(update).cause.clone());
-                let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, cause);
-                self.wait_for_objects(refresh, wanted.pod);
-                if let Some(update) = update {
-                    self.plan.wait(refresh, update, "its labels and annotations may be files");
-                    self.resize(wanted, update);
-                }
+            Verdict::Refresh => self.refresh(wanted, update),
+            // What runs of it already takes that up, too.
+            Verdict::Start { state: ObservedState::Starting } if update.is_some() => {
+                self.refresh(wanted, update);
+                self.start(wanted, None, &Cause::Starting);
             }
             Verdict::Start { state: ObservedState::Starting } => self.start(wanted, None, &Cause::Starting),
             Verdict::Start { .. } => self.start(wanted, None, &Cause::Stopped),
@@ -248,6 +245,17 @@ impl Builder<'_> {
                 self.plan.wait(create, removed, "its name is free");
                 self.start_if_wanted(wanted, create, &cause);
             }
+        }
+    }
+
+    /// Has a pod with a supervisor take up what changed.
+    fn refresh(&mut self, wanted: &DesiredPod<'_>, update: Option<StepId>) {
+        let cause = update.map_or(Cause::ObjectsChanged, |update| self.plan.step(update).cause.clone());
+        let refresh = self.add(StepKind::RefreshObjects { pod: wanted.pod.name.clone() }, cause);
+        self.wait_for_objects(refresh, wanted.pod);
+        if let Some(update) = update {
+            self.plan.wait(refresh, update, "its labels and annotations may be files");
+            self.resize(wanted, update);
         }
     }
 

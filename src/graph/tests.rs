@@ -1,7 +1,7 @@
 //! Plans as text, from states in the model's own terms.
 
 use super::state::{Amendment, Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
-use super::{Format, Plan, build};
+use super::{Format, Plan, StepKind, build};
 use crate::model::pod::spec_hash;
 use crate::model::*;
 
@@ -256,6 +256,10 @@ fn other_resources_are_given_to_what_runs() {
          4. restart container `web/app` (its resizePolicy), after 3
          pod `api` is unchanged",
     );
+    let mut starting = played(&before);
+    starting.pods[0].state = ObservedState::Starting;
+    let plan = build(&desired, &starting).unwrap();
+    assert!(plan.find(&StepKind::ResizePod { pod: "web".into() }).is_some(), "what runs of it already is resized");
     desired.pods[0].amendment = Amendment::Refused("no".into());
     let refusal = build(&desired, &played(&before)).unwrap_err();
     assert_eq!((refusal.resizes, refusal.pods), (vec![("web".to_owned(), "no".to_owned())], vec![]));

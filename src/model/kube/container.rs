@@ -66,24 +66,22 @@ pub(super) fn lower(
     let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy);
     let restart_rules = restart::rules(at, restart_policy_rules.unwrap_or_default(), restart_policy.is_some());
     let sidecar = init && restart_policy == Some(RestartPolicy::Always);
-    let resize_at = at.field("resizePolicy");
     if init && !sidecar {
-        let hint = "set `restartPolicy: Always` to make it a sidecar";
-        let why = "an init container runs to its end and is not resized";
-        resize_at.refused(resize_policy.is_some(), why, hint);
-    }
-    let is_restarted = restart_policy.unwrap_or(around.restart_policy) != RestartPolicy::Never;
-    let resize_policy = resize::policy(&resize_at, resize_policy.unwrap_or_default(), is_restarted);
-    if init && !sidecar {
-        let probes =
-            [liveness_probe.is_some(), readiness_probe.is_some(), startup_probe.is_some(), lifecycle.is_some()];
-        let fields = ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
-        for field in fields.iter().zip(probes).filter(|(_, present)| *present).map(|(field, _)| *field) {
+        let forbidden = [
+            ("livenessProbe", liveness_probe.is_some()),
+            ("readinessProbe", readiness_probe.is_some()),
+            ("startupProbe", startup_probe.is_some()),
+            ("lifecycle", lifecycle.is_some()),
+            ("resizePolicy", resize_policy.is_some()),
+        ];
+        for (field, _) in forbidden.into_iter().filter(|(_, present)| *present) {
             let message = format!("an init container runs to its end and cannot have `{field}`");
             let hint = "set `restartPolicy: Always` to make it a sidecar";
             at.field(field).on_key(Diagnostic::error(codes::CONFLICT, message).hint(hint), "");
         }
     }
+    let is_restarted = restart_policy.unwrap_or(around.restart_policy) != RestartPolicy::Never;
+    let resize_policy = resize::policy(&at.field("resizePolicy"), resize_policy.unwrap_or_default(), is_restarted);
     let ports_at = at.field("ports");
     let mut ports = port::lower_all(&ports_at, ports.unwrap_or_default(), around.host_network);
     if init && !sidecar {

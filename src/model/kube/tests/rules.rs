@@ -243,6 +243,10 @@ fn rules_of_pods() {
         ("initContainers: [{name: i, image: i, ports: [{containerPort: 80, hostPort: 80}]}]", &["info[K301]", "ports"]),
         ("initContainers: [{name: c, image: i}]", &["K116", "two containers are named `c`"]),
         ("initContainers: [{name: i, image: i, livenessProbe: {tcpSocket: {port: 1}}}]", &["K118", "sidecar"]),
+        (
+            "initContainers: [{name: i, image: i, resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]}]",
+            &["K118", "`resizePolicy`", "sidecar"],
+        ),
         ("initContainers: [{name: i, image: i, lifecycle: {preStop: {sleep: {seconds: 1}}}}]", &["K118", "lifecycle"]),
     ];
     finds_each(table.map(|(fields, parts)| (with_spec(fields), parts)));
