@@ -53,6 +53,13 @@ pub enum EngineError {
         /// `file:line:column` of the differing one.
         place: Option<String>,
     },
+    #[error("pod `{pod}` cannot be resized: {reason}{}", place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default())]
+    NotResizable {
+        pod: String,
+        reason: String,
+        /// `file:line:column` of the pod, or of what owns it.
+        place: Option<String>,
+    },
     #[error("claim `{claim}` has {present}, and the input gives it {wanted}")]
     ClaimBound { claim: String, present: String, wanted: String },
     #[error("pod `{pod}` wants port {port} of this machine, which pod `{owner}` has")]
@@ -131,6 +138,7 @@ impl EngineError {
             | Self::TwoApplications { .. }
             | Self::PodsDiffer { .. }
             | Self::Immutable { .. }
+            | Self::NotResizable { .. }
             | Self::ClaimBound { .. }
             | Self::NameTaken { .. }
             | Self::PortTaken { .. }
@@ -167,6 +175,9 @@ impl EngineError {
         match self {
             Self::PodsDiffer { .. } => {
                 Some("use `--replace` to remove these pods and create them as the input has them".to_owned())
+            }
+            Self::NotResizable { .. } => {
+                Some("use `--replace` to remove the pod and create it as the input has it".to_owned())
             }
             Self::Immutable { kind, .. } => Some(format!(
                 "give the changed {kind} another name and refer to that, or remove what was played: `podkin kube down`"

@@ -18,7 +18,7 @@ use crate::store::journal::{self, Made, Run};
 use crate::store::pods::{self, PodRow};
 use crate::store::record::PodRecord;
 use crate::supervisor::client::{self, ClientError, Connection};
-use crate::supervisor::protocol::{FailureKind, Operation};
+use crate::supervisor::protocol::{Failure, FailureKind, Operation};
 use std::collections::VecDeque;
 use std::thread::JoinHandle;
 
@@ -64,6 +64,9 @@ impl Actions {
                 StepKind::StopPod { .. }
                 | StepKind::InitContainer { .. }
                 | StepKind::Sidecar { .. }
+                // Part of refreshing it.
+                | StepKind::ResizePod { .. }
+                | StepKind::RestartContainer { .. }
                 | StepKind::StartContainer { .. } => {}
             }
         }
@@ -142,7 +145,7 @@ impl Engine {
         let Some(starting) = starting else { return Ok(done) };
         let mut connection = starting.connection()?;
         fault("engine.play.supervised")?;
-        self.refresh(&mut connection, &actions, &records, report)?;
+        self.refresh(&mut connection, &actions, &records, &prepared.plan, report)?;
         done.failures = self.start(&mut connection, request, &actions, &records, run, report)?;
         Ok(done)
     }
@@ -181,6 +184,7 @@ impl Engine {
         connection: &mut Connection,
         actions: &Actions,
         records: &[&PodRecord],
+        plan: &Plan,
         report: Report<'_>,
     ) -> Result<(), EngineError> {
         let pods = ids(records, &actions.refresh);
@@ -188,11 +192,22 @@ impl Engine {
             return Ok(());
         }
         let failures = self.ask(connection, Operation::RefreshObjects { pods }, |_| {})?;
+        let (partial, failures): (Vec<_>, Vec<_>) =
+            failures.into_iter().partition(|failure| failure.kind == FailureKind::Resize);
         if let Some(failure) = failures.first() {
             return Err(start_failure("refresh pod", failure, records));
         }
-        for pod in &actions.refresh {
-            report(step(StepKind::RefreshObjects { pod: pod.clone() }, StepState::Done));
+        for failure in partial {
+            report(Progress::Notice(resize_notice(&failure, records)));
+        }
+        let is_done = |kind: &StepKind| {
+            matches!(
+                kind,
+                StepKind::RefreshObjects { .. } | StepKind::ResizePod { .. } | StepKind::RestartContainer { .. }
+            )
+        };
+        for done in plan.steps().filter(|step| is_done(&step.kind)) {
+            report(step(done.kind.clone(), StepState::Done));
         }
         Ok(())
     }
@@ -292,11 +307,18 @@ fn ids(records: &[&PodRecord], names: &[String]) -> Vec<String> {
     names.iter().filter_map(id).collect()
 }
 
-fn start_failure(
-    attempt: &'static str,
-    failure: &crate::supervisor::protocol::Failure,
-    records: &[&PodRecord],
-) -> EngineError {
+/// What a pod that got other resources did not get: no reason to take back the rest.
+fn resize_notice(failure: &Failure, records: &[&PodRecord]) -> String {
+    let container = records.iter().flat_map(|record| &record.containers).find(|c| c.id == failure.subject);
+    let pod = records.iter().find(|record| record.id == failure.subject);
+    let subject = match (container, pod) {
+        (Some(container), _) => format!("container `{}`", container.name),
+        (None, pod) => format!("pod `{}`", pod.map_or(failure.subject.as_str(), |record| record.pod.name.as_str())),
+    };
+    format!("{subject}: {}", failure.message)
+}
+
+fn start_failure(attempt: &'static str, failure: &Failure, records: &[&PodRecord]) -> EngineError {
     let pod = records.iter().find(|record| record.id == failure.subject);
     let containers = records.iter().flat_map(|record| &record.containers);
     let container = containers.filter(|c| c.id == failure.subject).map(|c| c.name.clone()).next();

@@ -6,7 +6,9 @@ use super::progress::Report;
 use super::status::Statuses;
 use super::view::AppRef;
 use super::{Engine, EngineError, NetworkRequest, PlayRequest};
-use crate::graph::{self, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan, Refusal, StepKind};
+use crate::graph::{
+    self, Amendment, Desired, DesiredPod, Observed, ObservedPod, ObservedState, Plan, Refusal, StepKind,
+};
 use crate::model::container::Port;
 use crate::model::{Application, BoundVolume, ObjectKind, Pod, RestartPolicy};
 use crate::network::NetworkJoin;
@@ -47,7 +49,7 @@ impl Prepared {
 pub(super) struct PreparedPod {
     pub spec_hash: String,
     /// Differs from the recorded pod in what a running pod takes up alone.
-    pub amended: bool,
+    pub amendment: Amendment,
     pub environment_hash: String,
     pub network: PodJoins,
 }
@@ -101,7 +103,8 @@ impl Engine {
         };
         for (pod, prepared) in application.pods.iter().zip(&mut pods) {
             let row = rows.iter().find(|row| row.record.pod.name == pod.name);
-            prepared.amended = row.is_some_and(|row| is_amended(&row.record, pod, &shape(request, &prepared.network)));
+            let amendment = row.map(|row| amendment(&row.record, pod, &shape(request, &prepared.network)));
+            prepared.amendment = amendment.unwrap_or_default();
         }
         let observed = self.observe(request, app, &rows, &pods)?;
         let wanted = |(pod, prepared): (_, &PreparedPod)| -> DesiredPod<'_> {
@@ -109,7 +112,7 @@ impl Engine {
             DesiredPod {
                 pod,
                 spec_hash: prepared.spec_hash.clone(),
-                amended: prepared.amended,
+                amendment: prepared.amendment.clone(),
                 environment_hash: prepared.environment_hash.clone(),
                 images: pod.images().map(|(reference, _)| images[reference].desired()).collect(),
                 networks: prepared.network.names(),
@@ -240,12 +243,22 @@ impl Engine {
 }
 
 fn refused(application: &Application, refusal: Refusal) -> EngineError {
-    let Refusal { pods, objects } = refusal;
+    let Refusal { pods, resizes, objects } = refusal;
     let immutable = |(kind, name): (ObjectKind, String)| {
         let place = application.place(objects::kind_name(kind), &name);
         EngineError::Immutable { kind, name, place }
     };
     let mut errors: Vec<EngineError> = objects.into_iter().map(immutable).collect();
+    errors.extend(resizes.into_iter().map(|(pod, reason)| {
+        let played = application.pods.iter().find(|played| played.name == pod);
+        let workload = played.and_then(|played| played.workload.as_deref());
+        let of_workload = |name: &str| application.workloads.iter().find(|workload| workload.name == name);
+        let place = match workload.and_then(of_workload) {
+            Some(workload) => application.place(workload.kind.as_str(), &workload.name),
+            None => application.place("Pod", &pod),
+        };
+        EngineError::NotResizable { pod, reason, place }
+    }));
     if !pods.is_empty() {
         errors.push(EngineError::PodsDiffer { pods });
     }
@@ -304,7 +317,7 @@ fn prepare_pods(request: &PlayRequest) -> Result<Vec<PreparedPod>, EngineError> 
     let prepare = |(index, pod): (usize, &Pod)| {
         let network = pod_joins(request, &shared, index, pod)?;
         let spec_hash = spec_hash(pod, &shape(request, &network));
-        Ok(PreparedPod { spec_hash, amended: false, environment_hash: String::new(), network })
+        Ok(PreparedPod { spec_hash, amendment: Amendment::None, environment_hash: String::new(), network })
     };
     request.application.pods.iter().enumerate().map(prepare).collect()
 }
@@ -389,7 +402,7 @@ fn shape<'a>(request: &'a PlayRequest, network: &'a PodJoins) -> Shape<'a> {
 }
 
 /// Whether a pod is the recorded one with changes that a running pod takes up; an annotation that says how it is run is none.
-fn is_amended(record: &PodRecord, pod: &Pod, shape: &Shape<'_>) -> bool {
+fn amendment(record: &PodRecord, pod: &Pod, shape: &Shape<'_>) -> Amendment {
     let old = &record.pod;
     let directives = |pod: &Pod| -> BTreeMap<String, String> {
         let all = pod.annotations.iter().filter(|(key, _)| key.starts_with(DIRECTIVE));
@@ -397,10 +410,15 @@ fn is_amended(record: &PodRecord, pod: &Pod, shape: &Shape<'_>) -> bool {
     };
     let mut before = pod.clone();
     before.amend(old);
-    before != *pod
+    let is_amended = before != *pod
         && directives(old) == directives(pod)
         && old.deadline_may_become(pod.active_deadline_seconds)
-        && record.spec_hash == spec_hash(&before, shape)
+        && record.spec_hash == spec_hash(&before, shape);
+    match old.resize_refusal(pod) {
+        _ if !is_amended => Amendment::None,
+        Some(refusal) => Amendment::Refused(refusal.to_string()),
+        None => Amendment::Possible,
+    }
 }
 
 /// Digest of the pod and of the options that shape it.

@@ -83,6 +83,7 @@ pub(super) fn never_started(record: &PodRecord) -> PodStatus {
         ready: false,
         healthy: None,
         last: None,
+        resources: None,
     };
     PodStatus {
         version: RECORD_VERSION,

@@ -127,6 +127,7 @@ pub(super) fn failure_kind(kind: FailureKind) -> ErrorKind {
         | FailureKind::ImageMissing
         | FailureKind::PostStart
         | FailureKind::Volume
+        | FailureKind::Resize
         | FailureKind::Other => ErrorKind::Failed,
     }
 }

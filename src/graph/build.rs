@@ -1,7 +1,7 @@
 //! From what is wanted and what there is to what is to be done.
 
 use super::plan::{Plan, StepId};
-use super::state::{Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
+use super::state::{Amendment, Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
 use super::step::{Cause, Step, StepKind};
 use super::{differ, uses};
 use crate::model::{Application, Container, ObjectKind, Pod};
@@ -13,6 +13,8 @@ use std::collections::{BTreeSet, HashMap};
 pub struct Refusal {
     /// Name and differing fields of each pod that may not be replaced.
     pub pods: Vec<(String, Vec<String>)>,
+    /// Pods that may not get other resources while they run, and why.
+    pub resizes: Vec<(String, String)>,
     /// ConfigMaps and Secrets with `immutable: true` whose data would change.
     pub objects: Vec<(ObjectKind, String)>,
 }
@@ -86,7 +88,7 @@ impl Builder<'_> {
             ObservedState::Stopped | ObservedState::Starting if self.desired.start => {
                 Verdict::Start { state: found.state }
             }
-            ObservedState::Running if wanted.amended || self.objects_changed(wanted.pod) => Verdict::Refresh,
+            ObservedState::Running if wanted.is_amended() || self.objects_changed(wanted.pod) => Verdict::Refresh,
             ObservedState::Stopped | ObservedState::Starting | ObservedState::Running | ObservedState::Completed => {
                 Verdict::Keep
             }
@@ -123,9 +125,14 @@ impl Builder<'_> {
             Verdict::Recreate { differences, .. } => Some((pod.pod.name.clone(), differences.clone())),
             _ => None,
         };
-        let pods: Vec<_> = self.desired.pods.iter().zip(verdicts).filter_map(differing).collect();
-        let pods = if self.desired.replace { Vec::new() } else { pods };
-        let refusal = Refusal { pods, objects: self.changed_immutables() };
+        let mut refusal = Refusal { objects: self.changed_immutables(), ..Refusal::default() };
+        for (wanted, verdict) in self.desired.pods.iter().zip(verdicts).filter(|_| !self.desired.replace) {
+            match (&wanted.amendment, differing((wanted, verdict))) {
+                (_, None) => {}
+                (Amendment::Refused(reason), Some((pod, _))) => refusal.resizes.push((pod, reason.clone())),
+                (Amendment::None | Amendment::Possible, Some(pod)) => refusal.pods.push(pod),
+            }
+        }
         if refusal == Refusal::default() { Ok(()) } else { Err(refusal) }
     }
 
@@ -219,13 +226,11 @@ impl Builder<'_> {
         match verdict {
             Verdict::Keep if update.is_some() => {}
             Verdict::Keep => self.plan.unchanged.push(name.clone()),
-            Verdict::Refresh => {
-                let cause = update.map_or(Cause::ObjectsChanged, |update| self.plan.step(update).cause.clone());
-                let refresh = self.add(StepKind::RefreshObjects { pod: name.clone() }, cause);
-                self.wait_for_objects(refresh, wanted.pod);
-                if let Some(update) = update {
-                    self.plan.wait(refresh, update, "its labels and annotations may be files");
-                }
+            Verdict::Refresh => self.refresh(wanted, update),
+            // What runs of it already takes that up, too.
+            Verdict::Start { state: ObservedState::Starting } if update.is_some() => {
+                self.refresh(wanted, update);
+                self.start(wanted, None, &Cause::Starting);
             }
             Verdict::Start { state: ObservedState::Starting } => self.start(wanted, None, &Cause::Starting),
             Verdict::Start { .. } => self.start(wanted, None, &Cause::Stopped),
@@ -243,10 +248,39 @@ impl Builder<'_> {
         }
     }
 
+    /// Has a pod with a supervisor take up what changed.
+    fn refresh(&mut self, wanted: &DesiredPod<'_>, update: Option<StepId>) {
+        let cause = update.map_or(Cause::ObjectsChanged, |update| self.plan.step(update).cause.clone());
+        let refresh = self.add(StepKind::RefreshObjects { pod: wanted.pod.name.clone() }, cause);
+        self.wait_for_objects(refresh, wanted.pod);
+        if let Some(update) = update {
+            self.plan.wait(refresh, update, "its labels and annotations may be files");
+            self.resize(wanted, update);
+        }
+    }
+
+    /// Gives what runs other CPU and memory.
+    fn resize(&mut self, wanted: &DesiredPod<'_>, update: StepId) {
+        let name = &wanted.pod.name;
+        let Some(found) = self.observed.pods.iter().find(|found| found.pod.name == *name) else { return };
+        let resized: Vec<_> = found.pod.resized(wanted.pod).collect();
+        if resized.is_empty() && found.pod.total_resources() == wanted.pod.total_resources() {
+            return;
+        }
+        let cause = Cause::Changed { differences: differ::resources(&found.pod, wanted.pod) };
+        let resize = self.add(StepKind::ResizePod { pod: name.clone() }, cause);
+        self.plan.wait(resize, update, "its resources are recorded");
+        for (container, _) in resized.iter().filter(|(_, restarts)| *restarts) {
+            let kind = StepKind::RestartContainer { pod: name.clone(), container: (*container).to_owned() };
+            let restart = self.add(kind, Cause::ResizePolicy);
+            self.plan.wait(restart, resize, "its pod has room for it");
+        }
+    }
+
     /// Records what changed of a pod that stays.
     fn update(&mut self, wanted: &DesiredPod<'_>, verdict: &Verdict) -> Option<StepId> {
         let found = self.observed.pods.iter().find(|found| found.pod.name == wanted.pod.name);
-        let found = found.filter(|_| wanted.amended && !verdict.makes_pod())?;
+        let found = found.filter(|_| wanted.is_amended() && !verdict.makes_pod())?;
         let cause = Cause::Changed { differences: differ::fields(&found.pod, wanted.pod) };
         Some(self.add(StepKind::UpdatePod { pod: wanted.pod.name.clone() }, cause))
     }
@@ -355,7 +389,7 @@ fn given(application: &Application, kind: ObjectKind) -> Vec<&str> {
 
 /// Fields in which a pod is not what is wanted; empty when it is.
 fn differences(found: &ObservedPod, wanted: &DesiredPod<'_>) -> Vec<String> {
-    if found.spec_hash != wanted.spec_hash && !wanted.amended {
+    if found.spec_hash != wanted.spec_hash && !wanted.is_amended() {
         let fields = differ::fields(&found.pod, wanted.pod);
         return if fields.is_empty() { vec!["options of the command".to_owned()] } else { fields };
     }

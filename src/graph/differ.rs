@@ -19,6 +19,13 @@ pub fn fields(old: &Pod, new: &Pod) -> Vec<String> {
     found
 }
 
+/// Those of them that are about CPU and memory.
+pub fn resources(old: &Pod, new: &Pod) -> Vec<String> {
+    let mut resized = old.clone();
+    resized.resize(new);
+    fields(old, &resized)
+}
+
 fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     match (old, new) {
         _ if old == new || (is_unset(old) && is_unset(new)) => {}
@@ -36,7 +43,7 @@ fn objects(path: &str, a: &Map<String, Value>, b: &Map<String, Value>, found: &m
         found.push(path.to_owned());
     }
     for key in keys {
-        let inner = if path.is_empty() { camel(key) } else { format!("{path}.{}", camel(key)) };
+        let inner = if path.is_empty() { field(key) } else { format!("{path}.{}", field(key)) };
         compare(&inner, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
     }
 }
@@ -69,6 +76,20 @@ fn is_unset(value: &Value) -> bool {
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
+}
+
+/// A field of the model where Kubernetes has it.
+fn field(key: &str) -> String {
+    let known = match key {
+        "cpu_request_milli" => "requests.cpu",
+        "cpu_limit_milli" => "limits.cpu",
+        "memory_request" => "requests.memory",
+        "memory_limit" => "limits.memory",
+        "ephemeral_storage_request" => "requests.ephemeral-storage",
+        "ephemeral_storage_limit" => "limits.ephemeral-storage",
+        key => return camel(key),
+    };
+    known.to_owned()
 }
 
 /// `env_from` as Kubernetes spells it.

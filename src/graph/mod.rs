@@ -17,7 +17,7 @@ pub mod uses;
 pub use build::{Refusal, build};
 pub use plan::{Plan, StepId};
 pub use render::Format;
-pub use state::{Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
+pub use state::{Amendment, Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
 pub use step::{Cause, Step, StepKind};
 
 #[cfg(test)]

@@ -29,14 +29,31 @@ pub struct DesiredPod<'a> {
     pub pod: &'a Pod,
     /// Digest of the pod and of the options that shape it.
     pub spec_hash: String,
-    /// It is recorded, and differs from that in what a running pod takes up alone ([`Pod::amend`]).
-    pub amended: bool,
+    pub amendment: Amendment,
     /// Digest of what its variables take from ConfigMaps and Secrets, as those will be.
     pub environment_hash: String,
     /// The images of [`Pod::images`], in that order.
     pub images: Vec<DesiredImage>,
     /// Networks it joins.
     pub networks: Vec<String>,
+}
+
+impl DesiredPod<'_> {
+    /// Whether it is recorded, and differs from that in what a running pod takes up.
+    pub fn is_amended(&self) -> bool {
+        self.amendment == Amendment::Possible
+    }
+}
+
+/// Whether a recorded pod differs from a wanted one in what a running pod takes up alone ([`Pod::amend`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Amendment {
+    /// It is the same, or differs in more than that.
+    #[default]
+    None,
+    Possible,
+    /// In that alone, and it may not get the other resources, because of this.
+    Refused(String),
 }
 
 /// An image that a container is to be made of.

@@ -49,13 +49,22 @@ pub enum StepKind {
     CreatePod {
         pod: String,
     },
-    /// Records other labels and annotations of a pod that is otherwise as wanted.
+    /// Records what differs of a pod that takes it up while it runs.
     UpdatePod {
         pod: String,
     },
     /// Swaps the ConfigMap, Secret and downward API volumes of a running pod.
     RefreshObjects {
         pod: String,
+    },
+    /// Changes CPU and memory of a running pod and of its containers.
+    ResizePod {
+        pod: String,
+    },
+    /// Stops a container of a running pod and starts it again.
+    RestartContainer {
+        pod: String,
+        container: String,
     },
     /// Makes the pod's namespaces and network.
     Sandbox {
@@ -92,6 +101,8 @@ impl StepKind {
             Self::CreatePod { .. } => "create pod",
             Self::UpdatePod { .. } => "update pod",
             Self::RefreshObjects { .. } => "refresh objects of pod",
+            Self::ResizePod { .. } => "resize pod",
+            Self::RestartContainer { .. } => "restart container",
             Self::Sandbox { .. } => "make sandbox of pod",
             Self::InitContainer { .. } => "run init container",
             Self::Sidecar { .. } => "start sidecar",
@@ -111,10 +122,12 @@ impl StepKind {
             | Self::CreatePod { pod: name }
             | Self::UpdatePod { pod: name }
             | Self::RefreshObjects { pod: name }
+            | Self::ResizePod { pod: name }
             | Self::Sandbox { pod: name } => name.clone(),
             Self::RemoveObject { kind, name } | Self::StoreObject { kind, name } => format!("{kind}/{name}"),
             Self::InitContainer { pod, container }
             | Self::Sidecar { pod, container }
+            | Self::RestartContainer { pod, container }
             | Self::StartContainer { pod, container } => format!("{pod}/{container}"),
         }
     }
@@ -127,6 +140,8 @@ impl StepKind {
             | Self::CreatePod { pod }
             | Self::UpdatePod { pod }
             | Self::RefreshObjects { pod }
+            | Self::ResizePod { pod }
+            | Self::RestartContainer { pod, .. }
             | Self::Sandbox { pod }
             | Self::InitContainer { pod, .. }
             | Self::Sidecar { pod, .. }
@@ -163,6 +178,8 @@ pub enum Cause {
     NotInFile,
     /// A ConfigMap or Secret the pod uses changed.
     ObjectsChanged,
+    /// It is resized, which its `resizePolicy` has it restarted for.
+    ResizePolicy,
 }
 
 impl fmt::Display for Cause {
@@ -174,6 +191,7 @@ impl fmt::Display for Cause {
             Self::Changed { differences } if differences.is_empty() => f.write_str("changed"),
             Self::Changed { differences } => write!(f, "changed: {}", differences.join(", ")),
             Self::NotInFile => f.write_str("no longer in the file"),
+            Self::ResizePolicy => f.write_str("its resizePolicy"),
             Self::ObjectsChanged => f.write_str("its ConfigMaps or Secrets changed"),
         }
     }

@@ -1,7 +1,7 @@
 //! Plans as text, from states in the model's own terms.
 
-use super::state::{Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
-use super::{Format, Plan, build};
+use super::state::{Amendment, Desired, DesiredImage, DesiredPod, Observed, ObservedPod, ObservedState};
+use super::{Format, Plan, StepKind, build};
 use crate::model::pod::spec_hash;
 use crate::model::*;
 
@@ -45,7 +45,7 @@ fn desired(application: &Application, replace: bool) -> Desired<'_> {
     let pod = |pod| DesiredPod {
         pod,
         spec_hash: spec_hash(pod),
-        amended: false,
+        amendment: Amendment::None,
         environment_hash: String::new(),
         images: pod.all_containers().map(|_| DesiredImage::Here("i1".to_owned())).collect(),
         networks: vec!["podkin".to_owned()],
@@ -228,7 +228,7 @@ fn other_labels_are_recorded_and_shown_and_no_process_is_touched() {
     let mut observed = played(&before);
     observed.pods[1].state = ObservedState::Stopped;
     let mut desired = desired(&after, false);
-    desired.pods.iter_mut().for_each(|pod| pod.amended = true);
+    desired.pods.iter_mut().for_each(|pod| pod.amendment = Amendment::Possible);
     check(
         build(&desired, &observed).unwrap(),
         "1. update pod `web` (changed: labels.tier)
@@ -237,6 +237,34 @@ fn other_labels_are_recorded_and_shown_and_no_process_is_touched() {
          4. make sandbox of pod `api` (not running), after 3
          5. start container `api/app` (not running), after 4",
     );
+}
+
+#[test]
+fn other_resources_are_given_to_what_runs() {
+    let mut before = application();
+    before.pods[0].containers[0].resize_policy.restart_for_memory = true;
+    before.pods[0].containers[0].resources.memory_request = Some(1);
+    let mut after = before.clone();
+    after.pods[0].containers[0].resources.memory_request = Some(2);
+    let mut desired = desired(&after, false);
+    desired.pods[0].amendment = Amendment::Possible;
+    check(
+        build(&desired, &played(&before)).unwrap(),
+        "1. update pod `web` (changed: containers[app].resources.requests.memory)
+         2. refresh objects of pod `web` (changed: containers[app].resources.requests.memory), after 1
+         3. resize pod `web` (changed: containers[app].resources.requests.memory), after 1
+         4. restart container `web/app` (its resizePolicy), after 3
+         pod `api` is unchanged",
+    );
+    let mut starting = played(&before);
+    starting.pods[0].state = ObservedState::Starting;
+    let plan = build(&desired, &starting).unwrap();
+    assert!(plan.find(&StepKind::ResizePod { pod: "web".into() }).is_some(), "what runs of it already is resized");
+    desired.pods[0].amendment = Amendment::Refused("no".into());
+    let refusal = build(&desired, &played(&before)).unwrap_err();
+    assert_eq!((refusal.resizes, refusal.pods), (vec![("web".to_owned(), "no".to_owned())], vec![]));
+    desired.replace = true;
+    assert!(build(&desired, &played(&before)).is_ok());
 }
 
 #[test]

@@ -84,6 +84,15 @@ pub enum WorkloadKind {
     Deployment,
 }
 
+impl WorkloadKind {
+    /// As the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use super::device::DeviceRequest;
 use super::pod::{Pod, RestartPolicy};
+use super::resize::ResizePolicy;
 use super::security::ContainerSecurity;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -25,6 +26,8 @@ pub struct Container {
     pub env_from: Vec<EnvFrom>,
     pub env: Vec<EnvVar>,
     pub resources: Resources,
+    #[serde(skip_serializing_if = "ResizePolicy::is_default")]
+    pub resize_policy: ResizePolicy,
     /// From the pod's annotation `io.podman.annotations.ulimit`.
     pub ulimits: Vec<Ulimit>,
     pub mounts: Vec<VolumeMount>,

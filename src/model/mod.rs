@@ -23,6 +23,7 @@ mod pod_resources;
 pub mod qos;
 pub mod quantity;
 pub mod reference;
+mod resize;
 pub mod security;
 pub mod volume;
 pub mod yaml;
@@ -37,6 +38,7 @@ pub use container::{
 pub use object::{ConfigMap, ObjectKind, Secret};
 pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy};
 pub use qos::QosClass;
+pub use resize::{ResizePolicy, ResizeRefusal};
 pub use security::{
     AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, SeLinuxLabel, SeccompProfile,
 };

@@ -87,12 +87,13 @@ fn is_zero(value: &i32) -> bool {
 }
 
 impl Pod {
-    /// Takes over what a running pod may be told anew (Kubernetes, "Pod update and replacement"): labels, annotations and the
-    /// active deadline.
+    /// Takes over what a running pod may be told anew (Kubernetes, "Pod update and replacement"): labels, annotations, the
+    /// active deadline, CPU and memory.
     pub fn amend(&mut self, by: &Self) {
         self.labels.clone_from(&by.labels);
         self.annotations.clone_from(&by.annotations);
         self.active_deadline_seconds = by.active_deadline_seconds;
+        self.resize(by);
     }
 
     /// Whether a running pod may be given that deadline: a first one, or an earlier one.

@@ -4,7 +4,7 @@
 //! read by everyone. Both carry a version: a newer one is refused with the reason.
 
 use crate::model::device::ContainerDevices;
-use crate::model::{BoundVolume, ConfigMap, Container, Pod, Secret};
+use crate::model::{BoundVolume, ConfigMap, Container, Pod, Resources, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -238,6 +238,8 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// CPU and memory of the pod are being changed, or could not be; there only then.
+    pub const RESIZE: &str = "PodResizeInProgress";
     /// Types that follow from what the supervisor sees, in the order in which they are told.
     pub const OF_THE_SUPERVISOR: [&str; 5] =
         ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
@@ -298,6 +300,9 @@ pub struct ContainerStatus {
     pub healthy: Option<bool>,
     /// How the run before this one ended.
     pub last: Option<Termination>,
+    /// CPU and memory that it has still, when it should have others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

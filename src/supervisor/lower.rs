@@ -93,7 +93,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         hooks: container.devices.edits.hooks.iter().map(hook).collect(),
         devices: devices(layout, record, container, spec, &security),
         sysctls: pod.security.sysctls.clone(),
-        resources: shares::of_container(spec),
+        resources: shares::of_container(&record.pod.resources_of(spec)),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
         readonly_rootfs: security.read_only_root_filesystem,
         privileged: security.privileged,

@@ -45,6 +45,7 @@ mod reaper;
 mod records;
 mod refresh;
 mod requests;
+mod resize;
 mod sandbox;
 mod server;
 mod shares;

@@ -14,7 +14,8 @@ use super::machine::{
 };
 use super::protocol::{Change, Event, Failure, FailureKind};
 use super::records::{self, Saved};
-use super::{adopt, hook, housekeeping, lower, probe, publish, refresh, sandbox};
+use super::{adopt, hook, housekeeping, lower, probe, publish, refresh, resize, sandbox};
+use crate::model::Resources;
 use crate::network::Reservation;
 use crate::store::record::{PodRecord, PodStatus, RECORD_VERSION};
 use crate::sys::{self, failpoint};
@@ -148,9 +149,7 @@ impl Driver {
             match message {
                 Some(Message::Input(input)) => self.feed(input),
                 Some(Message::Request(make, answer)) => {
-                    let token = self.next_token;
-                    self.next_token += 1;
-                    self.replies.insert(token, answer);
+                    let token = self.expect(answer);
                     self.feed(make(token));
                 }
                 Some(Message::Extended(record)) => self.extend(record),
@@ -261,6 +260,7 @@ impl Driver {
             Action::Signal { index, signal } => self.signal(index, signal),
             Action::KillAll { index } => self.subject(index).kill_all(),
             Action::Delete { index, attempt } => self.delete(index, attempt),
+            Action::Resize { pod, containers } => self.resize(pod, containers),
             Action::TearDown { remove } => self.tear_down(remove),
             Action::Emit(change) => self.emit(change, now.wall),
             Action::Reply { token, failures } => {
@@ -381,6 +381,18 @@ impl Driver {
         });
     }
 
+    fn resize(&self, pod: Resources, containers: Vec<(Index, u32, Resources)>) {
+        let state = &self.machine.state;
+        let of_pod = resize::Change::of_pod(&self.record, state.size.present.unwrap_or(pod), pod);
+        let of_containers = containers.into_iter().map(|(index, attempt, wanted)| {
+            let present = state.cells[index].size.present.unwrap_or(wanted);
+            (index, attempt, resize::Change::of_container(self.subject(index).cgroup(), present, wanted))
+        });
+        let of_containers = of_containers.collect();
+        let context = self.context.clone();
+        self.spawn_result(async move { resize::run(&context, of_pod, of_containers).await });
+    }
+
     fn tear_down(&self, remove: bool) {
         let Driver { context, record, reservation, .. } = self;
         let (context, record, reservation) = (context.clone(), record.clone(), reservation.clone());
@@ -429,14 +441,26 @@ impl Driver {
         });
     }
 
+    /// Keeps who waits for an answer, under a number.
+    fn expect(&mut self, answer: Answer) -> Token {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.replies.insert(token, answer);
+        token
+    }
+
     fn refresh_objects(&mut self, answer: Answer) {
         self.reload();
+        let (resized, amended) = oneshot::channel();
+        let token = self.expect(resized);
+        self.feed(Input::Amended { token });
         let (context, record) = (self.context.clone(), self.record.clone());
         tokio::task::spawn_local(async move {
-            let failures = match refresh::files(&context, &record).await {
+            let mut failures = match refresh::files(&context, &record).await {
                 Ok(_) => Vec::new(),
                 Err(message) => vec![Failure { subject: record.id.clone(), kind: FailureKind::Other, message }],
             };
+            failures.extend(amended.await.unwrap_or_default()); // a pod that is over has nothing to change
             let _ = answer.send(failures); // who hung up does not care
         });
     }

@@ -56,7 +56,8 @@ pub enum Operation {
         containers: Vec<String>,
         signal: i32,
     },
-    /// Reads the records and objects of these pods again: takes up what was amended, and swaps their ConfigMap, Secret and
+    /// Reads the records and objects of these pods again: takes up what was amended, CPU and memory
+    /// too, and swaps their ConfigMap, Secret and
     /// downward API volumes.
     RefreshObjects {
         pods: Vec<String>,
@@ -141,5 +142,7 @@ pub enum FailureKind {
     PostStart,
     /// A volume could not be made ready.
     Volume,
+    /// CPU or memory of what runs could not be changed; what could was.
+    Resize,
     Other,
 }

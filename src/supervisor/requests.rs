@@ -191,13 +191,17 @@ async fn add(context: &Rc<Context>, pod: String, container: String) -> Vec<Failu
 }
 
 async fn refresh(context: &Rc<Context>, pods: Vec<String>) -> Vec<Failure> {
-    let mut failures = Vec::new();
+    let mut asked = Vec::new();
     for id in pods {
         let Some(handle) = context.pods.borrow().get(&id).cloned() else { continue };
         let (answer, done) = oneshot::channel();
         if handle.send(Message::RefreshObjects(answer)).is_ok() {
-            failures.extend(done.await.unwrap_or_default());
+            asked.push(done);
         }
+    }
+    let mut failures = Vec::new();
+    for done in asked {
+        failures.extend(done.await.unwrap_or_default());
     }
     failures
 }

@@ -162,7 +162,8 @@ fn try_make(
     let expected = expected.map_err(SandboxError::Network)?;
     make_directories(layout, record)?;
     let cgroup = lower::pod_cgroup(&record.id);
-    cgroup::create_pod(&cgroup, &shares::of_pod(&record.pod)).map_err(SandboxError::Cgroup)?;
+    let values = shares::of_pod(&record.pod.total_resources(), record.pod.priority);
+    cgroup::create_pod(&cgroup, &values).map_err(SandboxError::Cgroup)?;
     let host_network = File::open("/proc/self/ns/net").map_err(at("open", Path::new("/proc/self/ns/net")))?;
     make_namespaces(layout, record, facts)?;
     namespace::setns_fd(&host_network, Kinds::NETWORK)

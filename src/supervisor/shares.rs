@@ -14,23 +14,23 @@ const MIN_QUOTA: i64 = 1_000;
 const GUARANTEED: i32 = -997;
 const BEST_EFFORT: i32 = 1000;
 
-/// The limits of a container.
-pub(super) fn of_container(spec: &Container) -> CgroupResources {
+/// The limits of a container, whose resources are those of [`Pod::resources_of`].
+pub(super) fn of_container(resources: &Resources) -> CgroupResources {
     CgroupResources {
-        pids_limit: match spec.resources.pids_limit {
+        pids_limit: match resources.pids_limit {
             Some(limit) if limit <= 0 => None,
             Some(limit) => Some(limit),
             None => Some(DEFAULT_PIDS),
         },
-        ..values(&spec.resources)
+        ..values(resources)
     }
 }
 
-/// The limits of all containers of a pod together.
-pub(super) fn of_pod(pod: &Pod) -> CgroupResources {
-    let total = values(&pod.total_resources());
+/// The limits of all containers of a pod together, whose resources are those of [`Pod::total_resources`].
+pub(super) fn of_pod(total: &Resources, priority: i32) -> CgroupResources {
+    let total = values(total);
     let weighted = total.cpu_shares.map(|shares| {
-        let tenths = 10 + i64::from(weight(pod.priority));
+        let tenths = 10 + i64::from(weight(priority));
         let shares = shares.saturating_mul(tenths.unsigned_abs()) / 10;
         shares.clamp(*SHARES.start(), *SHARES.end())
     });
@@ -124,6 +124,7 @@ mod tests {
     fn shares_of_pods() {
         let cpu = |milli| container(Resources { cpu_request_milli: Some(milli), ..Resources::default() });
         let mut pod = Pod { containers: vec![cpu(500), cpu(250)], ..Pod::default() };
+        let of_pod = |pod: &Pod| super::of_pod(&pod.total_resources(), pod.priority);
         assert_eq!((of_pod(&pod).cpu_shares, of_pod(&pod).pids_limit), (Some(768), Some(-1)));
         pod.priority = 1_000_000;
         assert_eq!(of_pod(&pod).cpu_shares, Some(1305));

@@ -33,7 +33,7 @@ pub fn run(globals: &Globals, args: &SetConditionArgs) -> Result<(), CommandErro
         let pair = text.split_once('=').filter(|(kind, _)| !kind.is_empty());
         let pair = pair.and_then(|(kind, status)| Some((kind.to_owned(), ConditionStatus::parse(status)?)));
         let (kind, status) = pair.ok_or_else(|| CommandError::invalid(ConditionError::Form(text.clone())))?;
-        match Condition::OF_THE_SUPERVISOR.contains(&kind.as_str()) {
+        match Condition::OF_THE_SUPERVISOR.contains(&kind.as_str()) || kind == Condition::RESIZE {
             true => Err(CommandError::invalid(ConditionError::Own(kind))),
             false => Ok((kind, status)),
         }

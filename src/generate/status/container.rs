@@ -1,8 +1,10 @@
 //! Statuses of containers (Kubernetes API, `ContainerStatus` v1 core).
 
 use super::spec_of;
+use crate::model::Resources;
 use crate::store::record::{ContainerRecord, ContainerState, ContainerStatus, PodRecord, PodStatus, Termination};
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
 
@@ -50,8 +52,12 @@ fn one(
     let sidecar = spec_of(record, &container.container).is_some_and(|spec| spec.sidecar);
     let id = format!("podkin://{}", container.id);
     let ran = status.last.is_some() || !matches!(status.state, ContainerState::Waiting { .. });
-    let resources = played(spec, &container.container).and_then(|played| played.resources.clone()).map(effective);
-    let requests = resources.as_ref().and_then(|resources| resources.requests.clone());
+    let allocated = played(spec, &container.container).and_then(|played| played.resources.clone()).map(effective);
+    let requests = allocated.as_ref().and_then(|resources| resources.requests.clone());
+    let resources = match &status.resources {
+        Some(held) => Some(in_force(allocated.unwrap_or_default(), held)),
+        None => allocated,
+    };
     core::ContainerStatus {
         allocated_resources: requests,
         allocated_resources_status: None,
@@ -122,7 +128,21 @@ fn played<'a>(spec: Option<&'a core::PodSpec>, name: &str) -> Option<&'a core::C
     init.chain(&spec.containers).find(|container| container.name == name)
 }
 
-/// Resources as they are in force: what is limited and not requested is requested as far as its limit.
+/// Resources with the CPU and memory that the container has still.
+fn in_force(mut resources: core::ResourceRequirements, held: &Resources) -> core::ResourceRequirements {
+    let (milli, bytes) = (|amount: u64| format!("{amount}m"), |amount: u64| amount.to_string());
+    let set = |list: &mut Option<BTreeMap<String, Quantity>>, name: &str, amount: Option<String>| match amount {
+        Some(amount) => drop(list.get_or_insert_default().insert(name.to_owned(), Quantity(amount))),
+        None => drop(list.as_mut().and_then(|list| list.remove(name))),
+    };
+    set(&mut resources.limits, "cpu", held.cpu_limit_milli.map(milli));
+    set(&mut resources.limits, "memory", held.memory_limit.map(bytes));
+    set(&mut resources.requests, "cpu", held.cpu_request_milli.map(milli));
+    set(&mut resources.requests, "memory", held.memory_request.map(bytes));
+    resources
+}
+
+/// Resources as they are wanted: what is limited and not requested is requested as far as its limit.
 fn effective(resources: core::ResourceRequirements) -> core::ResourceRequirements {
     let core::ResourceRequirements { claims, limits, requests } = resources;
     let mut all: BTreeMap<_, _> = limits.clone().unwrap_or_default();

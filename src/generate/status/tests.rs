@@ -100,6 +100,7 @@ fn container(name: &str, state: &str) -> ContainerStatus {
         healthy: None,
         state,
         last,
+        resources: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::port::{self, DraftPort};
 use super::references::Variables;
 use super::spot::Spot;
-use super::{codes, device, env, form, mount, probe, quantity, restart, security};
+use super::{codes, device, env, form, mount, probe, quantity, resize, restart, security};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::references;
 use crate::model::reference::Reference;
@@ -18,6 +18,8 @@ pub(super) struct Around<'a> {
     pub containers: &'a [String],
     pub host_network: bool,
     pub grace_seconds: u64,
+    /// The pod's.
+    pub restart_policy: RestartPolicy,
 }
 
 /// Lowers one container. Its ports are given apart, as options may still change them.
@@ -61,20 +63,25 @@ pub(super) fn lower(
     } else {
         check_image(&at.field("image"), &image);
     }
-    at.field("resizePolicy").no_effect(resize_policy.is_some(), "resources are not changed in place");
     let restart_policy = restart::policy(&at.field("restartPolicy"), restart_policy);
     let restart_rules = restart::rules(at, restart_policy_rules.unwrap_or_default(), restart_policy.is_some());
     let sidecar = init && restart_policy == Some(RestartPolicy::Always);
     if init && !sidecar {
-        let probes =
-            [liveness_probe.is_some(), readiness_probe.is_some(), startup_probe.is_some(), lifecycle.is_some()];
-        let fields = ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
-        for field in fields.iter().zip(probes).filter(|(_, present)| *present).map(|(field, _)| *field) {
+        let forbidden = [
+            ("livenessProbe", liveness_probe.is_some()),
+            ("readinessProbe", readiness_probe.is_some()),
+            ("startupProbe", startup_probe.is_some()),
+            ("lifecycle", lifecycle.is_some()),
+            ("resizePolicy", resize_policy.is_some()),
+        ];
+        for (field, _) in forbidden.into_iter().filter(|(_, present)| *present) {
             let message = format!("an init container runs to its end and cannot have `{field}`");
             let hint = "set `restartPolicy: Always` to make it a sidecar";
             at.field(field).on_key(Diagnostic::error(codes::CONFLICT, message).hint(hint), "");
         }
     }
+    let is_restarted = restart_policy.unwrap_or(around.restart_policy) != RestartPolicy::Never;
+    let resize_policy = resize::policy(&at.field("resizePolicy"), resize_policy.unwrap_or_default(), is_restarted);
     let ports_at = at.field("ports");
     let mut ports = port::lower_all(&ports_at, ports.unwrap_or_default(), around.host_network);
     if init && !sidecar {
@@ -126,6 +133,7 @@ pub(super) fn lower(
         devices,
         device_requests,
         security,
+        resize_policy,
         sidecar,
         restart_policy,
         restart_rules,

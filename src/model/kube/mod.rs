@@ -42,6 +42,7 @@ mod profile;
 mod publish;
 mod quantity;
 mod references;
+mod resize;
 mod restart;
 pub(crate) mod security;
 mod spot;

@@ -146,8 +146,14 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
     let volumes = volume::lower_all(&at.field("volumes"), volumes.unwrap_or_default(), &surroundings);
     let is_empty_dir = |v: &&Volume| matches!(v.source, VolumeSource::EmptyDir { .. });
     let empty_dirs: Vec<_> = volumes.iter().filter(is_empty_dir).map(|v| v.name.clone()).collect();
-    let around =
-        Around { volumes: &declared, empty_dirs: &empty_dirs, containers: &names, host_network, grace_seconds: grace };
+    let around = Around {
+        volumes: &declared,
+        empty_dirs: &empty_dirs,
+        containers: &names,
+        host_network,
+        grace_seconds: grace,
+        restart_policy,
+    };
     check_unique(at, init_containers.as_deref().unwrap_or_default(), &containers);
     if containers.is_empty() {
         at.missing("containers");

@@ -6,7 +6,7 @@ use crate::runtime::config::CgroupResources;
 use std::path::Path;
 
 /// Length of a CPU period in microseconds, to which quotas refer.
-const CPU_PERIOD_US: u64 = 100_000;
+pub(super) const CPU_PERIOD_US: u64 = 100_000;
 
 /// Processes and threads of a container when nothing else is asked for.
 const DEFAULT_PIDS: i64 = 2048;
@@ -143,7 +143,7 @@ fn v2(resources: &CgroupResources) -> Settings {
 }
 
 /// Shares run from 2 to 262144, weights from 1 to 10000.
-fn weight_of_shares(shares: u64) -> u64 {
+pub(super) fn weight_of_shares(shares: u64) -> u64 {
     let shares = shares.clamp(2, 262_144);
     1 + (shares - 2) * 9_999 / 262_142
 }

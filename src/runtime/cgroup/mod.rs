@@ -9,10 +9,12 @@
 mod device_filter;
 mod limits;
 mod remove;
+mod resize;
 mod stats;
 mod view;
 
 pub use remove::{kill_cgroup, remove_cgroup};
+pub use resize::{resize_cpu, resize_memory};
 pub use stats::{Stats, oom_killed, stats};
 pub(crate) use view::{mount_view, stand_in};
 

@@ -94,6 +94,11 @@ impl Machine {
                 }
             }
             Input::TornDown { problems } => self.torn_down(problems, now),
+            Input::Amended { token } => {
+                let restarted = self.amended();
+                self.waiters.push(Waiter { token, wanted: Wanted::Resized(restarted) });
+            }
+            Input::Resized { pod, containers } => self.resized(*pod, containers),
             Input::SetConditions { conditions, token } => {
                 self.set_conditions(conditions, now);
                 self.waiters.push(Waiter { token, wanted: Wanted::Nothing });
@@ -295,6 +300,7 @@ impl Machine {
             cell.ended = Some(ended);
         }
         (cell.process, cell.exit, cell.exited_at, cell.healthy) = (None, None, None, None);
+        cell.size = super::Size::default();
         (cell.started, cell.ready) = (false, false);
         let next = spec.after_end(exit_code);
         let started_moment = cell.started_moment.take();
@@ -358,6 +364,8 @@ impl Machine {
     }
 
     fn adopt(&mut self, found: &[Found], now: Now, actions: &mut Vec<Action>) {
+        // Whatever came of it: it does no harm twice.
+        self.state.resizing = false;
         match self.state.sandbox {
             Sandbox::Making | Sandbox::Namespaces => self.state.sandbox = Sandbox::Absent,
             Sandbox::TearingDown => {
@@ -440,6 +448,7 @@ fn failure_code(kind: FailureKind) -> i32 {
         | FailureKind::ImageMissing
         | FailureKind::PostStart
         | FailureKind::Volume
+        | FailureKind::Resize
         | FailureKind::Other => 128,
     }
 }

@@ -1,6 +1,6 @@
 //! The conditions of a pod, and when each changed (Kubernetes, "Pod Lifecycle", "Pod conditions").
 
-use super::{Machine, Now, Role, Sandbox, status};
+use super::{Goal, Machine, Now, Role, Sandbox, status};
 use crate::store::record::{Condition, ConditionStatus, ContainerState, ContainerStatus, PodPhase};
 
 /// A condition as it is now, whenever that began.
@@ -40,13 +40,18 @@ impl Machine {
         ];
         let kinds = Condition::OF_THE_SUPERVISOR;
         let old = std::mem::take(&mut self.state.conditions);
-        let (known, from_outside): (Vec<_>, Vec<_>) =
-            old.into_iter().partition(|condition| kinds.contains(&condition.kind.as_str()));
-        let conditions = kinds.into_iter().zip(observed).map(|(kind, Verdict { status, reason, message })| {
-            let before = known.iter().find(|c| c.kind == kind && c.status == status);
-            let since = before.map_or(now.wall, |c| c.since);
-            Condition { kind: kind.to_owned(), status, reason: reason.map(str::to_owned), message, since }
-        });
+        let is_known = |condition: &Condition| {
+            let kind = condition.kind.as_str();
+            kinds.contains(&kind) || kind == Condition::RESIZE
+        };
+        let (known, from_outside): (Vec<_>, Vec<_>) = old.into_iter().partition(is_known);
+        let resize = self.resize_in_progress().map(|verdict| (Condition::RESIZE, verdict));
+        let conditions =
+            kinds.into_iter().zip(observed).chain(resize).map(|(kind, Verdict { status, reason, message })| {
+                let before = known.iter().find(|c| c.kind == kind && c.status == status);
+                let since = before.map_or(now.wall, |c| c.since);
+                Condition { kind: kind.to_owned(), status, reason: reason.map(str::to_owned), message, since }
+            });
         self.state.conditions = conditions.chain(from_outside).collect();
     }
 
@@ -61,6 +66,18 @@ impl Machine {
                     self.state.conditions.push(Condition { kind, status, reason, message, since });
                 }
             }
+        }
+    }
+
+    /// CPU and memory are being changed, or could not be; no condition otherwise.
+    fn resize_in_progress(&self) -> Option<Verdict> {
+        if self.state.goal != Goal::Run {
+            return None;
+        }
+        let failures: Vec<_> = self.resize_failures().into_iter().map(|failure| failure.message).collect();
+        match failures.is_empty() {
+            true => self.is_resizing().then(Verdict::holds),
+            false => Some(Verdict { reason: Some("Error"), message: Some(failures.join("; ")), ..Verdict::holds() }),
         }
     }
 

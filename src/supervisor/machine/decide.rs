@@ -1,6 +1,6 @@
 //! Given what is wanted and what is: what must be done now.
 
-use super::{Action, After, Goal, Index, Machine, Moment, Now, Role, Sandbox, StartFailure, Step, StopReason};
+use super::{Action, After, Goal, Index, Machine, Moment, Now, Role, Sandbox, Size, StartFailure, Step, StopReason};
 use crate::store::record::PodPhase;
 use crate::supervisor::protocol::FailureKind;
 
@@ -31,8 +31,10 @@ impl Machine {
         }
         if self.state.sandbox == Sandbox::Absent {
             self.state.sandbox = Sandbox::Making;
+            self.state.size = Size::given(self.spec.resources);
             actions.push(Action::MakeSandbox);
         }
+        self.resize(now, actions);
         self.state.initialized |= self.first_blocking().is_none();
         for index in 0..self.state.cells.len() {
             if self.may_run(index) {
@@ -79,6 +81,7 @@ impl Machine {
                 }
                 cell.attempt += 1;
                 cell.step = Step::Creating;
+                cell.size = Size::given(self.spec.containers[index].resources);
                 (cell.failure, cell.exit, cell.kill, cell.not_before) = (None, None, None, None);
                 let fresh = std::mem::take(&mut cell.again);
                 cell.restart_count += u32::from(fresh);
@@ -92,8 +95,9 @@ impl Machine {
         }
     }
 
+    /// A container comes to be in a pod that has room for it.
     pub(super) fn can_create(&self) -> bool {
-        matches!(self.state.sandbox, Sandbox::Namespaces | Sandbox::Up)
+        !self.state.resizing && matches!(self.state.sandbox, Sandbox::Namespaces | Sandbox::Up)
     }
 
     /// Whether it is this container's time: init containers one after the other, the rest once those are through.

@@ -19,6 +19,7 @@ mod decide;
 mod kill;
 mod occurrence;
 mod probes;
+mod resize;
 #[cfg(test)]
 mod restart_tests;
 mod spec;
@@ -32,11 +33,13 @@ mod waiting;
 pub use back_off::{BackOff, BackOffRule};
 pub use occurrence::{Occurrence, occurrences};
 pub use probes::{Outcome, ProbeKind};
+pub use resize::{Resized, Size};
 pub use spec::{Role, Spec};
 pub use state::{Cell, Goal, Moment, Now, Process, Sandbox, State, Step, Stop, StopReason};
 pub use status::{changes, status};
 
 use super::protocol::{Change, Failure, FailureKind};
+use crate::model::Resources;
 use crate::store::record::ConditionStatus;
 use std::net::IpAddr;
 
@@ -166,6 +169,15 @@ pub enum Input {
     TornDown {
         problems: Vec<String>,
     },
+    /// What is wanted changed ([`Spec::amend`]); answered once the pod is so.
+    Amended {
+        token: Token,
+    },
+    /// What came of it for the pod, and for each container with its attempt.
+    Resized {
+        pod: Box<Resized>,
+        containers: Vec<(Index, u32, Resized)>,
+    },
     /// Somebody outside says whether a condition holds (readiness gates).
     SetConditions {
         conditions: Vec<(String, ConditionStatus)>,
@@ -221,6 +233,11 @@ pub enum Action {
         index: Index,
         attempt: u32,
     },
+    /// Gives the pod's cgroup other CPU and memory, then those of containers, each with its attempt. Answered by `Resized`.
+    Resize {
+        pod: Resources,
+        containers: Vec<(Index, u32, Resources)>,
+    },
     /// Answered by `TornDown`.
     TearDown {
         remove: bool,
@@ -239,7 +256,8 @@ pub enum Signal {
     Number(i32),
 }
 
-/// One pod. `spec` is what is wanted and changes by ephemeral containers only, `state` what is.
+/// One pod. `spec` is what is wanted and changes by ephemeral containers and [`Spec::amend`] only, `state` what
+/// is.
 #[derive(Debug, Clone)]
 pub struct Machine {
     pub spec: Spec,
@@ -262,6 +280,7 @@ impl Machine {
     pub fn resume(spec: Spec, state: State) -> Self {
         let mut machine = Self { spec, state, waiters: Vec::new() };
         machine.fill();
+        machine.assume_sizes();
         machine
     }
 

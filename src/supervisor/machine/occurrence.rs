@@ -97,9 +97,11 @@ impl Container<'_> {
         if self.before.kill.is_none() && self.after.kill.is_some() && self.after.failure.is_none() {
             let unhealthy = self.before.healthy != Some(false) && self.after.healthy == Some(false);
             let probe = if self.after.started { "liveness" } else { "startup" };
-            let message = match unhealthy {
-                true => format!("Container {name} failed {probe} probe, will be restarted"),
-                false => format!("Stopping container {name}"),
+            let resized = self.after.wanted && !self.before.wanted && self.after.size.differs(&self.of.resources);
+            let message = match (unhealthy, resized) {
+                (true, _) => format!("Container {name} failed {probe} probe, will be restarted"),
+                (false, true) => format!("Container {name} resize requires restart"),
+                (false, false) => format!("Stopping container {name}"),
             };
             self.tell(found, false, "Killing", message);
         }

@@ -1,7 +1,9 @@
 //! What of a pod's record decides about its life.
 
 use super::{BackOffRule, ProbeKind};
-use crate::model::{Container, Pod, Probe, PullPolicy, RestartAction, RestartPolicy, RestartRule};
+use crate::model::{
+    Container, Pod, Probe, PullPolicy, ResizePolicy, Resources, RestartAction, RestartPolicy, RestartRule,
+};
 use crate::store::record::PodRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct Spec {
     pub readiness_gates: Vec<String>,
     /// In the record's order: init containers first, ephemeral ones last.
     pub containers: Vec<ContainerSpec>,
+    /// What its cgroup gets.
+    pub resources: Resources,
     /// Milliseconds.
     pub grace: u64,
     /// Milliseconds after the pod's start.
@@ -35,6 +39,9 @@ pub struct ContainerSpec {
     pub rules: Vec<RestartRule>,
     pub post_start: bool,
     pub pre_stop: bool,
+    /// What its cgroup gets.
+    pub resources: Resources,
+    pub resize: ResizePolicy,
     /// By [`ProbeKind`].
     pub probes: [Option<Timing>; 3],
 }
@@ -80,6 +87,8 @@ impl Spec {
                 rules: spec.restart_rules.clone(),
                 post_start: spec.lifecycle.post_start.is_some(),
                 pre_stop: spec.lifecycle.pre_stop.is_some(),
+                resources: record.pod.resources_of(spec),
+                resize: spec.resize_policy,
                 probes: ProbeKind::ALL.map(|kind| kind.of(spec).map(Timing::of)),
             })
         });
@@ -88,6 +97,7 @@ impl Spec {
             full_name: format!("{}_{}({})", record.pod.name, record.pod.namespace, record.uid()),
             readiness_gates: record.pod.readiness_gates.clone(),
             containers: containers.collect(),
+            resources: record.pod.total_resources(),
             grace: record.pod.termination_grace_seconds.saturating_mul(1_000),
             active_deadline: active_deadline(&record.pod),
             back_off,
@@ -97,6 +107,12 @@ impl Spec {
     /// Takes up what changed of a pod that runs.
     pub fn amend(&mut self, pod: &Pod) {
         self.active_deadline = active_deadline(pod);
+        self.resources = pod.total_resources();
+        for container in &mut self.containers {
+            if let Some(spec) = pod.all_containers().find(|spec| spec.name == container.name) {
+                container.resources = pod.resources_of(spec);
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is: the part of a machine that is saved.
 
 use super::probes::Probes;
+use super::resize::Size;
 use super::{After, BackOff, Exit, Index, StartFailure};
 use crate::store::record::{Condition, PodPhase, Termination};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,12 @@ pub struct State {
     /// A rule has all containers start anew: none does until every one is down.
     #[serde(default)]
     pub restarting_all: bool,
+    /// Other values for cgroups were asked for, and nothing came of it yet.
+    #[serde(default)]
+    pub resizing: bool,
+    /// Of the pod's cgroup.
+    #[serde(default)]
+    pub size: Size,
     pub cells: Vec<Cell>,
     pub ips: Vec<IpAddr>,
     pub started: Option<jiff::Timestamp>,
@@ -68,6 +75,8 @@ impl State {
             sandbox: Sandbox::Absent,
             initialized: false,
             restarting_all: false,
+            resizing: false,
+            size: Size::default(),
             cells: vec![Cell::default(); containers],
             ips: Vec::new(),
             started: None,
@@ -185,6 +194,9 @@ pub struct Cell {
     pub healthy: Option<bool>,
     pub probes: Probes,
     pub kill: Option<Kill>,
+    /// Of its cgroup.
+    #[serde(default)]
+    pub size: Size,
     /// What came of the latest request to start it.
     pub outcome: Option<Result<(), StartFailure>>,
 }

@@ -85,6 +85,7 @@ fn container(machine: &Machine, index: Index) -> ContainerStatus {
         ready: cell.ready,
         healthy: cell.healthy,
         last,
+        resources: machine.held_resources(index),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::store::record::{ContainerState, PodPhase};
 mod conditions;
 mod eviction;
 mod occurrences;
+mod resize;
 
 const PERIOD: u64 = 10_000;
 
@@ -24,6 +25,8 @@ pub(super) fn container(name: &str, role: Role, restart: RestartPolicy) -> Conta
         rules,
         post_start: false,
         pre_stop: false,
+        resources: Resources::default(),
+        resize: Default::default(),
         probes,
     }
 }
@@ -61,6 +64,8 @@ pub(super) struct Sim {
     /// Signals have no effect yet.
     pub(super) hold_deaths: bool,
     pub(super) probe_ok: fn(ProbeKind) -> bool,
+    /// Bytes of memory that cannot be taken back.
+    pub(super) unshrinkable: Option<u64>,
 }
 
 impl Sim {
@@ -71,6 +76,7 @@ impl Sim {
             full_name: "pod_default(pod-id)".into(),
             readiness_gates: Vec::new(),
             containers,
+            resources: Resources::default(),
             grace: 30_000,
             active_deadline: None,
             back_off,
@@ -91,6 +97,7 @@ impl Sim {
             hold_network: false,
             hold_deaths: false,
             probe_ok: |_| true,
+            unshrinkable: None,
         }
     }
 
@@ -182,6 +189,21 @@ impl Sim {
             Action::Delete { index, attempt } => {
                 self.log.push(format!("delete {}", self.name(index)));
                 vec![Input::Deleted { index, attempt, out_of_memory: false, message: None, problems: vec![] }]
+            }
+            Action::Resize { pod, containers } => {
+                let memory = |r: &Resources| r.memory_limit.unwrap_or_default();
+                let each = containers.iter().map(|(index, _, to)| format!(" {} {}", self.name(*index), memory(to)));
+                self.log.push(format!("resize {}{}", memory(&pod), each.collect::<String>()));
+                let result = |wanted: &Resources| match self.unshrinkable {
+                    Some(used) if memory(wanted) < used => {
+                        let mut present = *wanted;
+                        (present.memory_request, present.memory_limit) = (Some(used), Some(used));
+                        Resized { wanted: *wanted, present, problem: Some("in use".into()) }
+                    }
+                    _ => Resized { wanted: *wanted, present: *wanted, problem: None },
+                };
+                let of_containers = containers.iter().map(|(index, attempt, to)| (*index, *attempt, result(to)));
+                vec![Input::Resized { pod: Box::new(result(&pod)), containers: of_containers.collect() }]
             }
             Action::TearDown { .. } => {
                 self.log.push("teardown".into());

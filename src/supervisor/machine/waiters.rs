@@ -14,6 +14,8 @@ pub(super) enum Wanted {
     Nothing,
     /// Each of these has run, or could not.
     Started(Vec<Index>),
+    /// CPU and memory are as wanted; these, which are restarted for that, run again.
+    Resized(Vec<Index>),
     /// None of these runs.
     Ended(Vec<Index>),
     /// The pod is down and its sandbox gone.
@@ -50,6 +52,7 @@ impl Machine {
         match wanted {
             Wanted::Nothing => Some(Vec::new()),
             Wanted::Started(containers) => self.start_outcome(containers),
+            Wanted::Resized(restarted) => self.resize_outcome(restarted),
             Wanted::Ended(containers) => {
                 let down = containers.iter().all(|i| !self.state.cells[*i].step.is_live());
                 down.then(Vec::new)
@@ -80,7 +83,7 @@ impl Machine {
         failures
     }
 
-    fn containers_outcome(&self, containers: &[Index]) -> Option<Vec<Failure>> {
+    pub(super) fn containers_outcome(&self, containers: &[Index]) -> Option<Vec<Failure>> {
         // Ephemeral containers wait for nobody.
         let waits = containers.is_empty()
             || containers.iter().any(|index| self.spec.containers[*index].role != Role::Ephemeral);

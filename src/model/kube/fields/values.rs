@@ -51,6 +51,8 @@ fn words(owner: &str, name: &str) -> &'static [&'static str] {
         ("Container" | "EphemeralContainer", "workingDir" | "terminationMessagePath") => &["/example"],
         ("ContainerPort", "hostIP") => &["127.0.0.1"],
         ("ContainerPort", "protocol") => &["TCP", "UDP", "SCTP"],
+        ("ContainerResizePolicy", "resourceName") => &["cpu", "memory"],
+        ("ContainerResizePolicy", "restartPolicy") => &["NotRequired", "RestartContainer"],
         ("ContainerRestartRule", "action") => &["Restart", "RestartAllContainers"],
         ("ContainerRestartRuleOnExitCodes", "operator") => &["In", "NotIn"],
         ("DeploymentStrategy", "type") => &["RollingUpdate", "Recreate"],

@@ -213,6 +213,19 @@ fn a_pods_own_resources_are_settled_with_its_containers() {
 }
 
 #[test]
+fn a_resize_policy_needs_a_container_that_is_started_again() {
+    let container = "resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]";
+    let policy = |text: &str| application(text).pods[0].containers[0].resize_policy;
+    assert!(
+        policy(&with_container(container)).restart_for_memory && !policy(&with_container(container)).restart_for_cpu
+    );
+    let never = |text: String| text.replace("spec:\n", "spec:\n  restartPolicy: Never\n");
+    finds(&never(with_container(container)), &["K118", "is not restarted"]);
+    let own = with_container(&format!("restartPolicy: OnFailure\n{container}"));
+    assert!(policy(&never(own)).restart_for_memory, "the container's own policy counts");
+}
+
+#[test]
 fn classes_of_the_files_give_priority_and_overhead() {
     let classes = "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvalue: 1000\n\
                    ---\napiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: fast}\nhandler: crun\n\

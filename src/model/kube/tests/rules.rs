@@ -27,7 +27,17 @@ fn rules_of_containers() {
             "volumeDevices: [{name: d, devicePath: /dev/x}]",
             &["error[K203]", "spec.containers[0].volumeDevices[0].name"],
         ),
-        ("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]", &["info[K301]"]),
+        ("resizePolicy: [{resourceName: disk, restartPolicy: NotRequired}]", &["K115", "8:37", "`memory`"]),
+        ("resizePolicy: [{resourceName: cpu, restartPolicy: Restart}]", &["K115", "RestartContainer"]),
+        ("resizePolicy: [{resourceName: cpu, restartPolicy: ''}]", &["K113", "restartPolicy"]),
+        (
+            "resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}, {resourceName: cpu, restartPolicy: NotRequired}]",
+            &["K116", "two policies for `cpu`"],
+        ),
+        (
+            "restartPolicy: Never\nresizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]",
+            &["K118", "NotRequired"],
+        ),
         ("restartPolicy: never", &["K115", "did you mean `Never`?"]),
         (
             "restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [1]}}]",
@@ -242,6 +252,10 @@ fn rules_of_pods() {
         ("initContainers: [{name: i, image: i, ports: [{containerPort: 80, hostPort: 80}]}]", &["info[K301]", "ports"]),
         ("initContainers: [{name: c, image: i}]", &["K116", "two containers are named `c`"]),
         ("initContainers: [{name: i, image: i, livenessProbe: {tcpSocket: {port: 1}}}]", &["K118", "sidecar"]),
+        (
+            "initContainers: [{name: i, image: i, resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]}]",
+            &["K118", "`resizePolicy`", "sidecar"],
+        ),
         ("initContainers: [{name: i, image: i, lifecycle: {preStop: {sleep: {seconds: 1}}}}]", &["K118", "lifecycle"]),
     ];
     finds_each(table.map(|(fields, parts)| (with_spec(fields), parts)));

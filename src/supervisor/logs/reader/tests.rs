@@ -138,6 +138,7 @@ fn following_ends_with_the_container() -> io::Result<()> {
             ready: true,
             healthy: None,
             last: None,
+            resources: None,
         }],
         message: None,
         reason: None,
