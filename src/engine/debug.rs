@@ -40,7 +40,7 @@ impl Engine {
         let lock = self.lock_app(&app)?;
         let running = self.pod(pod.id())?;
         let name = running.record.pod.name.clone();
-        if !running.is_running() || running.status.stopping {
+        if !running.is_running() || running.status.stopping.is_some() {
             return Err(EngineError::WrongState { what: "pod", name, state: "not running".to_owned() });
         }
         let record = extended(&running.record, container, target, image)?;

@@ -284,8 +284,7 @@ fn check_bindings(connection: &rusqlite::Connection, application: &Application) 
 
 /// The kubelet starts a pod again whose policy says so; one that ended as it should stays ended.
 fn state(pod: &Pod, status: &PodStatus) -> ObservedState {
-    match status.phase {
-        PodPhase::Pending | PodPhase::Running if status.stopping => ObservedState::Stopped,
+    match status.stopping.unwrap_or(status.phase) {
         PodPhase::Pending => ObservedState::Starting,
         PodPhase::Running => ObservedState::Running,
         PodPhase::Succeeded => ObservedState::Completed,
@@ -414,8 +413,10 @@ fn amendment(record: &PodRecord, pod: &Pod, shape: &Shape<'_>) -> Amendment {
         && directives(old) == directives(pod)
         && old.deadline_may_become(pod.active_deadline_seconds)
         && record.spec_hash == spec_hash(&before, shape);
+    if !is_amended {
+        return Amendment::None;
+    }
     match old.resize_refusal(pod) {
-        _ if !is_amended => Amendment::None,
         Some(refusal) => Amendment::Refused(refusal.to_string()),
         None => Amendment::Possible,
     }

@@ -89,7 +89,7 @@ pub(super) fn never_started(record: &PodRecord) -> PodStatus {
         version: RECORD_VERSION,
         id: record.id.clone(),
         phase: PodPhase::Created,
-        stopping: false,
+        stopping: None,
         started: None,
         finished: None,
         ips: Vec::new(),
@@ -129,7 +129,7 @@ fn ended_with_the_machine(mut status: PodStatus) -> PodStatus {
         status.conditions_ended(last);
     }
     status.phase = PodPhase::Stopped;
-    status.stopping = false;
+    status.stopping = None;
     status.deletion = None;
     status.ips.clear();
     status.supervisor_pid = None;

@@ -253,7 +253,7 @@ impl ContainerView {
     pub fn state(&self) -> RunState {
         let status = self.status();
         match &status.state {
-            ContainerState::Running { .. } if self.pod.status.stopping => RunState::Stopping,
+            ContainerState::Running { .. } if self.pod.status.stopping.is_some() => RunState::Stopping,
             ContainerState::Running { .. } => RunState::Running,
             ContainerState::Terminated(_) => RunState::Exited,
             ContainerState::Waiting { .. } if self.pod.is_running() => RunState::Waiting,

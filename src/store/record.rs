@@ -188,8 +188,8 @@ pub struct PodStatus {
     pub version: u32,
     pub id: String,
     pub phase: PodPhase,
-    /// True between the request to stop and the end.
-    pub stopping: bool,
+    /// What it will be once it has stopped, from the moment when that is certain until then.
+    pub stopping: Option<PodPhase>,
     pub started: Option<jiff::Timestamp>,
     pub finished: Option<jiff::Timestamp>,
     pub ips: Vec<IpAddr>,

@@ -267,12 +267,12 @@ fn find_container(context: &Context, id: &str) -> Option<(Rc<PodRecord>, Index)>
 /// Brings the status of a pod that is not looked after in line with the fact that nothing of it runs.
 pub(super) fn settle(context: &Context, record: &PodRecord) {
     let Ok(old) = records::status(&context.layout, &record.id) else { return };
-    if !matches!(old.phase, PodPhase::Pending | PodPhase::Running) && !old.stopping {
+    if !matches!(old.phase, PodPhase::Pending | PodPhase::Running) && old.stopping.is_none() {
         return;
     }
     let now = now().wall;
     let mut new = old.clone();
-    (new.phase, new.stopping, new.supervisor_pid) = (PodPhase::Stopped, false, None);
+    (new.phase, new.stopping, new.supervisor_pid) = (PodPhase::Stopped, None, None);
     new.deletion = None;
     new.finished.get_or_insert(now);
     new.conditions_ended(now);

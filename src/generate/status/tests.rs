@@ -50,7 +50,7 @@ pub(crate) fn pod(policy: RestartPolicy, containers: &[&str]) -> (PodRecord, Pod
         version: RECORD_VERSION,
         id: "pod-id".into(),
         phase: PodPhase::Running,
-        stopping: false,
+        stopping: None,
         started: Some(time(1)),
         finished: None,
         ips: vec!["10.0.0.2".parse().unwrap()],

@@ -12,7 +12,10 @@ pub fn status(machine: &Machine, boot_id: &str, supervisor_pid: Option<i32>) -> 
         version: RECORD_VERSION,
         id: machine.spec.pod.clone(),
         phase: phase(machine),
-        stopping: matches!(state.goal, Goal::Stop(_)),
+        stopping: match &state.goal {
+            Goal::Stop(stop) => Some(machine.final_phase(&stop.reason)),
+            Goal::Run | Goal::Over => None,
+        },
         started: state.started,
         finished: state.finished,
         ips: state.ips.clone(),

@@ -427,11 +427,24 @@ fn stop_takes_regular_containers_then_sidecars_in_reverse() {
     sim.take_log();
     sim.stop();
     assert_eq!(sim.take_log(), "TERM a, TERM b, delete a");
-    assert!(sim.status().stopping);
+    assert!(sim.status().stopping.is_some());
     sim.exit("b", 0);
     assert_eq!(sim.take_log(), "delete b, TERM two, delete two, TERM one, delete one, teardown");
     assert_eq!(sim.replies[1], (2, vec![]));
     assert_eq!(sim.status().phase, PodPhase::Stopped);
+}
+
+#[test]
+fn a_pod_that_comes_to_its_end_says_which_before_it_is_there() {
+    for (code, end) in [(0, PodPhase::Succeeded), (1, PodPhase::Failed)] {
+        let mut sim = Sim::new(vec![container("side", Role::Sidecar, Always), regular("a", Never)]);
+        sim.stubborn = vec!["side"];
+        sim.start();
+        sim.exit("a", code);
+        assert_eq!((sim.status().phase, sim.status().stopping), (PodPhase::Running, Some(end)));
+        sim.exit("side", 0);
+        assert_eq!((sim.status().phase, sim.status().stopping), (end, None));
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn following_ends_with_the_container() -> io::Result<()> {
         version: 1,
         id: "p".into(),
         phase: PodPhase::Running,
-        stopping: false,
+        stopping: None,
         started: None,
         finished: None,
         ips: vec![],
