@@ -161,9 +161,6 @@ fn try_make(
     };
     let expected = expected.map_err(SandboxError::Network)?;
     make_directories(layout, record)?;
-    let cgroup = lower::pod_cgroup(&record.id);
-    let values = shares::of_pod(&record.pod.total_resources(), record.pod.priority);
-    cgroup::create_pod(&cgroup, &values).map_err(SandboxError::Cgroup)?;
     let host_network = File::open("/proc/self/ns/net").map_err(at("open", Path::new("/proc/self/ns/net")))?;
     make_namespaces(layout, record, facts)?;
     namespace::setns_fd(&host_network, Kinds::NETWORK)
@@ -175,6 +172,10 @@ fn try_make(
     let renew_at = volume::prepare_all(layout, record, &objects, facts)?;
     point("supervisor.sandbox.volumes")?;
     reporter.send(&Report::Namespaces { renew_at });
+    // Beside the creation of containers, and before any of them starts.
+    let cgroup = lower::pod_cgroup(&record.id);
+    let values = shares::of_pod(&record.pod.total_resources(), record.pod.priority);
+    cgroup::create_pod(&cgroup, &values).map_err(SandboxError::Cgroup)?;
     let Some(request) = request else {
         if asks_cluster(record) {
             networks.setup_names(DEFAULT_NETWORK, &on_host).map_err(SandboxError::Network)?;
