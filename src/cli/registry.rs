@@ -2,9 +2,9 @@
 
 use super::error::CommandError;
 use super::output::notice;
-use crate::image::error::with_causes;
 use crate::image::registry::{ClientConfig, Login, OnRetry, ProxyConfig};
 use crate::image::remote::RegistrySettings;
+use crate::model::diagnostic::with_causes;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use std::path::PathBuf;

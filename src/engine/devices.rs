@@ -7,6 +7,7 @@ use super::progress::{Progress, Report};
 use super::{Engine, EngineError};
 use crate::graph::{Plan, StepKind};
 use crate::model::device::{Access, ContainerDevices, DeviceNode, DeviceRequest, HeldDevice};
+use crate::model::diagnostic::with_causes;
 use crate::model::{Application, Container, Pod};
 use crate::runtime::cdi::{Device, Registry};
 use crate::store::pods::{self, PodRow};
@@ -226,8 +227,7 @@ impl Engine {
             idle: rows.iter().filter(is_idle).map(|row| row.record.id.clone()).collect(),
         };
         for error in source.registry.errors() {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            tell(format!("{error}{cause}"));
+            tell(with_causes(error));
         }
         let mut held = source.held(self.database.connection(), wanting.iter().copied())?;
         let failures = wanting.into_iter().filter_map(|pod| source.choose(pod, &mut held).err());

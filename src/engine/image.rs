@@ -43,7 +43,7 @@ impl Engine {
             ImageError::Vanished(_) => ImageError::NotFound(name.to_owned()),
             error => error,
         })?;
-        let goes = how == Removal::Force && self.images().goes_with(name)?;
+        let goes = how == Removal::Force && self.images().goes_with(name, how)?;
         let pods = if goes { self.remove_users(&image.id) } else { Vec::new() };
         let mut removed = self.images().remove(name, how)?;
         if !keep_parents && !image.parent.is_empty() && removed.deleted.contains(&image.id) {

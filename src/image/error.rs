@@ -15,12 +15,6 @@ use crate::store::lock::LockError;
 use std::io;
 use std::path::PathBuf;
 
-/// An error and its causes, on one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 /// Why an operation on images failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {

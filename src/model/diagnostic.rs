@@ -3,10 +3,12 @@
 //! Diagnostics are collected while files are read and checked, put in order by [`settle`] and shown by [`render`]. What a code
 //! means at length is told by [`explain`].
 
+mod causes;
 mod explain;
 mod redact;
 mod render;
 
+pub use causes::with_causes;
 pub use explain::{codes, explain};
 pub use render::{Format, render};
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a network. Serialisable, because setup runs in a process of its own and reports through a pipe.
 
 use crate::model::container::Protocol;
+use crate::model::diagnostic::with_causes;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::net::IpAddr;
@@ -53,14 +54,7 @@ pub struct Cause(String);
 
 impl Cause {
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut text = error.to_string();
-        let mut next = error.source();
-        while let Some(inner) = next {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            next = inner.source();
-        }
-        Self(text)
+        Self(with_causes(error))
     }
 
     pub(crate) fn text(text: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@
 //! and exits. It dies with the supervisor, so that a half-made thing is never finished behind the next supervisor's back.
 
 use super::reaper::Reaper;
+pub(super) use crate::model::diagnostic::with_causes as chain;
 use crate::sys::process::{self, Exit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -87,16 +88,4 @@ impl Launched {
             Err(error) => Err(LaunchError::Read(error)),
         }
     }
-}
-
-/// An error with all its causes, joined by `: `.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

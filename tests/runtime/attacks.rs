@@ -1,7 +1,6 @@
 //! Images and volumes that try to reach out.
 
-use super::fixture::Fixture;
-use podkin::runtime::config::{Mount, MountKind, MountPropagation};
+use super::fixture::{Fixture, bind};
 use podkin::runtime::report::ExecFailureKind;
 use podkin::sys::process::{self, Exit};
 use std::fs;
@@ -21,19 +20,6 @@ pub const TESTS: &[(&str, fn())] = &[
     ("sub_path_race", sub_path_race),
     ("mounts_over_proc", mounts_over_proc),
 ];
-
-fn bind(target: &str, source: &Path, sub_path: Option<&str>) -> Mount {
-    let kind = MountKind::Bind { source: source.to_owned(), sub_path: sub_path.map(str::to_owned) };
-    let propagation = MountPropagation::Private;
-    Mount {
-        target: target.into(),
-        kind,
-        read_only: false,
-        recursive_read_only: false,
-        propagation,
-        options: Default::default(),
-    }
-}
 
 fn kernel_directory_links() {
     for name in ["dev", "proc", "sys"] {

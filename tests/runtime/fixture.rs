@@ -1,7 +1,8 @@
 //! An image of busybox, configurations for containers of it, and a small supervisor for one container.
 
 use podkin::runtime::config::{
-    CgroupResources, ContainerConfig, Namespaces, PidNamespace, Process, Rootfs, Seccomp, UserSpec,
+    CgroupResources, ContainerConfig, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process, Rootfs,
+    Seccomp, UserSpec,
 };
 use podkin::runtime::exec::{ExecError, ExecRequest, ExecTarget, exec};
 use podkin::runtime::report::{self, ExecFailure};
@@ -290,4 +291,21 @@ pub fn clean_up_after(test: i32) {
         let _ = podkin::sys::mount::unmount(&entry.path());
     }
     let _ = fs::remove_dir_all(dir);
+}
+
+/// A writable mount without options.
+pub fn mount(target: &str, kind: MountKind) -> Mount {
+    let propagation = MountPropagation::Private;
+    Mount {
+        target: target.into(),
+        kind,
+        read_only: false,
+        recursive_read_only: false,
+        propagation,
+        options: Default::default(),
+    }
+}
+
+pub fn bind(target: &str, source: &Path, sub_path: Option<&str>) -> Mount {
+    mount(target, MountKind::Bind { source: source.to_owned(), sub_path: sub_path.map(str::to_owned) })
 }

@@ -1,7 +1,7 @@
 //! What a container may do, seen from inside.
 
 use super::executes::converse;
-use super::fixture::{Fixture, launch};
+use super::fixture::{Fixture, bind, launch, mount};
 use podkin::model::device::Access;
 use podkin::runtime::config::{Device, Mount, MountKind, MountPropagation, PidNamespace, Seccomp};
 use podkin::runtime::{Runtime, Stdio, cgroup, pause, report};
@@ -197,22 +197,6 @@ fn read_only_root() {
 
 fn tmpfs(target: &str) -> Mount {
     mount(target, MountKind::Tmpfs { size: Some(1 << 20), mode: 0o1777 })
-}
-
-fn mount(target: &str, kind: MountKind) -> Mount {
-    let propagation = MountPropagation::Private;
-    Mount {
-        target: target.into(),
-        kind,
-        read_only: false,
-        recursive_read_only: false,
-        propagation,
-        options: Default::default(),
-    }
-}
-
-fn bind(target: &str, source: &Path, sub_path: Option<&str>) -> Mount {
-    mount(target, MountKind::Bind { source: source.to_owned(), sub_path: sub_path.map(str::to_owned) })
 }
 
 fn entrypoint_mode() {

@@ -5,9 +5,9 @@ use super::super::error::CommandError;
 use super::super::listing::json_lines;
 use super::super::output::{Output, warn};
 use super::super::table;
-use crate::image::error::with_causes;
 use crate::image::policy::trust::{self, Trust, TrustError, TrustRow};
 use crate::image::policy::{Gpg, Lookaside, LookasideError, Policy, PolicyError, WhenMissing};
+use crate::model::diagnostic::with_causes;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

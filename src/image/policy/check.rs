@@ -9,7 +9,7 @@ use super::signatures::{FetchError, Signatures};
 use super::sigstore::{PublicKey, SigstoreError};
 use super::{Policy, PolicyError, Requirement};
 use crate::image::digest::Digest;
-use std::error::Error;
+use crate::model::diagnostic::with_causes;
 use std::path::PathBuf;
 
 /// An image that the policy does not let through.
@@ -70,14 +70,10 @@ pub enum SignatureError {
 
 /// Each with its chain of causes; one has no number.
 fn reasons(errors: &[SignatureError]) -> String {
-    let chain = |error: &SignatureError| {
-        let causes = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
-        causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-    };
     match errors {
-        [one] => chain(one),
+        [one] => with_causes(one),
         _ => {
-            let numbered = errors.iter().enumerate().map(|(i, error)| format!("signature {}: {}", i + 1, chain(error)));
+            let numbered = errors.iter().zip(1..).map(|(error, n)| format!("signature {n}: {}", with_causes(error)));
             numbered.collect::<Vec<_>>().join("; ")
         }
     }

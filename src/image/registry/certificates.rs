@@ -1,8 +1,7 @@
 //! Whom to trust: the certificate bundle of the machine and `certs.d` (containers-certs.d(5)).
 
-use super::tls;
+use super::tls::Verifier;
 use rustls::ClientConfig;
-use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -98,15 +97,15 @@ impl Trust<'_> {
     /// never see the client certificate. With `unchecked` any certificate is taken.
     pub fn tls(&self, is_registry: bool, unchecked: bool) -> Result<Arc<ClientConfig>, CertificatesError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = match unchecked {
-            true => Arc::new(tls::Unchecked::new(provider.clone())),
-            false => Arc::new(tls::Roots::new(self.roots()?, provider.clone())),
+        let verifier = match unchecked {
+            true => Verifier::unchecked(provider.clone()),
+            false => Verifier::trusting(self.roots()?, provider.clone()),
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(rustls::ALL_VERSIONS)
             .map_err(CertificatesError::Tls)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let config = match self.client.as_ref().filter(|_| is_registry) {
             Some(ClientCertificate { chain, key }) => {
                 builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(CertificatesError::Tls)?

@@ -83,25 +83,38 @@ impl Transport for TlsTransport {
     }
 }
 
-/// Takes what leads to one of these roots. One that is trusted itself is taken as the server's, too, though it is a CA's, as those
-/// are that `openssl req -x509` makes: programs in Go take them, and so many registries have one.
+/// Checks the certificates of servers, and always that a server has the key of its own.
 #[derive(Debug)]
-pub(super) struct Roots {
+pub(super) struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// `None` takes any certificate.
+    roots: Option<Roots>,
+}
+
+/// Takes what leads to one of these. One that is trusted itself is taken as the server's, too, though it is a CA's, as those are
+/// that `openssl req -x509` makes: programs in Go take them, and so many registries have one.
+#[derive(Debug)]
+struct Roots {
     /// `None` where nothing is trusted.
     chains: Option<Arc<WebPkiServerVerifier>>,
     trusted: Arc<Vec<CertificateDer<'static>>>,
-    keys: Keys,
 }
 
-impl Roots {
-    pub fn new(trusted: Arc<Vec<CertificateDer<'static>>>, provider: Arc<CryptoProvider>) -> Self {
+impl Verifier {
+    pub fn unchecked(provider: Arc<CryptoProvider>) -> Self {
+        Self { provider, roots: None }
+    }
+
+    pub fn trusting(trusted: Arc<Vec<CertificateDer<'static>>>, provider: Arc<CryptoProvider>) -> Self {
         let mut store = RootCertStore::empty();
         // Bundles have certificates in them that nobody can use.
         store.add_parsable_certificates(trusted.iter().cloned());
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone()).build().ok();
-        Self { chains, trusted, keys: Keys(provider) }
+        Self { provider, roots: Some(Roots { chains, trusted }) }
     }
+}
 
+impl Roots {
     fn is_own(&self, certificate: &CertificateDer<'_>, error: &rustls::Error) -> bool {
         let rustls::Error::InvalidCertificate(CertificateError::Other(cause)) = error else { return false };
         // What comes before that is whether it has begun to be valid, and still is.
@@ -110,7 +123,7 @@ impl Roots {
     }
 }
 
-impl ServerCertVerifier for Roots {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -119,9 +132,10 @@ impl ServerCertVerifier for Roots {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let chains = self.chains.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        let Some(roots) = &self.roots else { return Ok(ServerCertVerified::assertion()) };
+        let chains = roots.chains.as_ref().ok_or(CertificateError::UnknownIssuer)?;
         match chains.verify_server_cert(certificate, between, name, ocsp, now) {
-            Err(error) if self.is_own(certificate, &error) => {
+            Err(error) if roots.is_own(certificate, &error) => {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -135,7 +149,7 @@ impl ServerCertVerifier for Roots {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.keys.verify_tls12(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -144,84 +158,11 @@ impl ServerCertVerifier for Roots {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.keys.verify_tls13(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.keys.schemes()
-    }
-}
-
-/// Takes any certificate whose key the server has.
-#[derive(Debug)]
-pub(super) struct Unchecked(Keys);
-
-impl Unchecked {
-    pub fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self(Keys(provider))
-    }
-}
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.schemes()
-    }
-}
-
-/// Whether the server has the key of its certificate.
-#[derive(Debug)]
-struct Keys(Arc<CryptoProvider>);
-
-impl Keys {
-    fn verify_tls12(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -258,7 +199,7 @@ mod tests {
 
     fn verdict(roots: &[CertificateDer<'static>], name: &'static str, year: u64) -> Result<(), rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = Roots::new(Arc::new(roots.to_vec()), provider);
+        let roots = Verifier::trusting(Arc::new(roots.to_vec()), provider);
         let certificate = CertificateDer::from_pem_slice(SELF_SIGNED.as_bytes()).unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * YEAR + YEAR));
         let name = ServerName::try_from(name).unwrap();

@@ -4,13 +4,14 @@ use super::access::{AccessError, RegistryAccess};
 use super::signatures::BesideImage;
 use crate::image::Digest;
 use crate::image::config::{ConfigDocument, Descriptor, DocumentError, Manifest, ManifestDocument};
-use crate::image::error::{ImageError, with_causes};
+use crate::image::error::ImageError;
 use crate::image::layer::Expected;
 use crate::image::platform::WantedPlatform;
 use crate::image::policy::{Origin, PolicyError, RegistrySignatures};
 use crate::image::reference::Reference;
 use crate::image::registry::{Fetched, PullSecret, RegistriesError, RegistryError, Repository, Which};
 use crate::image::transfer::{Again, ImageSource, Incoming, LayerSource, OpenLayer};
+use crate::model::diagnostic::with_causes;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 

@@ -1,7 +1,7 @@
 //! Images out: names, then the image, then layers nobody needs, each step safe to be interrupted.
 
 use super::super::error::{ImageError, write_error};
-use super::{ImageStore, ImageSummary, mount, names_of};
+use super::{Found, ImageStore, ImageSummary, mount, names_of};
 use crate::store::layout::Layout;
 use crate::store::lock::FileLock;
 use crate::store::pods::IMAGE_USES;
@@ -42,15 +42,10 @@ impl ImageStore<'_> {
         let layout = self.layout;
         let removed = self.unrecord(|transaction| {
             let names = names_of(transaction, &found.id)?;
-            let by_name = found.name.as_ref().filter(|name| names.contains(name));
-            let untagged = match (by_name, how) {
-                (Some(name), Removal::Name) => vec![name.clone()],
-                (Some(name), Removal::Force) if names.len() > 1 => vec![name.clone()],
-                (None, Removal::Name) if names.len() > 1 => {
-                    return Err(ImageError::SeveralNames { image: text.to_owned(), names });
-                }
-                _ => names.clone(),
-            };
+            let untagged = going(&found, &names, how);
+            if how == Removal::Name && untagged.len() > 1 {
+                return Err(ImageError::SeveralNames { image: text.to_owned(), names });
+            }
             let last = untagged.len() == names.len();
             let users = users(transaction, &found.id)?;
             if last && !users.is_empty() && how != Removal::Force {
@@ -78,11 +73,11 @@ impl ImageStore<'_> {
         Ok(removed)
     }
 
-    /// Whether the image goes when this name of it is removed by force: by id it does, and with its last name.
-    pub fn goes_with(&mut self, text: &str) -> Result<bool, ImageError> {
+    /// Whether [`ImageStore::remove`] takes the last name of an image.
+    pub fn goes_with(&mut self, text: &str, how: Removal) -> Result<bool, ImageError> {
         let found = self.find(text)?;
         let names = names_of(self.database.connection(), &found.id)?;
-        Ok(names.len() < 2 || !found.name.is_some_and(|name| names.contains(&name)))
+        Ok(going(&found, &names, how).len() == names.len())
     }
 
     /// Removes an image, and those it was made from, as long as they have no name, no other image was made from them and nothing
@@ -214,6 +209,14 @@ impl ImageStore<'_> {
         // Renamed first: what is half deleted can never be taken for a layer.
         std::fs::rename(&standing, &temporary).map_err(write_error(&temporary))?;
         dir::remove_tree(&temporary).map_err(write_error(&temporary))
+    }
+}
+
+/// The names of an image that a removal takes.
+fn going(found: &Found, names: &[String], how: Removal) -> Vec<String> {
+    match found.name.as_ref().filter(|name| names.contains(name)) {
+        Some(name) if how != Removal::Whole => vec![name.clone()],
+        _ => names.to_vec(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::port::{self, DraftPort};
 use super::references::Variables;
 use super::spot::Spot;
 use super::{codes, device, env, form, mount, probe, quantity, resize, restart, security};
-use crate::model::diagnostic::Diagnostic;
+use crate::model::diagnostic::{Diagnostic, with_causes};
 use crate::model::environment::references;
 use crate::model::reference::Reference;
 use crate::model::{Container, EnvFrom, EnvVar, PullPolicy, RestartPolicy};
@@ -152,8 +152,7 @@ fn check_name(at: &Spot<'_>, name: &str) {
 /// Checks what is written as the name of an image; `at` is its place.
 pub(super) fn check_image(at: &Spot<'_>, image: &str) {
     if let Err(error) = Reference::parse(image) {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        at.wrong(codes::FORM, format!("{error}{cause}"));
+        at.wrong(codes::FORM, with_causes(&error));
     }
 }
 
