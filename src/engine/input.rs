@@ -1,6 +1,6 @@
 //! Reading what the user wants to be played.
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, machine};
 use crate::model::kube;
 use crate::sys::lsm;
 use rusqlite::Connection;
@@ -63,7 +63,12 @@ impl Engine {
             no_hosts: request.no_hosts,
             seccomp_root: request.seccomp_root.clone(),
             unsafe_sysctls: request.unsafe_sysctls.clone(),
-            machine: kube::Machine { app_armor: lsm::app_armor_profiles(), se_linux: lsm::is_se_linux_enabled() },
+            machine: kube::Machine {
+                app_armor: lsm::app_armor_profiles(),
+                se_linux: lsm::is_se_linux_enabled(),
+                cpus: machine::online_cpus(),
+                memory_nodes: machine::online_memory_nodes(),
+            },
             base_dir: working_directory()?,
         };
         let known = known(self.database.connection())?;

@@ -1,6 +1,7 @@
 //! A container of a pod (Kubernetes API, `Container` v1 core).
 
 use super::device::DeviceRequest;
+use super::number_list::NumberList;
 use super::pod::{Pod, RestartPolicy};
 use super::resize::ResizePolicy;
 use super::security::ContainerSecurity;
@@ -28,6 +29,13 @@ pub struct Container {
     pub resources: Resources,
     #[serde(skip_serializing_if = "ResizePolicy::is_default")]
     pub resize_policy: ResizePolicy,
+    /// From the pod's annotations `io.podman.annotations.cpuset/<container>` and `memory-nodes/<container>`.
+    #[serde(skip_serializing_if = "CpuSet::is_unset")]
+    pub cpu_set: CpuSet,
+    /// The program is the child of an init process, which passes signals on and collects ended processes; from the pod's annotation
+    /// `io.podman.annotations.init/<container>`.
+    #[serde(skip_serializing_if = "super::pod::is_false")]
+    pub init_process: bool,
     /// From the pod's annotation `io.podman.annotations.ulimit`.
     pub ulimits: Vec<Ulimit>,
     pub mounts: Vec<VolumeMount>,
@@ -211,6 +219,21 @@ pub struct Resources {
     pub ephemeral_storage_limit: Option<u64>,
     /// Processes and threads; from the annotation `io.podman.annotations.pids-limit/<container>`; 2048 when unset.
     pub pids_limit: Option<i64>,
+}
+
+/// What of the machine a container is kept to (cpuset(7)); `None` is all that there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CpuSet {
+    /// Processors.
+    pub cpus: Option<NumberList>,
+    pub memory_nodes: Option<NumberList>,
+}
+
+impl CpuSet {
+    pub fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A resource limit of the process (`setrlimit(2)`).

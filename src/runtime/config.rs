@@ -1,5 +1,6 @@
 //! What one container needs to be made: resolved, so that nothing is looked up while it is created.
 
+use crate::model::CpuSet;
 use crate::model::device::{Access, DeviceNumber};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ pub struct ContainerConfig {
     pub hooks: Vec<Hook>,
     pub sysctls: Vec<(String, String)>,
     pub resources: CgroupResources,
+    pub cpu_set: CpuSet,
     /// Relative to the cgroup root: `podkin/<pod id>/<container id>`.
     pub cgroup_path: String,
     pub readonly_rootfs: bool,
@@ -57,6 +59,9 @@ pub struct Process {
     pub cwd: String,
     pub user: UserSpec,
     pub terminal: bool,
+    /// The program is the child of an init process, which is the container's first one.
+    #[serde(default)]
+    pub init: bool,
     /// Names without `CAP_`; cut to what this process holds.
     pub capabilities: BTreeSet<String>,
     pub no_new_privileges: bool,

@@ -94,6 +94,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         devices: devices(layout, record, container, spec, &security),
         sysctls: pod.security.sysctls.clone(),
         resources: shares::of_container(&record.pod.resources_of(spec)),
+        cpu_set: spec.cpu_set.clone(),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
         readonly_rootfs: security.read_only_root_filesystem,
         privileged: security.privileged,
@@ -184,6 +185,7 @@ fn process(
             must_not_be_root: security.run_as_non_root,
         },
         terminal: spec.tty,
+        init: spec.init_process,
         capabilities: capabilities(security),
         no_new_privileges: security.no_new_privileges,
         seccomp: match &security.seccomp {

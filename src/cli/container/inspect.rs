@@ -334,6 +334,7 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
         "PortBindings": bindings,
         "RestartPolicy": { "Name": restart, "MaximumRetryCount": 0 },
         "AutoRemove": false,
+        "Init": spec.init_process,
         "CapAdd": security.capabilities.add,
         "CapDrop": security.capabilities.drop,
         "Dns": pod.dns.nameservers,
@@ -353,6 +354,8 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
         "NanoCpus": resources.cpu_limit_milli.map_or(0, |milli| milli * 1_000_000),
         "Memory": resources.memory_limit.unwrap_or(0),
         "MemoryReservation": resources.memory_request.unwrap_or(0),
+        "CpusetCpus": spec.cpu_set.cpus.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "CpusetMems": spec.cpu_set.memory_nodes.as_ref().map(ToString::to_string).unwrap_or_default(),
         "PidsLimit": resources.pids_limit.unwrap_or(2048),
         "LogConfig": {
             "Type": match container.pod.record.log.driver {

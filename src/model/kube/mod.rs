@@ -50,8 +50,8 @@ mod sysctl;
 mod volume;
 mod workload;
 
-use super::Application;
 use super::diagnostic::{Diagnostic, Severity, Sources};
+use super::{Application, NumberList};
 use loader::Loader;
 use references::{Reference, Target, Variables};
 use spot::Mark;
@@ -137,6 +137,10 @@ pub struct Machine {
     pub app_armor: Option<BTreeSet<String>>,
     /// SELinux is enabled.
     pub se_linux: bool,
+    /// Processors that are online; `None` when that is not known.
+    pub cpus: Option<NumberList>,
+    /// Memory nodes that are online; `None` when that is not known.
+    pub memory_nodes: Option<NumberList>,
 }
 
 /// Objects that were played before, as far as references need them.

@@ -6,6 +6,7 @@
 //! podman does not have.
 
 mod claim;
+mod cpu_set;
 mod ulimit;
 mod volumes_from;
 
@@ -35,8 +36,11 @@ enum Scope {
 enum Use {
     /// Read with the other profiles.
     AppArmor,
+    Cpus,
     InitContainers,
+    InitProcess,
     Label,
+    MemoryNodes,
     PidsLimit,
     Seccomp,
     Ulimit,
@@ -56,18 +60,14 @@ const KNOWN: &[(&str, Scope, Use)] = &[
         Use::NotObeyed("containers stay until their pod is removed; use `kube play --wait`"),
     ),
     ("cid-file", Scope::Container, Use::NoEffect("no file with the container's id is written; `ps -q` shows it")),
-    ("cpuset", Scope::Container, Use::NotObeyed("use `resources`")),
+    ("cpuset", Scope::Container, Use::Cpus),
     ("infra.name", Scope::Pod, Use::NoEffect("a pod has no infra container")),
-    (
-        "init",
-        Scope::Container,
-        Use::NotObeyed("set `shareProcessNamespace: true`: process 1 then collects ended processes"),
-    ),
+    ("init", Scope::Container, Use::InitProcess),
     ("init.container.type", Scope::Pod, Use::InitContainers),
     ("kube.image.automount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
     ("kube.image.volumes.mount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
     ("label", Scope::Container, Use::Label),
-    ("memory-nodes", Scope::Container, Use::NotObeyed("use `resources`")),
+    ("memory-nodes", Scope::Container, Use::MemoryNodes),
     ("pids-limit", Scope::Container, Use::PidsLimit),
     ("publish-all", Scope::Container, Use::NotObeyed("use `kube play --publish-all`, or `hostPort`")),
     ("seccomp", Scope::Container, Use::Seccomp),
@@ -143,11 +143,17 @@ fn apply_podman(at: &Spot<'_>, key: &str, value: &str, pod: &mut Pod) -> Option<
             let warning = Diagnostic::warning(codes::PARTLY, format!("annotation `{PREFIX}{key}` is not obeyed"));
             at.on_key(warning.hint(*hint), "");
         }
+        Use::InitProcess => {
+            let container = profile::find_container(at, pod, container?)?;
+            container.init_process = truth(at, value).unwrap_or_default();
+        }
         Use::InitContainers => check_init_containers(at, value),
         Use::Ulimit => {
             let limits = ulimit::parse(at, value);
             pod.init_containers.iter_mut().chain(&mut pod.containers).for_each(|c| c.ulimits.clone_from(&limits));
         }
+        Use::Cpus => cpu_set::apply_cpus(at, profile::find_container(at, pod, container?)?, value),
+        Use::MemoryNodes => cpu_set::apply_memory_nodes(at, profile::find_container(at, pod, container?)?, value),
         Use::Label => profile::find_container(at, pod, container?).into_iter().for_each(|c| apply_label(at, c, value)),
         Use::PidsLimit => {
             profile::find_container(at, pod, container?).into_iter().for_each(|c| apply_pids(at, c, value))
@@ -187,6 +193,11 @@ fn tell_other(at: &Spot<'_>, key: &str) {
     if let Some((_, reason)) = OTHERS.iter().find(|(known, _)| *known == name) {
         at.no_effect(true, reason);
     }
+}
+
+/// Podman writes `TRUE`.
+fn truth(at: &Spot<'_>, value: &str) -> Option<bool> {
+    at.one_of("truth value", value, &[("TRUE", true), ("FALSE", false), ("true", true), ("false", false)])
 }
 
 fn check_init_containers(at: &Spot<'_>, value: &str) {
