@@ -87,7 +87,8 @@ impl Engine {
                 // As it will be: `--network host` is the same to its containers as the field.
                 let mut pod = pod.clone();
                 pod.host_network |= network == PodNetwork::Host;
-                let first_user_id = pod.user_namespace.then(|| user_ids::allocate(t, &root)).transpose()?;
+                let first_user_id =
+                    pod.user_namespace.then(|| user_ids::allocate(t, &root, pod.user_ids)).transpose()?;
                 let record = PodRecord {
                     version: RECORD_VERSION,
                     id: ids.pod,

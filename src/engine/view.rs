@@ -162,8 +162,13 @@ impl PodView {
         }
     }
 
-    /// The containers in start order.
+    /// The containers in start order, without those that were removed by themselves.
     pub fn containers(self: &Arc<Self>) -> impl Iterator<Item = ContainerView> {
+        self.all_containers().filter(|container| !container.is_removed())
+    }
+
+    /// The containers in start order, also those that were removed by themselves.
+    pub fn all_containers(self: &Arc<Self>) -> impl Iterator<Item = ContainerView> {
         (0..self.record.containers.len()).map(|index| ContainerView { pod: Arc::clone(self), index })
     }
 
@@ -264,6 +269,12 @@ impl ContainerView {
 
     pub fn is_running(&self) -> bool {
         matches!(self.status().state, ContainerState::Running { .. })
+    }
+
+    /// Whether it has ended for good and asked to be removed then. Its pod still knows how it ended, and has it again when it is
+    /// started again.
+    pub fn is_removed(&self) -> bool {
+        self.spec().auto_remove && matches!(self.status().state, ContainerState::Terminated(_))
     }
 
     /// Process id on the host while it runs.

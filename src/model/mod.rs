@@ -33,12 +33,12 @@ pub use account::{ServiceAccount, TokenProjection};
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
     Container, CpuSet, EnvFrom, EnvFromSource, EnvValue, EnvVar, ExitCodes, GrpcHealth, Handler, HttpGet, Lifecycle,
-    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, RestartAction, RestartRule, TcpSocket,
-    Ulimit, VolumeMount,
+    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, RestartAction, RestartRule, ShownOnly,
+    TcpSocket, Ulimit, VolumeMount,
 };
 pub use number_list::NumberList;
 pub use object::{ConfigMap, ObjectKind, Secret};
-pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy};
+pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy, UserIds};
 pub use qos::QosClass;
 pub use resize::{ResizePolicy, ResizeRefusal};
 pub use security::{

@@ -1,7 +1,7 @@
 //! What one container needs to be made: resolved, so that nothing is looked up while it is created.
 
-use crate::model::CpuSet;
 use crate::model::device::{Access, DeviceNumber};
+use crate::model::{CpuSet, UserIds};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -122,12 +122,21 @@ pub struct Namespaces {
     pub pid: PidNamespace,
 }
 
-/// A pinned user namespace of [`COUNT`](super::users::COUNT) ids, which owns the pod's other namespaces.
+/// A pinned user namespace, which owns the pod's other namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
     pub namespace: PathBuf,
     /// The host's id of its root.
     pub first: u32,
+    /// How many ids it has.
+    #[serde(default = "Users::usual")]
+    pub count: u32,
+}
+
+impl Users {
+    fn usual() -> u32 {
+        UserIds::USUAL
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

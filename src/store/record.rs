@@ -40,7 +40,7 @@ pub struct PodRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimRecord>,
     pub network: PodNetwork,
-    /// Host id of the root of the pod's user namespace, when it has one of its own (`hostUsers: false`).
+    /// Host id of the root of the pod's user namespace, when it has one of its own; how many it has is in its spec.
     #[serde(default)]
     pub first_user_id: Option<u32>,
     /// Write `/etc/hosts` (`--no-hosts` clears it).

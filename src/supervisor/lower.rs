@@ -85,9 +85,11 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         },
         process: process(spec, container, pod, &env, &security, &hostname, facts)?,
         namespaces: namespaces(layout, record, target),
-        users: record
-            .first_user_id
-            .map(|first| Users { namespace: layout.pod_namespace(&record.id, USER_NAMESPACE), first }),
+        users: record.first_user_id.map(|first| Users {
+            namespace: layout.pod_namespace(&record.id, USER_NAMESPACE),
+            first,
+            count: pod.user_ids.count(),
+        }),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
         hooks: container.devices.edits.hooks.iter().map(hook).collect(),

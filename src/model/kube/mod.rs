@@ -116,6 +116,8 @@ pub struct LoadOptions {
     pub config_maps: Vec<Input>,
     /// `--annotation`: added to every pod and claim.
     pub annotations: Vec<(String, String)>,
+    /// `--userns`: the user namespace of every pod, before what they say themselves.
+    pub user_namespace: Option<String>,
     /// `--no-pod-prefix`: containers are named as in the file, so that these names must be unique.
     pub no_pod_prefix: bool,
     /// `--no-hosts`.
