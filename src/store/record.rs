@@ -382,6 +382,11 @@ impl PodRecord {
         )
     }
 
+    /// `<name>_<namespace>(<uid>)`, as a kubelet names it in messages.
+    pub fn full_name(&self) -> String {
+        format!("{}_{}({})", self.pod.name, self.pod.namespace, self.uid())
+    }
+
     /// The container record whose spec has that name.
     pub fn container(&self, name: &str) -> Option<&ContainerRecord> {
         self.containers.iter().find(|c| c.container == name)
