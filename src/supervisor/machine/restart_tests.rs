@@ -192,5 +192,5 @@ fn the_files_of_a_container_go_when_it_has_ended_for_good() {
     sim.feed(Input::Adopt { found: vec![Found::Absent, Found::Running, Found::Running] });
     assert_eq!(sim.take_log(), "discard a");
     sim.stop();
-    assert_eq!(sim.take_log(), "TERM b, TERM c, delete b, discard b, delete c, teardown");
+    assert_eq!(sim.take_log(), "TERM b, TERM c, delete b, delete c, discard b, teardown");
 }

@@ -65,7 +65,10 @@ fn a_user_namespace_has_the_ids_that_were_asked_for() {
 #[test]
 fn what_does_not_go_with_a_user_namespace_is_told_wherever_that_is_asked_for() {
     let small = |fields: &str| with("io.podman.annotations.userns: 'auto:size=1000'") + &indent(fields, 2);
-    finds(&small("securityContext: {runAsUser: 1000}"), &["K115", "8:", "securityContext.runAsUser", "ids end at 999"]);
+    finds(
+        &small("securityContext: {runAsUser: 1000}"),
+        &["K115", " 6:32 ", "securityContext.runAsUser", "ids end at 999"],
+    );
     finds(&small("hostNetwork: true"), &["K118", "hostNetwork", "exclude each other"]);
     let unmasked = with("io.podman.annotations.userns: auto")
         .replace("image: i}", "image: i, securityContext: {procMount: Unmasked}}");
