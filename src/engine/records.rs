@@ -323,9 +323,17 @@ fn claims(connection: &Connection, pod: &Pod) -> Result<Vec<ClaimRecord>, Engine
     Ok(records)
 }
 
+/// The images of the pod's volumes. One whose own volumes are to be mounted must declare some.
 fn image_volumes(pod: &Pod, images: &BTreeMap<String, ImageRecord>) -> Result<Vec<ImageVolumeRecord>, EngineError> {
     let record = |(volume, reference, _): (&str, &str, _)| {
-        Ok(ImageVolumeRecord { volume: volume.to_owned(), image: image_of(images, reference)? })
+        let image = image_of(images, reference)?;
+        let container = pod.all_containers().find(|container| container.image_mounts.iter().any(|name| name == volume));
+        match container {
+            Some(container) if image.config.volumes.is_empty() => {
+                Err(EngineError::NoImageVolumes { image: reference.to_owned(), container: container.name.clone() })
+            }
+            _ => Ok(ImageVolumeRecord { volume: volume.to_owned(), image }),
+        }
     };
     pod.image_volumes().map(record).collect()
 }

@@ -33,7 +33,7 @@ pub(super) fn allocate(connection: &Connection, root: &Path, wanted: UserIds) ->
     let taken: Vec<Range> = pods::all(connection)?.iter().filter_map(taken).collect();
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default(); // a machine without the file gives nothing
     let ranges = ranges(&read("/etc/subuid"), &read("/etc/subgid"));
-    free(&ranges, &taken, count, seed(root)).ok_or(EngineError::NoUserIds)
+    free(&ranges, &taken, count, seed(root)).ok_or(EngineError::NoUserIds { count })
 }
 
 /// FNV-1a of the path.

@@ -365,7 +365,13 @@ impl ContainerView {
                 read_only: mount.read_only || crate::supervisor::is_read_only(&self.pod.record, volume),
             })
         };
-        self.spec().mounts.iter().filter_map(view).collect()
+        let of_image = |(volume, path): (&str, String)| {
+            let (kind, name, source) = self.pod.volume_place(pod.volume(volume)?);
+            let source = source.join(path.trim_start_matches('/')).display().to_string();
+            Some(MountView { kind, name, source, destination: path, read_only: true })
+        };
+        let of_images = self.pod.record.image_mounts(self.spec()).into_iter().filter_map(of_image);
+        self.spec().mounts.iter().filter_map(view).chain(of_images).collect()
     }
 
     /// Directory of the container's log files.

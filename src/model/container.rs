@@ -45,6 +45,10 @@ pub struct Container {
     #[serde(skip_serializing_if = "ShownOnly::is_unset")]
     pub shown_only: ShownOnly,
     pub mounts: Vec<VolumeMount>,
+    /// Volumes of the pod that are images; what each image declares as its volumes is mounted read-only where the image has it. From
+    /// the pod's annotation `io.podman.annotations.kube.image.volumes.mount/<container>`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_mounts: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<VolumeDevice>,
     /// Devices from `resources`, and from the pod's annotations `cdi.k8s.io/*`.

@@ -285,6 +285,13 @@ fn mounts(
         mounts.retain(|m| m.target != lowered.target);
         mounts.push(lowered);
     }
+    for (volume, path) in record.image_mounts(spec) {
+        let unknown = || LowerError::UnknownVolume(volume.to_owned());
+        let source = volume::source_path(layout, record, record.pod.volume(volume).ok_or_else(unknown)?);
+        let sub_path = Some(path.trim_start_matches('/').to_owned());
+        mounts.retain(|m| m.target != path);
+        mounts.push(Mount { kind: MountKind::Bind { source, sub_path }, ..bind(&path, PathBuf::new(), true) });
+    }
     for mount in &container.devices.edits.mounts {
         let DeviceMount { host, path, read_only, options, propagation } = mount;
         mounts.retain(|m| m.target != *path);

@@ -127,6 +127,7 @@ pub(super) fn lower(
         cpu_set: CpuSet::default(),
         init_process: false,
         auto_remove: false,
+        image_mounts: Vec::new(),
         shown_only: ShownOnly::default(),
         ulimits: Vec::new(),
         name,

@@ -223,6 +223,12 @@ impl Session {
     }
 }
 
+/// The path of a mount in its one form; `None` for one that no volume can be mounted at.
+pub fn mount_path(path: &str) -> Option<String> {
+    let path = form::cleaned(&format!("/{path}"));
+    (form::mount_path(&path).is_ok() && !mount::is_vital(&path)).then_some(path)
+}
+
 /// Whether a container may have that name: a DNS-1123 label.
 pub fn is_container_name(name: &str) -> bool {
     form::dns_label(name).is_ok()

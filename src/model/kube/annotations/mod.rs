@@ -7,6 +7,7 @@
 
 mod claim;
 mod cpu_set;
+mod image_mounts;
 mod ulimit;
 mod volumes_from;
 
@@ -40,6 +41,7 @@ enum Use {
     /// Shown by `inspect`, and nothing else.
     CidFile,
     Cpus,
+    ImageMounts,
     InitContainers,
     InitProcess,
     Label,
@@ -53,8 +55,6 @@ enum Use {
     VolumesFrom,
     /// It changes nothing, there or here.
     NoEffect(&'static str),
-    /// A warning, with what to do instead.
-    NotObeyed(&'static str),
 }
 
 /// Podman's annotations behind [`PREFIX`].
@@ -66,8 +66,9 @@ const KNOWN: &[(&str, Scope, Use)] = &[
     ("infra.name", Scope::Pod, Use::NoEffect("a pod has no infra container")),
     ("init", Scope::Container, Use::InitProcess),
     ("init.container.type", Scope::Pod, Use::InitContainers),
-    ("kube.image.automount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
-    ("kube.image.volumes.mount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
+    // The first is the name in podman's manual, the second that in its program.
+    ("kube.image.automount", Scope::Container, Use::ImageMounts),
+    ("kube.image.volumes.mount", Scope::Container, Use::ImageMounts),
     ("label", Scope::Container, Use::Label),
     ("memory-nodes", Scope::Container, Use::MemoryNodes),
     ("pids-limit", Scope::Container, Use::PidsLimit),
@@ -158,9 +159,9 @@ fn apply_podman(at: &Spot<'_>, key: &str, value: &str, pod: &mut Pod, source: So
     match use_ {
         Use::AppArmor => {}
         Use::NoEffect(reason) => at.no_effect(true, reason),
-        Use::NotObeyed(hint) => {
-            let warning = Diagnostic::warning(codes::PARTLY, format!("annotation `{PREFIX}{key}` is not obeyed"));
-            at.on_key(warning.hint(*hint), "");
+        Use::ImageMounts => {
+            let container = profile::find_container(at, pod, container?)?.name.clone();
+            image_mounts::apply(at, pod, &container, value);
         }
         Use::AutoRemove => {
             let container = profile::find_container(at, pod, container?)?;

@@ -77,3 +77,19 @@ fn what_does_not_go_with_a_user_namespace_is_told_wherever_that_is_asked_for() {
     let found = shown(&load_text(&with_spec("securityContext: {fsGroup: 5}"), &options));
     assert!(found.len() == 1 && found[0].contains("--userns") && found[0].contains("ids end at 4"), "{found:?}");
 }
+
+#[test]
+fn images_whose_volumes_are_mounted_are_volumes_of_the_pod() {
+    let text = with(
+        "io.podman.annotations.kube.image.volumes.mount/c: 'a;localhost/b:1; a', \
+         io.podman.annotations.kube.image.automount/d: a",
+    );
+    let text =
+        text.replace("containers: [", "containers: [{name: d, image: i}, ") + "  volumes: [{name: image-volumes-0}]\n";
+    let pod = application(&text).pods.remove(0);
+    let images: Vec<_> = pod.image_volumes().map(|(name, reference, _)| (name, reference)).collect();
+    assert_eq!(images, [("image-volumes-1", "a"), ("image-volumes-2", "localhost/b:1")]);
+    assert_eq!(pod.containers[0].image_mounts, ["image-volumes-1"]);
+    assert_eq!(pod.containers[1].image_mounts, ["image-volumes-1", "image-volumes-2"]);
+    finds(&with("io.podman.annotations.kube.image.automount/c: 'a;A B'"), &["K114"]);
+}
