@@ -196,12 +196,16 @@ fn sub_path_leads_out() {
     assert!(volume.join("real/x").exists());
 }
 
-/// Another container swaps a directory and a link out of the volume while the path is resolved and mounted.
+/// Another container swaps a directory and a link out of the volume while the path is resolved, made and mounted.
 fn sub_path_race() {
     let fixture = Fixture::new();
-    let volume = fixture.dir.join("volume");
-    fs::create_dir_all(volume.join("a")).unwrap();
-    symlink("/", volume.join("b")).unwrap();
+    let (volume, outside) = (fixture.dir.join("volume"), fixture.dir.join("outside"));
+    for directory in [volume.join("a"), outside.clone()] {
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("file"), directory.to_str().unwrap()).unwrap();
+    }
+    // Its `..` makes the kernel look again whenever something is renamed meanwhile.
+    symlink("../outside", volume.join("b")).unwrap();
     let swapper = process::fork_child(|| {
         loop {
             let flags = rustix::fs::RenameFlags::EXCHANGE;
@@ -211,20 +215,26 @@ fn sub_path_race() {
     })
     .unwrap();
     let mut mounted = 0;
-    for _ in 0..40 {
-        let mut config = fixture.shell("ls /v");
-        config.mounts = vec![bind("/v", &volume, Some("a"))];
+    for round in 0..60 {
+        let (sub_path, script) = match round % 3 {
+            0 => ("a".to_owned(), "cat /v/file"),
+            1 => ("a/file".to_owned(), "cat /v"),
+            _ => (format!("a/new-{round}/deep"), "touch /v/made"),
+        };
+        let mut config = fixture.shell(script);
+        config.mounts = vec![bind("/v", &volume, Some(&sub_path))];
         match fixture.start(&config).map(|running| running.finish().output) {
             Ok(output) => {
                 mounted += 1;
-                assert!(!output.contains("etc") && !output.contains("proc"), "the host's root was mounted: {output}");
+                assert!(!output.contains("outside"), "{sub_path}: what is outside was mounted: {output}");
             }
             Err(error) => assert!(error.contains("subPath"), "{error}"),
         }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "{sub_path}: something was made outside");
     }
     process::pidfd_kill(&swapper.pidfd).unwrap();
     process::wait(&swapper.pidfd).unwrap();
-    println!("  ({mounted} of 40 mounted)");
+    println!("  ({mounted} of 60 mounted)");
 }
 
 fn mounts_over_proc() {
