@@ -5,7 +5,7 @@ use crate::{Context, fail, net, say, serve, tools};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub const NAMES: &str = "serve exit sleep crash abort write attempt swap count listen alloc resolve connect get post signals trap ids mounts fds";
+pub const NAMES: &str = "serve exit sleep crash abort write attempt swap mount count listen alloc resolve connect get post signals trap ids mounts fds";
 
 const SIGINT: u32 = 2;
 const SIGTERM: u32 = 15;
@@ -28,6 +28,10 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
             Err(error) => fail!("write: {path}: {error}"),
         },
         ("attempt", [path, codes @ ..]) => attempt(path, codes),
+        ("mount", [path]) => match sys::mount_tmpfs(path.as_bytes()) {
+            Ok(()) => 0,
+            Err(error) => fail!("mount: {path}: {error}"),
+        },
         ("swap", [one, other]) => swap(one, other),
         ("count", args) => count(args),
         ("listen", [kind, port]) => listen(kind, port),
@@ -41,7 +45,7 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
         ("ids", _) => ids(),
         ("mounts", _) => show_file("/proc/self/mountinfo"),
         ("fds", _) => descriptors(),
-        ("write" | "attempt" | "swap" | "listen" | "alloc" | "resolve" | "connect" | "get" | "post" | "exit", _) => {
+        ("write" | "attempt" | "mount" | "swap" | "listen" | "alloc" | "resolve" | "connect" | "get" | "post" | "exit", _) => {
             fail!("{name}: wrong number of arguments");
             2
         }
