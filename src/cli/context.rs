@@ -91,6 +91,11 @@ impl Globals {
 
     /// [`Globals::engine`], with options about registries.
     pub fn engine_with(&self, registries: RegistrySettings) -> Result<Engine, CommandError> {
+        self.engine_asking(registries, &[])
+    }
+
+    /// [`Globals::engine_with`], while registries are asked already for images that will be pulled whether they are here or not.
+    pub fn engine_asking(&self, registries: RegistrySettings, images: &[&str]) -> Result<Engine, CommandError> {
         let binary = std::env::current_exe().map_err(|source| CommandError::engine(BinaryError(source)))?;
         let config = EngineConfig {
             layout: self.layout()?,
@@ -108,8 +113,8 @@ impl Globals {
         };
         let user = rustix::process::geteuid();
         let hint = (!user.is_root()).then(|| "podkin needs root: try `sudo podkin`".to_owned());
-        let mut engine =
-            Engine::open(config).map_err(|error| CommandError::from(EngineError::from(error)).maybe_hint(hint))?;
+        let mut engine = Engine::open_asking(config, images)
+            .map_err(|error| CommandError::from(EngineError::from(error)).maybe_hint(hint))?;
         engine.when_waiting(|what| super::output::notice(what));
         Ok(engine)
     }
