@@ -5,7 +5,7 @@ use crate::{Context, fail, net, say, serve, tools};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub const NAMES: &str = "serve exit sleep crash abort write attempt count listen alloc resolve connect get post signals trap ids mounts fds";
+pub const NAMES: &str = "serve exit sleep crash abort write attempt swap mount count listen alloc resolve connect get post signals trap ids mounts fds";
 
 const SIGINT: u32 = 2;
 const SIGTERM: u32 = 15;
@@ -28,6 +28,11 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
             Err(error) => fail!("write: {path}: {error}"),
         },
         ("attempt", [path, codes @ ..]) => attempt(path, codes),
+        ("mount", [path]) => match sys::mount_tmpfs(path.as_bytes()) {
+            Ok(()) => 0,
+            Err(error) => fail!("mount: {path}: {error}"),
+        },
+        ("swap", [one, other]) => swap(one, other),
         ("count", args) => count(args),
         ("listen", [kind, port]) => listen(kind, port),
         ("alloc", [mib]) => alloc(mib),
@@ -40,7 +45,7 @@ pub fn run(name: &str, context: &Context) -> Option<i32> {
         ("ids", _) => ids(),
         ("mounts", _) => show_file("/proc/self/mountinfo"),
         ("fds", _) => descriptors(),
-        ("write" | "attempt" | "listen" | "alloc" | "resolve" | "connect" | "get" | "post" | "exit", _) => {
+        ("write" | "attempt" | "mount" | "swap" | "listen" | "alloc" | "resolve" | "connect" | "get" | "post" | "exit", _) => {
             fail!("{name}: wrong number of arguments");
             2
         }
@@ -119,6 +124,15 @@ fn attempt(path: &str, codes: &[&str]) -> i32 {
     match codes.get(number).or(codes.last()) {
         Some(&"forever") => sleep(&[]),
         code => code.and_then(|code| code.parse().ok()).unwrap_or(0),
+    }
+}
+
+/// Has two names change places as often as it can, until one of them is gone.
+fn swap(one: &str, other: &str) -> i32 {
+    loop {
+        if let Err(error) = sys::exchange(one.as_bytes(), other.as_bytes()) {
+            return fail!("swap: {one} and {other}: {error}");
+        }
     }
 }
 

@@ -45,6 +45,8 @@ mod number {
     pub const READLINKAT: usize = 267;
     pub const PPOLL: usize = 271;
     pub const UTIMENSAT: usize = 280;
+    pub const RENAMEAT2: usize = 316;
+    pub const MOUNT: usize = 165;
     pub const ACCEPT4: usize = 288;
     pub const SIGNALFD4: usize = 289;
     pub const STATX: usize = 332;
@@ -90,6 +92,8 @@ mod number {
     pub const READLINKAT: usize = 78;
     pub const PPOLL: usize = 73;
     pub const UTIMENSAT: usize = 88;
+    pub const RENAMEAT2: usize = 276;
+    pub const MOUNT: usize = 40;
     pub const ACCEPT4: usize = 242;
     pub const SIGNALFD4: usize = 74;
     pub const STATX: usize = 291;
@@ -263,6 +267,18 @@ pub fn mkdir(path: &[u8]) -> Result<()> {
 pub fn remove(path: &[u8], directory: bool) -> Result<()> {
     let path = c_string(path);
     syscall!(UNLINKAT, AT_FDCWD, path.as_ptr(), if directory { 0x200 } else { 0 }).map(drop)
+}
+
+/// Has two names change places, at once for whoever looks.
+pub fn exchange(one: &[u8], other: &[u8]) -> Result<()> {
+    let (one, other) = (c_string(one), c_string(other));
+    syscall!(RENAMEAT2, AT_FDCWD, one.as_ptr(), AT_FDCWD, other.as_ptr(), 2).map(drop)
+}
+
+/// Mounts a tmpfs.
+pub fn mount_tmpfs(path: &[u8]) -> Result<()> {
+    let (kind, path) = (c_string(b"tmpfs"), c_string(path));
+    syscall!(MOUNT, kind.as_ptr(), path.as_ptr(), kind.as_ptr(), 0, 0).map(drop)
 }
 
 /// Sets both times of a file to now.

@@ -19,7 +19,7 @@ pub struct Globals {
     /// Directory of state that a reboot may take [env: PODKIN_RUNROOT] [default: /run/podkin]
     #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub runroot: Option<PathBuf>,
-    /// Least severe messages to log on standard error [env: PODKIN_LOG]
+    /// Least severe messages to log on standard error; releases have no trace [env: PODKIN_LOG]
     #[arg(long, global = true, value_enum, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
     /// Who makes cgroups: cgroupfs; systemd is refused
@@ -91,6 +91,11 @@ impl Globals {
 
     /// [`Globals::engine`], with options about registries.
     pub fn engine_with(&self, registries: RegistrySettings) -> Result<Engine, CommandError> {
+        self.engine_asking(registries, &[])
+    }
+
+    /// [`Globals::engine_with`], while registries are asked already for images that will be pulled whether they are here or not.
+    pub fn engine_asking(&self, registries: RegistrySettings, images: &[&str]) -> Result<Engine, CommandError> {
         let binary = std::env::current_exe().map_err(|source| CommandError::engine(BinaryError(source)))?;
         let config = EngineConfig {
             layout: self.layout()?,
@@ -108,8 +113,8 @@ impl Globals {
         };
         let user = rustix::process::geteuid();
         let hint = (!user.is_root()).then(|| "podkin needs root: try `sudo podkin`".to_owned());
-        let mut engine =
-            Engine::open(config).map_err(|error| CommandError::from(EngineError::from(error)).maybe_hint(hint))?;
+        let mut engine = Engine::open_asking(config, images)
+            .map_err(|error| CommandError::from(EngineError::from(error)).maybe_hint(hint))?;
         engine.when_waiting(|what| super::output::notice(what));
         Ok(engine)
     }

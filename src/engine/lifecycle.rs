@@ -358,7 +358,8 @@ impl Engine {
         let _lock = self.lock_app(app)?;
         let Some(row) = pods::get(self.database.connection(), &found.row.record.id)? else { return Ok(()) };
         let name = row.record.pod.name.clone();
-        if !force && self.view(row.clone())?.is_running() {
+        let view = self.view(row.clone())?;
+        if !force && view.is_running() && !view.is_spent() {
             return Err(EngineError::WrongState { what: "pod", name, state: "running".to_owned() });
         }
         let removal = self.remove_pods_of(app, &[row], grace_seconds)?;

@@ -178,14 +178,15 @@ impl fmt::Debug for Interrupt {
 impl Engine {
     /// Opens the state, making it when there is none.
     pub fn open(config: EngineConfig) -> Result<Self, StoreError> {
+        Self::open_asking(config, &[])
+    }
+
+    /// [`Engine::open`], while registries are asked already for images that will be pulled whether they are here or not.
+    pub fn open_asking(config: EngineConfig, images: &[&str]) -> Result<Self, StoreError> {
+        let registries = LazyRegistries::new(config.registries.clone());
+        registries.ask_ahead(images);
         let database = Database::open(&config.layout)?;
-        Ok(Self {
-            registries: LazyRegistries::new(config.registries.clone()),
-            config,
-            database,
-            interrupt: Interrupt::default(),
-            waits: Waits::default(),
-        })
+        Ok(Self { registries, config, database, interrupt: Interrupt::default(), waits: Waits::default() })
     }
 
     /// Sets what is asked between steps, after each signal while waiting, and while images come: true ends a play, which then undoes

@@ -197,6 +197,13 @@ impl LazyRegistries {
         Self { settings, opened: OnceLock::new() }
     }
 
+    /// Asks for what will be wanted; what goes wrong is told when it is.
+    pub fn ask_ahead(&self, images: &[&str]) {
+        if let (false, Ok(access)) = (images.is_empty(), self.open()) {
+            access.ask_ahead(images);
+        }
+    }
+
     /// Makes what was read be read anew, with connections of its own.
     pub fn forget(&mut self) {
         self.opened.take();

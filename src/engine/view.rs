@@ -151,6 +151,12 @@ impl PodView {
         matches!(self.status.phase, PodPhase::Running | PodPhase::Pending | PodPhase::Unknown)
     }
 
+    /// Its end is certain and its programs have ended: it is only cleared away.
+    pub fn is_spent(&self) -> bool {
+        let mut states = self.status.containers.iter().map(|container| &container.state);
+        self.status.stopping.is_some() && states.all(|state| !matches!(state, ContainerState::Running { .. }))
+    }
+
     /// Every regular container is ready.
     pub fn is_ready(&self) -> bool {
         self.is_running() && self.regular().all(|c| c.ready)

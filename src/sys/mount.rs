@@ -1,6 +1,6 @@
 //! Mounts by descriptor: made or cloned detached, configured, and only then attached to a place that was opened safely.
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     fsconfig_set_fd, fsconfig_set_string,
@@ -291,6 +291,30 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
+/// How the mount that a descriptor is open on hears of mounts below its peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peers {
+    /// It sends and receives.
+    pub shared: bool,
+    /// It receives.
+    pub slave: bool,
+}
+
+/// Looks up the mount that a descriptor is open on in this mount namespace's table (proc_pid_mountinfo(5)).
+pub fn peers(fd: impl AsFd) -> io::Result<Peers> {
+    let id = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id;
+    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
+    peers_in(&table, id).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "not in the table of mounts"))
+}
+
+fn peers_in(table: &str, id: u64) -> Option<Peers> {
+    let line = table.lines().find(|line| line.split(' ').next() == Some(&id.to_string()))?;
+    // Any number of fields between the sixth and a hyphen.
+    let optional = || line.split(' ').skip(6).take_while(|field| *field != "-");
+    let has = |prefix: &str| optional().any(|field| field.starts_with(prefix));
+    Some(Peers { shared: has("shared:"), slave: has("master:") })
+}
+
 /// Makes an empty file to mount onto, unless there is one.
 pub fn make_file(path: &Path) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -310,6 +334,15 @@ mod tests {
         assert_eq!(unescape(b"/a\\040b\\134c\\011"), Path::new("/a b\\c\t"));
         assert_eq!(unescape(b"/a\\04"), Path::new("/a\\04"));
         assert!(points().unwrap().contains(&PathBuf::from("/")));
+    }
+
+    #[test]
+    fn peers_are_between_the_options_and_the_hyphen() {
+        let table = "22 27 0:21 / /proc rw - proc proc rw\n23 27 0:1 / /a rw shared:1 - ext4 shared:x rw\n\
+                     24 27 0:1 / /b rw master:1 propagate_from:2 - ext4 x rw\n";
+        let of = |id| peers_in(table, id).map(|peers| (peers.shared, peers.slave));
+        assert_eq!([22, 23, 24, 2].map(of), [Some((false, false)), Some((true, false)), Some((false, true)), None]);
+        assert!(peers(std::fs::File::open("/proc/self/mountinfo").unwrap()).is_ok());
     }
 
     /// Prints what one mount of a container's root costs, by number of layers: `cargo test -- --ignored --nocapture costs`.

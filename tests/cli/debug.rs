@@ -43,13 +43,15 @@ fn it_sees_the_processes_of_its_target() {
     let seen = |more: &[&str]| {
         let ran = env.run(debug(more));
         assert_eq!(ran.code(), 0, "{ran:?}");
-        ran.stdout
+        ran
     };
     let target =
         ["-c", "one", "--attach", "--no-stdin", "--target", "app", "--", "/podkin-demo", "cat", "/proc/1/cmdline"];
-    assert!(seen(&target).contains("sleep"), "process 1 is that of the target");
+    let ran = seen(&target);
+    assert!(ran.stdout.contains("sleep"), "process 1 is that of the target: {ran:?}");
     let alone = ["-c", "two", "--attach", "--no-stdin", "--", "/podkin-demo", "cat", "/proc/1/cmdline"];
-    assert!(seen(&alone).contains("cmdline"), "process 1 is its own");
+    let ran = seen(&alone);
+    assert!(ran.stdout.contains("cmdline"), "process 1 is its own: {ran:?}");
     let unknown = env.run(debug(&["--target", "other"]));
     assert!(unknown.code() == 125 && unknown.stderr.contains("no such target container `other`"), "{unknown:?}");
     eventually("the target goes on", Duration::from_secs(1), || {

@@ -240,7 +240,7 @@ fn events_are_told_of_one_pod_and_followed() {
     let (sender, lines) = std::sync::mpsc::channel();
     let out = std::io::BufReader::new(watching.stdout.take().unwrap());
     std::thread::spawn(move || std::io::BufRead::lines(out).map_while(Result::ok).try_for_each(|l| sender.send(l)));
-    let mut until = |word: &str| loop {
+    let until = |word: &str| loop {
         let line = lines.recv_timeout(Duration::from_secs(10)).expect(word);
         if line.contains(word) {
             break;

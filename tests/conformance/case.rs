@@ -11,6 +11,7 @@
 //! podman: reason                           # optional: why the case is not run against podman
 //! registry: open                           # optional: a registry at ${REGISTRY} whose `demo:1` and `demo:latest` say `first`;
 //!                                          # `password`: only who has ${REGISTRY_LOGINS}, a .dockerconfigjson in base64
+//! mounts: {DIR: shared}                    # optional: directories in ${DIR} that are mounts of their own, `shared` or `private`
 //! files:
 //!   pod.yaml: |
 //!     ...                                  # ${PORT}, ${PORT2}, ${PORT3}: free host ports; ${DIR}: directory of the files;
@@ -33,6 +34,7 @@
 //!   - copy: one.yaml other.yaml          # one file over another, both in ${DIR}
 //!   - edit: pod.yaml                       # another text in a file in ${DIR}, wherever it stands
 //!     change: {old: new}
+//!   - mount: name-in-DIR                   # an empty file system on a directory, until the case is over
 //!   - sleep: 0.5
 //! ```
 //!
@@ -56,6 +58,8 @@ pub struct Case {
     pub podman: Option<String>,
     pub registry: Option<RegistryKind>,
     #[serde(default)]
+    pub mounts: BTreeMap<String, MountKind>,
+    #[serde(default)]
     pub files: BTreeMap<String, String>,
     pub steps: Vec<Step>,
 }
@@ -66,6 +70,14 @@ pub struct Case {
 pub enum RegistryKind {
     Open,
     Password,
+}
+
+/// Whether what is mounted below a mount reaches its peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountKind {
+    Shared,
+    Private,
 }
 
 /// A field, and how to take it away.
@@ -88,6 +100,7 @@ pub struct Step {
     pub edit: Option<String>,
     #[serde(default)]
     pub change: BTreeMap<String, String>,
+    pub mount: Option<String>,
     pub sleep: Option<f64>,
     #[serde(default)]
     pub exit: i32,

@@ -1,7 +1,7 @@
 //! Carries out one case.
 
-use crate::case::{Case, Claim, Patterns, Step};
-use crate::common::TestEnv;
+use crate::case::{Case, Claim, MountKind, Patterns, Step};
+use crate::common::{TestEnv, leftovers};
 use crate::engine::{self, EngineKind};
 use crate::offer::Offer;
 use regex::RegexBuilder;
@@ -36,7 +36,7 @@ pub fn run(case: &Case, claim: Option<&Claim>, kind: EngineKind) -> Outcome {
         Err(why) => return Outcome::Failed(why),
     };
     let scene = Scene { directory: env.base.join("files"), ports: free_ports(), offer, env, kind };
-    let result = scene.write_files(case, claim).and_then(|()| scene.steps(case));
+    let result = scene.write_files(case, claim).and_then(|()| scene.make_mounts(case)).and_then(|()| scene.steps(case));
     let cleaned = scene.clean_up();
     match (result, cleaned) {
         (Ok(()), Ok(())) => Outcome::Passed(begin.elapsed()),
@@ -76,6 +76,27 @@ impl Scene {
         Ok(())
     }
 
+    fn make_mounts(&self, case: &Case) -> Result<(), String> {
+        use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+        for (name, kind) in &case.mounts {
+            let place = self.directory.join(name);
+            let kind = match kind {
+                MountKind::Shared => MountPropagationFlags::SHARED,
+                MountKind::Private => MountPropagationFlags::PRIVATE,
+            };
+            std::fs::create_dir_all(&place).map_err(|e| format!("{name}: {e}"))?;
+            let made = mount_bind(&place, &place).and_then(|()| mount_change(&place, kind));
+            made.map_err(|e| format!("mount of {name}: {e}"))?;
+        }
+        Ok(())
+    }
+
+    fn mount(&self, name: &str) -> Result<(), String> {
+        use rustix::mount::{MountFlags, mount};
+        let place = self.directory.join(name);
+        mount("tmpfs", &place, "tmpfs", MountFlags::empty(), None).map_err(|e| format!("mount of {name}: {e}"))
+    }
+
     fn steps(&self, case: &Case) -> Result<(), String> {
         for (index, step) in case.steps.iter().enumerate() {
             let end = Instant::now() + Duration::from_secs_f64(step.within);
@@ -101,11 +122,12 @@ impl Scene {
                 copied.map(drop).map_err(|e| format!("{names}: {e}"))
             }
             Step { edit: Some(name), .. } => self.edit(name, step),
+            Step { mount: Some(name), .. } => self.mount(name),
             Step { sleep: Some(seconds), .. } => {
                 std::thread::sleep(Duration::from_secs_f64(*seconds));
                 Ok(())
             }
-            _ => Err("a step needs run, http, file, copy, edit or sleep".into()),
+            _ => Err("a step needs run, http, file, copy, edit, mount or sleep".into()),
         }
     }
 
@@ -194,6 +216,11 @@ impl Scene {
             if !output.status.success() && self.kind == EngineKind::Podkin {
                 problems.push(format!("clean-up {args:?}: {}", String::from_utf8_lossy(&output.stderr)));
             }
+        }
+        // What was mounted for the case, and by its containers; the innermost comes last in the table.
+        for place in leftovers::mounts(&self.directory).iter().rev() {
+            let undone = rustix::mount::unmount(place, rustix::mount::UnmountFlags::DETACH);
+            problems.extend(undone.err().map(|e| format!("unmount of {}: {e}", place.display())));
         }
         if self.kind == EngineKind::Podkin {
             let end = Instant::now() + Duration::from_secs(5);

@@ -16,6 +16,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("own_program_as_entrypoint", own_program),
     ("own_program_read_only", own_program_read_only),
     ("mount_targets_through_links", mount_target_links),
+    ("mount_target_race", mount_target_race),
     ("sub_path_leads_out", sub_path_leads_out),
     ("sub_path_race", sub_path_race),
     ("mounts_over_proc", mounts_over_proc),
@@ -176,6 +177,37 @@ fn mount_target_links() {
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }
 
+/// Another container swaps the place where a volume is to be mounted, in a volume that both have, and a link that leads out.
+fn mount_target_race() {
+    let fixture = Fixture::new();
+    let [shared, outside, other] = ["shared", "outside", "other"].map(|name| fixture.dir.join(name));
+    for directory in [shared.join("a"), outside.join("place"), other.clone()] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    fs::write(other.join("f"), "").unwrap();
+    symlink(&outside, shared.join("b")).unwrap();
+    let swapper = swap(&shared.join("a"), &shared.join("b"));
+    let mut mounted = 0;
+    for round in 0..60 {
+        let target = if round % 2 == 0 { "/v/a/place".to_owned() } else { format!("/v/a/new-{round}/place") };
+        let mut config = fixture.shell("sleep 1000");
+        config.mounts = vec![bind("/v", &shared, None), bind(&target, &other, None)];
+        if let Ok(running) = fixture.start(&config) {
+            mounted += 1;
+            let table = fs::read_to_string(format!("/proc/{}/mountinfo", running.child.pid)).unwrap();
+            let line = table.lines().find(|line| line.contains("/other ")).expect("the volume is mounted somewhere");
+            // Where it is, in the container's eyes: below the volume, or where the link leads to in there.
+            let place = line.split(' ').nth(4).unwrap();
+            assert!(place.starts_with("/v/a/") || place.starts_with("/v/b/") || Path::new(place).starts_with(&outside));
+            running.kill();
+        }
+        let found: Vec<_> = fs::read_dir(&outside).unwrap().flatten().collect();
+        assert!(found.len() == 1 && fs::read_dir(found[0].path()).unwrap().count() == 0, "{target}");
+    }
+    end(&swapper);
+    println!("  ({mounted} of 60 mounted)");
+}
+
 fn sub_path_leads_out() {
     let fixture = Fixture::new();
     let volume = fixture.dir.join("volume");
@@ -196,35 +228,56 @@ fn sub_path_leads_out() {
     assert!(volume.join("real/x").exists());
 }
 
-/// Another container swaps a directory and a link out of the volume while the path is resolved and mounted.
+/// Another container swaps a directory and a link out of the volume while the path is resolved, made and mounted.
 fn sub_path_race() {
     let fixture = Fixture::new();
-    let volume = fixture.dir.join("volume");
-    fs::create_dir_all(volume.join("a")).unwrap();
-    symlink("/", volume.join("b")).unwrap();
-    let swapper = process::fork_child(|| {
-        loop {
-            let flags = rustix::fs::RenameFlags::EXCHANGE;
-            let (a, b) = (volume.join("a"), volume.join("b"));
-            rustix::fs::renameat_with(rustix::fs::CWD, &a, rustix::fs::CWD, &b, flags).unwrap();
-        }
-    })
-    .unwrap();
+    let (volume, outside) = (fixture.dir.join("volume"), fixture.dir.join("outside"));
+    for directory in [volume.join("a"), outside.clone()] {
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("file"), directory.to_str().unwrap()).unwrap();
+    }
+    // Its `..` makes the kernel look again whenever something is renamed meanwhile.
+    symlink("../outside", volume.join("b")).unwrap();
+    let swapper = swap(&volume.join("a"), &volume.join("b"));
     let mut mounted = 0;
-    for _ in 0..40 {
-        let mut config = fixture.shell("ls /v");
-        config.mounts = vec![bind("/v", &volume, Some("a"))];
+    for round in 0..60 {
+        let (sub_path, script) = match round % 3 {
+            0 => ("a".to_owned(), "cat /v/file"),
+            1 => ("a/file".to_owned(), "cat /v"),
+            _ => (format!("a/new-{round}/deep"), "touch /v/made"),
+        };
+        let mut config = fixture.shell(script);
+        config.mounts = vec![bind("/v", &volume, Some(&sub_path))];
         match fixture.start(&config).map(|running| running.finish().output) {
             Ok(output) => {
                 mounted += 1;
-                assert!(!output.contains("etc") && !output.contains("proc"), "the host's root was mounted: {output}");
+                assert!(!output.contains("outside"), "{sub_path}: what is outside was mounted: {output}");
             }
             Err(error) => assert!(error.contains("subPath"), "{error}"),
         }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "{sub_path}: something was made outside");
     }
-    process::pidfd_kill(&swapper.pidfd).unwrap();
-    process::wait(&swapper.pidfd).unwrap();
-    println!("  ({mounted} of 40 mounted)");
+    end(&swapper);
+    println!("  ({mounted} of 60 mounted)");
+}
+
+/// A process that has two names change places as often as it can.
+fn swap(one: &Path, other: &Path) -> process::Child {
+    let exchange = || {
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, flags).unwrap();
+    };
+    process::fork_child(|| {
+        loop {
+            exchange();
+        }
+    })
+    .unwrap()
+}
+
+fn end(child: &process::Child) {
+    process::pidfd_kill(&child.pidfd).unwrap();
+    process::wait(&child.pidfd).unwrap();
 }
 
 fn mounts_over_proc() {

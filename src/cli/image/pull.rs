@@ -90,6 +90,16 @@ impl PullArgs {
         }
     }
 
+    /// Names that a registry is asked for whatever is here.
+    fn asked_anyway(&self) -> Vec<&str> {
+        let is_sure = self.policy == Policy::Always && !self.all_tags;
+        let names = self.images.iter().filter(|_| is_sure).filter_map(|image| match Place::parse(image) {
+            Ok(Place::Registry(name)) => Some(name),
+            _ => None,
+        });
+        names.collect()
+    }
+
     fn platform(&self) -> Result<Option<WantedPlatform>, CommandError> {
         let invalid = |error: PlatformError| CommandError::invalid(error);
         if let Some(text) = &self.platform {
@@ -110,7 +120,7 @@ impl PullArgs {
 }
 
 pub fn run(globals: &Globals, args: &PullArgs) -> Result<(), CommandError> {
-    let mut engine = globals.engine_with(args.transfer.settings()?)?;
+    let mut engine = globals.engine_asking(args.transfer.settings()?, &args.asked_anyway())?;
     let platform = args.platform()?;
     let mut view = args.transfer.progress.view("pulling");
     let mut ids = Vec::new();

@@ -279,8 +279,8 @@ impl Shared {
     }
 }
 
-/// Looks up names, and says when it was that which failed. `localhost` is known (RFC 6761, section 6.3): a look-up with a time limit
-/// costs a thread.
+/// Looks up names, and says when it was that which failed. Addresses need no look-up, and `localhost` is known (RFC 6761, section
+/// 6.3): one with a time limit costs a thread.
 #[derive(Debug, Default)]
 struct Names(DefaultResolver);
 
@@ -291,17 +291,26 @@ impl Resolver for Names {
         config: &ureq::config::Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        if uri.host() == Some("localhost") && config.proxy().is_none() {
+        let known =
+            if config.proxy().is_some() { Vec::new() } else { uri.host().map(known_addresses).unwrap_or_default() };
+        if !known.is_empty() {
             let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
             let mut addresses = self.empty();
-            addresses.push((Ipv4Addr::LOCALHOST, port).into());
-            addresses.push((Ipv6Addr::LOCALHOST, port).into());
+            known.into_iter().for_each(|address| addresses.push((address, port).into()));
             return Ok(addresses);
         }
         self.0.resolve(uri, config, timeout).map_err(|error| match error {
             ureq::Error::Io(error) => ureq::Error::Other(Box::new(Unresolved(error))),
             error => error,
         })
+    }
+}
+
+/// Addresses of a host that nobody has to be asked for.
+fn known_addresses(host: &str) -> Vec<IpAddr> {
+    match host {
+        "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        _ => host.trim_matches(['[', ']']).parse().ok().into_iter().collect(),
     }
 }
 

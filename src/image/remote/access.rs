@@ -1,5 +1,6 @@
 //! What a command needs to talk to registries, read when it is needed.
 
+use super::ahead::Ahead;
 use crate::image::policy::{Lookaside, LookasideError, Policy, PolicyError, WhenMissing};
 use crate::image::reference::Reference;
 use crate::image::registry::{
@@ -45,6 +46,7 @@ pub struct RegistryAccess {
     pub policy: Policy,
     pub lookaside: Lookaside,
     pub client: Client,
+    pub(super) ahead: Ahead,
     login: Option<Login>,
 }
 
@@ -61,6 +63,7 @@ impl RegistryAccess {
             policy: Policy::read(policy, WhenMissing::Accept)?,
             lookaside: Lookaside::read(registries_d, signatures.clone())?,
             client: Client::new(client.clone()),
+            ahead: Ahead::default(),
             login: login.clone(),
         })
     }

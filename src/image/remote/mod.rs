@@ -5,6 +5,7 @@
 //! ```
 
 mod access;
+mod ahead;
 pub mod instances;
 mod pull;
 mod push;

@@ -9,6 +9,9 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
+/// How often a path is looked up while others rename what it leads through.
+const MOST_ATTEMPTS: usize = 10_000;
+
 /// A directory whose links all resolve inside it: absolute ones start at it, `..` stops at it, and links of procfs that lead
 /// elsewhere by magic are refused (openat2(2), `RESOLVE_IN_ROOT`).
 #[derive(Debug)]
@@ -40,13 +43,10 @@ impl Tree {
     /// Opens what is at `path`, following links inside the tree.
     pub(crate) fn open_at(&self, path: impl AsRef<Path>, flags: OFlags) -> io::Result<OwnedFd> {
         let relative = relative(path.as_ref());
-        loop {
-            match rustix::fs::openat2(&self.root, relative, flags | OFlags::CLOEXEC, Mode::empty(), self.resolve) {
-                // Something was renamed on the way while a `..` was resolved: not an answer, only bad luck.
-                Err(Errno::AGAIN) => {}
-                result => return Ok(result?),
-            }
-        }
+        let open = || rustix::fs::openat2(&self.root, relative, flags | OFlags::CLOEXEC, Mode::empty(), self.resolve);
+        // Something was renamed on the way while a `..` was resolved: not an answer, only bad luck, unless it never ends.
+        let mut answers = (0..MOST_ATTEMPTS).map(|_| open());
+        Ok(answers.find(|answer| !matches!(answer, Err(Errno::AGAIN))).unwrap_or(Err(Errno::AGAIN))?)
     }
 
     /// Opens the directory at `path`, making what is missing of it. A link that leads nowhere is an error.

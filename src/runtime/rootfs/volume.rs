@@ -48,7 +48,7 @@ pub(super) struct Opened {
 pub(super) fn open(volume: &Mount, users: Option<&OwnedFd>) -> Result<Opened, RuntimeError> {
     check_target(&volume.target)?;
     let opened = match &volume.kind {
-        MountKind::Bind { source, sub_path } => open_bind(source, sub_path.as_deref())?,
+        MountKind::Bind { source, sub_path } => open_bind(source, sub_path.as_deref(), volume.propagation)?,
         MountKind::Tmpfs { size, mode } => {
             let attributes = Attributes { no_suid: true, no_dev: true, ..Attributes::default() };
             let tree = mount::tmpfs(*size, *mode, attributes)
@@ -94,7 +94,7 @@ fn check_target(target: &str) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-fn open_bind(source: &Path, sub_path: Option<&str>) -> Result<Opened, RuntimeError> {
+fn open_bind(source: &Path, sub_path: Option<&str>, propagation: MountPropagation) -> Result<Opened, RuntimeError> {
     let fail =
         |source_error| RuntimeError::Path { action: "open volume", path: source.to_owned(), source: source_error };
     let mut fd = rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
@@ -105,12 +105,37 @@ fn open_bind(source: &Path, sub_path: Option<&str>) -> Result<Opened, RuntimeErr
             _ => RuntimeError::Path { action: "open `subPath`", path: sub_path.into(), source: error },
         })?;
     }
+    check_peers(&fd, source, propagation)?;
     let kind = file_type(&fd).map_err(fail)?;
     let is_directory = kind == FileType::Directory;
     let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
     // The descriptor is what is mounted: what happens to its name from now on is of no concern (CVE-2021-25741).
     let tree = mount::clone_tree(&fd, "", is_directory).map_err(fail)?;
     Ok(Opened { tree, is_directory, is_device })
+}
+
+/// Nothing would come of propagation from a mount without peers (Kubernetes, "Mount propagation": the volume must be shared).
+fn check_peers(fd: &OwnedFd, source: &Path, propagation: MountPropagation) -> Result<(), RuntimeError> {
+    if propagation == MountPropagation::Private {
+        return Ok(());
+    }
+    let peers = mount::peers(fd).map_err(|error| RuntimeError::Path {
+        action: "look for the mount of",
+        path: source.to_owned(),
+        source: error,
+    })?;
+    let refuse = |name: &str, kind: &str| {
+        let path = source.display();
+        let way = "`mount --make-rshared` on its mount point, or `/`, makes it one";
+        Err(RuntimeError::Refused(format!("`{path}` is not on a {kind} mount, as `{name}` needs; {way}")))
+    };
+    match propagation {
+        MountPropagation::Bidirectional if !peers.shared => refuse("Bidirectional", "shared"),
+        MountPropagation::HostToContainer if !peers.shared && !peers.slave => {
+            refuse("HostToContainer", "shared or slave")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Resolved below the volume and never outside; a directory is made when nothing is there, as the kubelet does.

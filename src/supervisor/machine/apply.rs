@@ -214,7 +214,7 @@ impl Machine {
                 }
             }
             Ok(()) => {
-                cell.started_at = Some(now.wall);
+                cell.started_at = cell.start_asked.take().or(Some(now.wall));
                 cell.started_moment = Some(now.moment);
                 if cell.exit.is_some() {
                     cell.outcome = Some(Ok(()));
@@ -397,12 +397,12 @@ impl Machine {
                 (cell.step, cell.process, cell.exit) = (Step::Waiting, None, None);
             }
             (Step::Starting, Found::Running) => {
-                cell.started_at = Some(now.wall);
+                cell.started_at = cell.start_asked.take().or(Some(now.wall));
                 cell.started_moment = Some(now.moment);
                 self.runs(index, now);
             }
             (Step::Starting, Found::Gone(exit)) => {
-                cell.started_at = Some(now.wall);
+                cell.started_at = cell.start_asked.take().or(Some(now.wall));
                 self.exited(index, exit, now, actions);
                 self.delete(index, actions);
             }

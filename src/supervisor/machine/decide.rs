@@ -88,7 +88,7 @@ impl Machine {
                 actions.push(Action::Create { index, attempt: cell.attempt, fresh });
             }
             Step::Created if sandbox == Sandbox::Up => {
-                cell.step = Step::Starting;
+                (cell.step, cell.start_asked) = (Step::Starting, Some(now.wall));
                 actions.push(Action::Start { index, attempt: cell.attempt });
             }
             _ => {}

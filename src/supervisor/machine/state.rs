@@ -172,6 +172,9 @@ pub struct Cell {
     pub exit: Option<Exit>,
     /// Why this run could not start.
     pub failure: Option<StartFailure>,
+    /// When its program was told to run: it may write before it is known that it does.
+    #[serde(default)]
+    pub start_asked: Option<jiff::Timestamp>,
     pub started_at: Option<jiff::Timestamp>,
     pub started_moment: Option<Moment>,
     pub exited_at: Option<jiff::Timestamp>,

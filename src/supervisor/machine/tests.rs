@@ -60,6 +60,8 @@ pub(super) struct Sim {
     messages: Vec<String>,
     /// Why those cannot be.
     failure_kind: FailureKind,
+    /// Milliseconds from the word to run a program to the answer.
+    start_takes: u64,
     hooks_fail: bool,
     hold_network: bool,
     /// Signals have no effect yet.
@@ -96,6 +98,7 @@ impl Sim {
             told: Vec::new(),
             messages: Vec::new(),
             failure_kind: FailureKind::Other,
+            start_takes: 0,
             hooks_fail: false,
             hold_network: false,
             hold_deaths: false,
@@ -156,6 +159,7 @@ impl Sim {
             }
             Action::Start { index, attempt } => {
                 self.log.push(format!("start {}", self.name(index)));
+                self.now += self.start_takes;
                 let name = self.name(index);
                 if self.broken.contains(&name.as_str()) {
                     let failure = StartFailure { kind: FailureKind::CommandNotFound, message: "no such file".into() };
@@ -435,6 +439,16 @@ fn stop_takes_regular_containers_then_sidecars_in_reverse() {
     assert_eq!(sim.take_log(), "delete b, TERM two, delete two, TERM one, delete one, teardown");
     assert_eq!(sim.replies[1], (2, vec![]));
     assert_eq!(sim.status().phase, PodPhase::Stopped);
+}
+
+#[test]
+fn a_run_begins_before_its_program_can_have_written() {
+    let mut sim = Sim::new(vec![regular("a", Always)]);
+    sim.start_takes = 50;
+    let asked = sim.now;
+    sim.start();
+    let ContainerState::Running { started_at, .. } = sim.status().containers[0].state else { panic!("it runs") };
+    assert_eq!(started_at.as_millisecond(), i64::try_from(asked).expect("a time"));
 }
 
 #[test]
