@@ -118,6 +118,7 @@ fn rules_of_probes() {
     let table = [
         ("livenessProbe: {}", &["K118", "what to do"][..]),
         ("livenessProbe: {grpc: {port: 0}}", &["K115", "1 to 65535"]),
+        ("ports: [{name: health, containerPort: 80}]\nlivenessProbe: {grpc: {port: health}}", &["K111", "grpc.port"]),
         ("livenessProbe: {grpc: {port: 1, mode: tls}}", &["K115", "did you mean `TLS`?"]),
         ("livenessProbe: {grpc: {port: 1}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {exec: {}}", &["K113", "command"]),
