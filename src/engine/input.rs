@@ -63,7 +63,11 @@ impl Engine {
             no_hosts: request.no_hosts,
             seccomp_root: request.seccomp_root.clone(),
             unsafe_sysctls: request.unsafe_sysctls.clone(),
-            machine: kube::Machine { app_armor: lsm::app_armor_profiles(), se_linux: lsm::is_se_linux_enabled() },
+            machine: kube::Machine {
+                app_armor: lsm::app_armor_profiles(),
+                se_linux: lsm::is_se_linux_enabled(),
+                nfs: self.mount_nfs().is_some(),
+            },
             base_dir: working_directory()?,
         };
         let known = known(self.database.connection())?;

@@ -84,6 +84,7 @@ impl App {
             pod,
             image_volumes: Vec::new(),
             claims: Vec::new(),
+            mount_nfs: None,
             network: PodNetwork::None,
             first_user_id: None,
             manage_hosts: true,

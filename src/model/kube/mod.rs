@@ -32,6 +32,7 @@ mod loader;
 mod metadata;
 mod mount;
 mod names;
+mod nfs;
 mod object;
 mod payload;
 mod persistent;
@@ -137,6 +138,8 @@ pub struct Machine {
     pub app_armor: Option<BTreeSet<String>>,
     /// SELinux is enabled.
     pub se_linux: bool,
+    /// The program that mounts NFS is there.
+    pub nfs: bool,
 }
 
 /// Objects that were played before, as far as references need them.
