@@ -209,7 +209,19 @@ fn a_dead_supervisor_is_replaced_by_whoever_looks() {
     let raw = rustix::process::Pid::from_raw(supervisor).unwrap();
     rustix::process::kill_process(raw, rustix::process::Signal::KILL).unwrap();
     eventually("it is gone", PATIENCE, || !std::path::Path::new(&format!("/proc/{supervisor}/exe")).exists());
+    // None can be started: that is what is told of the pod, and who wants to change it learns why that cannot be.
+    let crippled = |args: &[&str]| {
+        let out = env.command(args).env("PODKIN_FAILPOINTS", "supervisor.listening=kill").output().unwrap();
+        (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let ready = "{.status.phase} {.status.message} {.status.conditions[?(@.type=='Ready')].status}";
+    let (_, shown) = crippled(&["kube", "get", "pod", "one", "-o", &format!("jsonpath={ready}")]);
+    assert!(shown.starts_with("Unknown no supervisor looks after the pod: ") && shown.ends_with(" Unknown"), "{shown}");
+    assert_eq!(crippled(&["ps", "--format", "{{.State}}"]), (true, "unknown\n".into()));
+    assert_eq!(crippled(&["pod", "stop", "one"]), (false, String::new()));
+
     assert_eq!(env.ok(["ps", "--format", "{{.Pid}}"]), pid, "the same process, still running");
+    assert_eq!(env.ok(["kube", "get", "pod", "one", "-o", "jsonpath={.status.phase}"]), "Running");
     env.ok(["kube", "down", file.to_str().unwrap()]);
     env.assert_clean();
 }

@@ -19,7 +19,7 @@ pub struct Globals {
     /// Directory of state that a reboot may take [env: PODKIN_RUNROOT] [default: /run/podkin]
     #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub runroot: Option<PathBuf>,
-    /// Least severe messages to log on standard error [env: PODKIN_LOG]
+    /// Least severe messages to log on standard error; releases have no trace [env: PODKIN_LOG]
     #[arg(long, global = true, value_enum, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
     /// Who makes cgroups: cgroupfs; systemd is refused

@@ -11,6 +11,7 @@
 //! ```
 
 use super::{Engine, EngineError};
+use crate::store::pods;
 use crate::supervisor::client;
 use crate::sys::watch::Watch;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -74,7 +75,9 @@ impl Engine {
 
     /// Those of applications with a pod that lives; one that was dead is followed by a new one first.
     fn living_supervisors(&mut self) -> Result<Supervisors, EngineError> {
-        let living = self.pods()?;
+        self.recover()?;
+        let all = pods::all(self.database.connection())?;
+        let living = self.views(all)?;
         let living = living.iter().filter(|pod| pod.is_running());
         let apps: BTreeSet<String> = living.map(|pod| pod.app.id.clone()).collect();
         let mut found = Vec::new();

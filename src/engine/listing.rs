@@ -4,6 +4,7 @@ use super::status::Statuses;
 use super::view::{AppRef, ContainerView, PodView};
 use super::{Engine, EngineError};
 use crate::store::pods::{self, PodRow};
+use crate::store::record::{PodRecord, PodStatus};
 use std::sync::Arc;
 
 impl Engine {
@@ -11,7 +12,7 @@ impl Engine {
     pub fn pods(&mut self) -> Result<Vec<Arc<PodView>>, EngineError> {
         self.recover()?;
         let rows = pods::all(self.database.connection())?;
-        self.views(rows)
+        self.views_by(rows, |statuses, record| statuses.shown(record))
     }
 
     /// Every container in order of creation, oldest first; those of a pod in start order.
@@ -24,14 +25,14 @@ impl Engine {
     pub fn pod(&mut self, name: &str) -> Result<Arc<PodView>, EngineError> {
         self.recover()?;
         let row = self.pod_row(name)?;
-        self.view(row)
+        Ok(self.views_by(vec![row], |statuses, record| statuses.shown(record))?.remove(0))
     }
 
     /// The container of that name or id prefix.
     pub fn container(&mut self, name: &str) -> Result<ContainerView, EngineError> {
         self.recover()?;
         let (pod, id) = self.container_row(name)?;
-        let pod = self.view(pod)?;
+        let pod = self.views_by(vec![pod], |statuses, record| statuses.shown(record))?.remove(0);
         let found = pod.containers().find(|container| container.id() == id);
         found.ok_or_else(|| EngineError::NotFound { what: "container", name: name.to_owned() })
     }
@@ -41,11 +42,20 @@ impl Engine {
         Ok(views.remove(0))
     }
 
+    /// Of pods that are to be changed: their applications are supervised afterwards.
     pub(super) fn views(&self, rows: Vec<PodRow>) -> Result<Vec<Arc<PodView>>, EngineError> {
+        self.views_by(rows, |statuses, record| statuses.of(record))
+    }
+
+    fn views_by(
+        &self,
+        rows: Vec<PodRow>,
+        look: impl Fn(&mut Statuses<'_>, &PodRecord) -> Result<PodStatus, EngineError>,
+    ) -> Result<Vec<Arc<PodView>>, EngineError> {
         let mut statuses = Statuses::new(self)?;
         let layout = Arc::new(self.layout().clone());
         let view = |PodRow { record, app_name, removing: _ }: PodRow| {
-            let status = statuses.of(&record)?;
+            let status = look(&mut statuses, &record)?;
             let app = AppRef { id: record.app.clone(), name: app_name };
             Ok(Arc::new(PodView { app, record, status, layout: Arc::clone(&layout) }))
         };

@@ -286,7 +286,7 @@ fn check_bindings(connection: &rusqlite::Connection, application: &Application) 
 fn state(pod: &Pod, status: &PodStatus) -> ObservedState {
     match status.stopping.unwrap_or(status.phase) {
         PodPhase::Pending => ObservedState::Starting,
-        PodPhase::Running => ObservedState::Running,
+        PodPhase::Running | PodPhase::Unknown => ObservedState::Running,
         PodPhase::Succeeded => ObservedState::Completed,
         PodPhase::Failed if is_never_restarted(pod) => ObservedState::Completed,
         PodPhase::Created | PodPhase::Stopped | PodPhase::Failed => ObservedState::Stopped,

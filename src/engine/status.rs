@@ -5,13 +5,18 @@
 //! written in another boot              whatever ran has ended; its exit codes are unknown
 //! says Running, supervisor lives       as it says
 //! says Running, no supervisor lives    a new supervisor takes the application over and says (R5)
+//!                                      none can be started: Unknown, for who only looks; an error for who wants to change it
 //! says it ended                        as it says
 //! ```
+//!
+//! A kubelet starts again after a reboot what its policies say. Here nothing runs until somebody asks for it: a pod of another
+//! boot has ended, for Kubernetes as `Failed`, and `kube play` or `pod start` starts it, the same pod, as any that has stopped.
 
 use super::Engine;
 use super::EngineError;
 use super::machine;
 use super::supervisor::Supervisors;
+use crate::model::diagnostic::with_causes;
 use crate::store::record::{
     ContainerState, ContainerStatus, PodPhase, PodRecord, PodStatus, RECORD_VERSION, Termination,
 };
@@ -42,6 +47,17 @@ impl<'a> Statuses<'a> {
             return Ok(self.read(record)?.unwrap_or(status));
         }
         Ok(status)
+    }
+
+    /// As [`Statuses::of`], for who only looks: that a pod cannot be looked after is no reason to say nothing of the others.
+    pub fn shown(&mut self, record: &PodRecord) -> Result<PodStatus, EngineError> {
+        self.of(record).or_else(|error| match (error, self.read(record)?) {
+            (error @ (EngineError::Client(_) | EngineError::SupervisorEnded { .. }), Some(mut status)) => {
+                status.lost(format!("no supervisor looks after the pod: {}", with_causes(&error)));
+                Ok(status)
+            }
+            (error, _) => Err(error),
+        })
     }
 
     /// `status.json` as it stands; `None` before the first start, and when the power took it.

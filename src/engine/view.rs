@@ -46,6 +46,8 @@ pub enum RunState {
     Running,
     Stopping,
     Exited,
+    /// Nobody can tell.
+    Unknown,
 }
 
 impl RunState {
@@ -57,6 +59,7 @@ impl RunState {
             Self::Running => "running",
             Self::Stopping => "stopping",
             Self::Exited => "exited",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -70,6 +73,8 @@ pub enum PodState {
     Degraded,
     Exited,
     Stopped,
+    /// Nobody can tell.
+    Error,
 }
 
 impl PodState {
@@ -80,6 +85,7 @@ impl PodState {
             Self::Degraded => "Degraded",
             Self::Exited => "Exited",
             Self::Stopped => "Stopped",
+            Self::Error => "Error",
         }
     }
 }
@@ -132,6 +138,7 @@ impl PodView {
         match (self.status.phase, running) {
             (PodPhase::Created, _) => PodState::Created,
             (PodPhase::Stopped, _) => PodState::Stopped,
+            (PodPhase::Unknown, _) => PodState::Error,
             (PodPhase::Succeeded | PodPhase::Failed, _) => PodState::Exited,
             (PodPhase::Pending, 0) => PodState::Created,
             (PodPhase::Running, n) if n == self.regular().count() => PodState::Running,
@@ -139,9 +146,9 @@ impl PodView {
         }
     }
 
-    /// Whether anything of the pod lives.
+    /// Whether anything of the pod lives, or may.
     pub fn is_running(&self) -> bool {
-        matches!(self.status.phase, PodPhase::Running | PodPhase::Pending)
+        matches!(self.status.phase, PodPhase::Running | PodPhase::Pending | PodPhase::Unknown)
     }
 
     /// Its end is certain and its programs have ended: it is only cleared away.
@@ -264,6 +271,11 @@ impl ContainerView {
     pub fn state(&self) -> RunState {
         let status = self.status();
         match &status.state {
+            ContainerState::Running { .. } | ContainerState::Waiting { .. }
+                if self.pod.status.phase == PodPhase::Unknown =>
+            {
+                RunState::Unknown
+            }
             ContainerState::Running { .. } if self.pod.status.stopping.is_some() => RunState::Stopping,
             ContainerState::Running { .. } => RunState::Running,
             ContainerState::Terminated(_) => RunState::Exited,

@@ -104,6 +104,9 @@ pub enum RuntimeError {
     },
     #[error("cannot run as user `{user}`: {reason}")]
     User { user: String, reason: String },
+    /// `runAsNonRoot` is violated, or nobody can tell; in the kubelet's words, by which scripts know them.
+    #[error("{0}")]
+    NonRoot(String),
     #[error("cannot use seccomp profile `{profile}`: {reason}")]
     Seccomp { profile: String, reason: String },
     /// What libcontainer said, causes joined by `: `.

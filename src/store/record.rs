@@ -286,7 +286,8 @@ impl From<bool> for ConditionStatus {
     }
 }
 
-/// `PodStatus.phase` (Kubernetes, "Pod Lifecycle"), plus `Created` before the first start and `Stopped` after `pod stop`.
+/// `PodStatus.phase` (Kubernetes, "Pod Lifecycle"), plus `Created` before the first start and `Stopped` after `pod stop`. `Unknown` is
+/// never written: it is what a command says of a pod when no supervisor can be had that looks after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PodPhase {
     Created,
@@ -295,6 +296,7 @@ pub enum PodPhase {
     Succeeded,
     Failed,
     Stopped,
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -347,6 +349,17 @@ pub struct Termination {
 }
 
 impl PodStatus {
+    /// Nobody can tell what became of a pod that ran, for the reason given; what its containers did last stays as it was.
+    pub fn lost(&mut self, why: String) {
+        (self.phase, self.stopping, self.message) = (PodPhase::Unknown, None, Some(why));
+        for condition in self.conditions.iter_mut().filter(|c| ["Ready", "ContainersReady"].contains(&c.kind.as_str()))
+        {
+            condition.status = ConditionStatus::Unknown;
+            (condition.reason, condition.message) = (None, None);
+        }
+        self.containers.iter_mut().for_each(|container| container.ready = false);
+    }
+
     /// Takes back what can hold only of a pod that runs: it was found to have ended.
     pub fn conditions_ended(&mut self, at: jiff::Timestamp) {
         let running = ["PodReadyToStartContainers", "Ready", "ContainersReady"];
@@ -392,6 +405,11 @@ impl PodRecord {
             field(80, 0xffff),
             field(64, 0xffff)
         )
+    }
+
+    /// `<name>_<namespace>(<uid>)`, as a kubelet names it in messages.
+    pub fn full_name(&self) -> String {
+        format!("{}_{}({})", self.pod.name, self.pod.namespace, self.uid())
     }
 
     /// The container record whose spec has that name.

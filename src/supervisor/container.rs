@@ -12,8 +12,8 @@ use super::protocol::FailureKind;
 use super::{pid_namespace, sandbox};
 use crate::model::Container;
 use crate::model::environment::PodFacts;
-use crate::runtime::Stdio;
 use crate::runtime::report::{self, ExecFailureKind};
+use crate::runtime::{RuntimeError, Stdio};
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, LogDriver, PodRecord};
 use crate::sys::{self, failpoint, namespace, pipe};
@@ -69,7 +69,7 @@ enum CreateError {
     #[error(transparent)]
     Objects(#[from] super::records::ReadError),
     #[error(transparent)]
-    Runtime(#[from] crate::runtime::RuntimeError),
+    Runtime(#[from] RuntimeError),
     #[error("image `{image}` is not here any more: its layer `{}` is gone", layer.display())]
     NoImage { image: String, layer: PathBuf },
     #[error("its target, container `{0}`, is not running")]
@@ -81,15 +81,6 @@ enum CreateError {
 fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CreateError {
     let path = path.to_owned();
     move |source| CreateError::Path { action, path, source }
-}
-
-fn failure(error: CreateError) -> StartFailure {
-    let kind = match &error {
-        CreateError::Lower(lower::LowerError::Environment(_)) => FailureKind::Config,
-        CreateError::NoImage { .. } => FailureKind::ImageMissing,
-        _ => FailureKind::Other,
-    };
-    StartFailure { kind, message: format!("cannot create container: {}", chain(&error)) }
 }
 
 /// A container of a pod, with what is needed to act on it.
@@ -130,7 +121,7 @@ impl Subject {
     pub async fn create(&self, fresh: bool) -> Result<(Process, Live), StartFailure> {
         // A closed semaphore cannot be: nobody closes it.
         let _slot = self.context.slots.acquire().await;
-        self.try_create(fresh).await.map_err(failure)?
+        self.try_create(fresh).await.map_err(|error| self.failure(error))?
     }
 
     async fn try_create(&self, fresh: bool) -> Result<Result<(Process, Live), StartFailure>, CreateError> {
@@ -156,7 +147,7 @@ impl Subject {
                 let code = i32::from(result.is_err());
                 reporter.send(&match result {
                     Ok(Process { pid, start_ticks }) => CreateReport::Created { pid, start_ticks },
-                    Err(error) => CreateReport::Failed(failure(error)),
+                    Err(error) => CreateReport::Failed(self.failure(error)),
                 });
                 code
             };
@@ -182,6 +173,21 @@ impl Subject {
                 Ok(Ok((Process { pid, start_ticks }, Live { pidfd, pumps, report: Some(reader) })))
             }
         }
+    }
+
+    /// In the kubelet's terms: what the file asks for cannot be put together, or the container cannot be made of it.
+    fn failure(&self, error: CreateError) -> StartFailure {
+        let kind = match &error {
+            CreateError::Lower(lower::LowerError::Environment(_)) => FailureKind::Config,
+            CreateError::Runtime(RuntimeError::NonRoot(reason)) => {
+                let (pod, container) = (self.record.full_name(), &self.container().container);
+                let message = format!("{reason} (pod: \"{pod}\", container: {container})");
+                return StartFailure { kind: FailureKind::Config, message };
+            }
+            CreateError::NoImage { .. } => FailureKind::ImageMissing,
+            _ => FailureKind::Other,
+        };
+        StartFailure { kind, message: format!("cannot create container: {}", chain(&error)) }
     }
 
     /// Keeps the pidfd for a later supervisor. Here and not in the launcher, whose mounts nobody else sees.

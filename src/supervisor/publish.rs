@@ -75,8 +75,13 @@ fn kube_event(record: &PodRecord, container: Option<&str>, warning: bool, reason
         .with("type", if warning { "Warning" } else { "Normal" })
         .with("message", message);
     let Some(name) = container else { return event };
-    let init = pod.init_containers.iter().any(|container| container.name == name);
-    let list = if init { "spec.initContainers" } else { "spec.containers" };
+    let is_init = pod.init_containers.iter().any(|container| container.name == name);
+    let is_ephemeral = record.ephemeral.iter().any(|added| added.spec.name == name);
+    let list = match (is_init, is_ephemeral) {
+        (true, _) => "spec.initContainers",
+        (false, true) => "spec.ephemeralContainers",
+        (false, false) => "spec.containers",
+    };
     event.with("fieldPath", format!("{list}{{{name}}}"))
 }
 
@@ -101,7 +106,7 @@ fn logged(record: &PodRecord, statuses: Option<(&PodStatus, &PodStatus)>, change
         }
         Change::Phase { phase } => {
             let action = match phase {
-                PodPhase::Created | PodPhase::Pending => return None,
+                PodPhase::Created | PodPhase::Pending | PodPhase::Unknown => return None,
                 PodPhase::Running => "start",
                 PodPhase::Succeeded | PodPhase::Failed | PodPhase::Stopped => "stop",
             };

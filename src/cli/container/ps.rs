@@ -354,6 +354,7 @@ pub fn status(container: &ContainerView, now: jiff::Timestamp) -> String {
         RunState::Running => format!("Up {}{}", since(container.started_at()), health(container)),
         RunState::Stopping => "Stopping".to_owned(),
         RunState::Exited => exited(),
+        RunState::Unknown => "Unknown".to_owned(),
         RunState::Waiting => match container.waiting_reason() {
             Some(reason) => format!("{} ({reason})", exited()),
             None => exited(),

@@ -20,7 +20,7 @@ pub fn pod_status(record: &PodRecord, status: &PodStatus, spec: Option<&core::Po
         true => Some("Pod was active on the node longer than the specified deadline".to_owned()),
         false => status.message.clone(),
     };
-    let is_up = matches!(status.phase, PodPhase::Pending | PodPhase::Running);
+    let is_up = matches!(status.phase, PodPhase::Pending | PodPhase::Running | PodPhase::Unknown);
     let host_ips: Vec<_> = status.host_ips.iter().map(|ip| core::HostIP { ip: ip.to_string() }).collect();
     let pod_ips = match record.network {
         PodNetwork::Host if is_up => &status.host_ips,
@@ -87,6 +87,7 @@ fn phase(record: &PodRecord, status: &PodStatus) -> &'static str {
         PodPhase::Created => return pending,
         PodPhase::Succeeded => return succeeded,
         PodPhase::Failed => return failed,
+        PodPhase::Unknown => return "Unknown",
         PodPhase::Stopped => return if regular().all(|c| c.state.succeeded()) { succeeded } else { failed },
         PodPhase::Pending | PodPhase::Running if status.reason.is_some() => return failed,
         PodPhase::Pending | PodPhase::Running => {}

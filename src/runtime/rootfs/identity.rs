@@ -98,7 +98,7 @@ fn resolve_in(user: &UserSpec, passwd: &str, group: &str) -> Result<Identity, Ru
         check_range(*id).map_err(&fail)?;
     }
     if *must_not_be_root {
-        check_not_root(user, user_part, uid).map_err(&fail)?;
+        check_not_root(user, user_part, uid).map_err(RuntimeError::NonRoot)?;
     }
     // A group that was asked for replaces what the image's files add, as everywhere in this field.
     let replaced = group_part.is_some_and(|g| !g.is_empty()) && user.uid.is_none();
@@ -146,7 +146,7 @@ fn check_range(id: u32) -> Result<(), String> {
 }
 
 /// `runAsNonRoot` (Kubernetes, SecurityContext): a name says nothing about its number before the image is looked at, so it is
-/// refused, too. In the kubelet's words, by which scripts know them.
+/// refused, too.
 fn check_not_root(user: &UserSpec, user_part: &str, uid: u32) -> Result<(), String> {
     match user.uid {
         Some(0) => Err("container's runAsUser breaks non-root policy".to_owned()),

@@ -290,19 +290,21 @@ impl Machine {
         let spec = &self.spec.containers[index];
         let cell = &mut self.state.cells[index];
         let never_ran = cell.started_at.is_none() && cell.exit.is_none() && cell.failure.is_some();
+        // No policy speaks of a container that never came to be, and nothing ended: it is made again until it is there.
+        let to_be_made = never_ran && spec.role != Role::Ephemeral;
         let ended = termination(cell, out_of_memory, message, now);
         let exit_code = ended.exit_code;
         if let Some(failure) = cell.failure.clone() {
             cell.outcome = Some(Err(failure));
         }
         let created_but_unwanted = cell.started_at.is_none() && cell.failure.is_none();
-        if !created_but_unwanted {
+        if !created_but_unwanted && !to_be_made {
             cell.ended = Some(ended);
         }
         (cell.process, cell.exit, cell.exited_at, cell.healthy) = (None, None, None, None);
         cell.size = super::Size::default();
         (cell.started, cell.ready) = (false, false);
-        let next = spec.after_end(exit_code);
+        let next = if to_be_made { Some(RestartAction::Restart) } else { spec.after_end(exit_code) };
         let started_moment = cell.started_moment.take();
         cell.started_at = None;
         let wanted = std::mem::take(&mut cell.wanted);

@@ -106,7 +106,7 @@ impl Machine {
         match phase {
             PodPhase::Succeeded => return Verdict::fails(COMPLETED, String::new()),
             PodPhase::Failed => return Verdict::fails("PodFailed", String::new()),
-            PodPhase::Created | PodPhase::Pending | PodPhase::Running | PodPhase::Stopped => {}
+            PodPhase::Created | PodPhase::Pending | PodPhase::Running | PodPhase::Stopped | PodPhase::Unknown => {}
         }
         let counts = |role| matches!(role, Role::Regular | Role::Sidecar);
         let unready = self.names(containers, |role, container| counts(role) && !container.ready);

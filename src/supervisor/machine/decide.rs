@@ -197,13 +197,13 @@ impl Machine {
     /// Words for an init container that ended badly.
     pub(super) fn init_failure(&self, index: Index) -> StartFailure {
         let (spec, cell) = (&self.spec.containers[index], &self.state.cells[index]);
-        let how = match cell.ended.as_ref() {
-            Some(ended) => match (&ended.message, ended.exit_code) {
-                (Some(message), _) if ended.reason == "ContainerCannotRun" => message.clone(),
-                (_, Some(code)) => format!("exit code {code}"),
-                (_, None) => "its exit code is unknown".to_owned(),
+        let how = match (&cell.failure, cell.ended.as_ref()) {
+            (Some(failure), _) => failure.message.clone(),
+            (None, Some(ended)) => match ended.exit_code {
+                Some(code) => format!("exit code {code}"),
+                None => "its exit code is unknown".to_owned(),
             },
-            None => "it never ran".to_owned(),
+            (None, None) => "it never ran".to_owned(),
         };
         let message = format!("init container `{}` failed: {how}", spec.name);
         StartFailure { kind: FailureKind::InitFailed, message }

@@ -1,7 +1,9 @@
 //! What a kubelet would tell of a pod's containers between two states, in its words (Kubernetes API, `Event` v1 core).
 
+use super::waiting::{never_pulled, pulled_later};
 use super::{Goal, spec::ContainerSpec, state::Cell};
-use super::{Index, Moment, Spec, State, Step, StopReason};
+use super::{Index, Moment, Spec, StartFailure, State, Step, StopReason};
+use crate::model::PullPolicy;
 use crate::supervisor::protocol::FailureKind;
 
 /// Something to be known of a pod.
@@ -72,6 +74,9 @@ impl Container<'_> {
         }
         match &self.after.failure {
             Some(failure) if self.before.failure.is_none() => {
+                if self.is_never_pulled(failure) {
+                    self.tell(found, true, "ErrImageNeverPull", never_pulled(image));
+                }
                 self.tell(found, true, "Failed", format!("Error: {}", failure.message));
             }
             _ => {}
@@ -106,10 +111,24 @@ impl Container<'_> {
             self.tell(found, false, "Killing", message);
         }
         let waits = self.after.step == Step::Waiting && self.after.not_before.is_some_and(|moment| moment > now);
-        if self.before.step == Step::Deleting && waits {
-            let pod = &self.spec.full_name;
-            let message = format!("Back-off restarting failed container {name} in pod {pod}");
-            self.tell(found, true, "BackOff", message);
+        if self.before.step != Step::Deleting || !waits {
+            return;
         }
+        match &self.before.failure {
+            Some(failure) if self.before.process.is_none() => {
+                if failure.kind == FailureKind::ImageMissing && !self.is_never_pulled(failure) {
+                    self.tell(found, false, "BackOff", pulled_later(&self.of.image));
+                }
+            }
+            _ => {
+                let pod = &self.spec.full_name;
+                let message = format!("Back-off restarting failed container {name} in pod {pod}");
+                self.tell(found, true, "BackOff", message);
+            }
+        }
+    }
+
+    fn is_never_pulled(&self, failure: &StartFailure) -> bool {
+        failure.kind == FailureKind::ImageMissing && self.of.pull == Some(PullPolicy::Never)
     }
 }

@@ -10,7 +10,7 @@ use crate::store::record::PodRecord;
 pub struct Spec {
     /// Id.
     pub pod: String,
-    /// `<name>_<namespace>(<id>)`, as a kubelet names it in messages.
+    /// [`PodRecord::full_name`], for messages.
     pub full_name: String,
     /// Condition types that must be `True` before the pod is ready.
     pub readiness_gates: Vec<String>,
@@ -94,7 +94,7 @@ impl Spec {
         });
         Self {
             pod: record.id.clone(),
-            full_name: format!("{}_{}({})", record.pod.name, record.pod.namespace, record.uid()),
+            full_name: record.full_name(),
             readiness_gates: record.pod.readiness_gates.clone(),
             containers: containers.collect(),
             resources: record.pod.total_resources(),

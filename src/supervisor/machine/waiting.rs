@@ -1,6 +1,10 @@
 //! Why a container does not run, in the kubelet's words.
+//!
+//! Three of its words cannot come to pass here, as images are seen to before anything of a pod is made: `InvalidImageName` (a reference
+//! that cannot be read is refused with its place in the file), `ImageInspectError` and `RegistryUnavailable` (a play that cannot get an
+//! image fails with the reason). That an image is not here is known late only when its layers were taken away from a pod that
+//! stands.
 
-use super::spec::ContainerSpec;
 use super::{Cell, Goal, Index, Machine, Step};
 use crate::model::PullPolicy;
 use crate::store::record::ContainerState;
@@ -9,7 +13,11 @@ use crate::supervisor::protocol::FailureKind;
 /// What a container that neither runs nor has ended for good waits for.
 pub(super) fn waiting(machine: &Machine, index: Index, cell: &Cell) -> ContainerState {
     let (reason, message) = match cell.step {
-        Step::Waiting if cell.ended.is_some() => held_back(machine, &machine.spec.containers[index], cell),
+        Step::Waiting if cell.ended.is_some() || cell.failure.is_some() => held_back(machine, index, cell),
+        // What kept it from being made is true until it is made.
+        Step::Creating if cell.ended.is_none() && matches!(cell.outcome, Some(Err(_))) => {
+            held_back(machine, index, cell)
+        }
         _ if machine.state.goal == Goal::Over || cell.held => ("Stopped", None),
         _ if machine.may_run(index) => ("ContainerCreating", None),
         _ => ("PodInitializing", None),
@@ -18,7 +26,8 @@ pub(super) fn waiting(machine: &Machine, index: Index, cell: &Cell) -> Container
 }
 
 /// A container that is tried again later: first what went wrong, then that it is held back.
-fn held_back(machine: &Machine, spec: &ContainerSpec, cell: &Cell) -> (&'static str, Option<String>) {
+fn held_back(machine: &Machine, index: Index, cell: &Cell) -> (&'static str, Option<String>) {
+    let spec = &machine.spec.containers[index];
     let (wait, is_first) = (cell.back_off.wait(), cell.back_off.wait() <= machine.spec.back_off.base);
     let failure = match &cell.outcome {
         Some(Err(failure)) => cell.failure.as_ref().or(Some(failure)),
@@ -29,13 +38,10 @@ fn held_back(machine: &Machine, spec: &ContainerSpec, cell: &Cell) -> (&'static 
     match failure.map(|failure| failure.kind) {
         Some(FailureKind::Config) => ("CreateContainerConfigError", message),
         Some(FailureKind::ImageMissing) if spec.pull == Some(PullPolicy::Never) => {
-            let message = format!("Container image \"{}\" is not present with pull policy of Never", spec.image);
-            ("ErrImageNeverPull", Some(message))
+            ("ErrImageNeverPull", Some(never_pulled(&spec.image)))
         }
         Some(FailureKind::ImageMissing) if is_first => ("ErrImagePull", message),
-        Some(FailureKind::ImageMissing) => {
-            ("ImagePullBackOff", Some(format!("Back-off pulling image \"{}\"", spec.image)))
-        }
+        Some(FailureKind::ImageMissing) => ("ImagePullBackOff", Some(pulled_later(&spec.image))),
         Some(_) if !could_be_created => ("CreateContainerError", message),
         Some(FailureKind::PostStart) if is_first => ("PostStartHookError", message),
         Some(_) if is_first => ("RunContainerError", message),
@@ -45,6 +51,14 @@ fn held_back(machine: &Machine, spec: &ContainerSpec, cell: &Cell) -> (&'static 
             ("CrashLoopBackOff", Some(message))
         }
     }
+}
+
+pub(super) fn never_pulled(image: &str) -> String {
+    format!("Container image \"{image}\" is not present with pull policy of Never")
+}
+
+pub(super) fn pulled_later(image: &str) -> String {
+    format!("Back-off pulling image \"{image}\"")
 }
 
 /// Milliseconds as Go writes a span: `10s`, `2m40s`, `250ms`.

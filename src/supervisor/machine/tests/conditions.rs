@@ -138,6 +138,28 @@ fn waiting_tells_what_went_wrong_first_and_that_it_is_held_back_later() {
 }
 
 #[test]
+fn a_container_that_cannot_be_made_is_tried_again_whatever_its_policy() {
+    for role in [Role::Init, Role::Regular] {
+        let mut sim = Sim::new(vec![container("a", role, Never), regular("main", Always)]);
+        sim.uncreatable = vec!["a"];
+        sim.failure_kind = FailureKind::Config;
+        sim.start();
+        assert_eq!(sim.replies[0].1.len(), 1, "it is told at once");
+        sim.pass(10_000);
+        let status = sim.status();
+        assert_eq!(reason(&status.containers[0]), ("CreateContainerConfigError", "no space"));
+        assert_eq!((status.phase == PodPhase::Failed, status.containers[0].restart_count), (false, 0));
+        assert_eq!(status.containers[0].last, None, "nothing ended");
+        sim.uncreatable.clear();
+        sim.pass(20_000);
+        assert_eq!(sim.status().containers[0].restart_count, 0);
+        assert!(sim.take_log().contains("start a"));
+        sim.exit("a", 0);
+        assert!(sim.status().containers[0].state.succeeded());
+    }
+}
+
+#[test]
 fn a_failed_hook_is_told_as_such() {
     let mut spec = regular("a", Always);
     spec.post_start = true;

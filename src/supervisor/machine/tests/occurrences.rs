@@ -1,6 +1,7 @@
 //! What is told of a pod, as a kubelet tells it.
 
 use super::*;
+use crate::model::PullPolicy;
 
 #[test]
 fn a_container_is_told_of_from_its_creation_to_its_end() {
@@ -39,7 +40,21 @@ fn what_goes_wrong_is_a_warning() {
     let mut sim = Sim::new(vec![regular("a", Never)]);
     sim.uncreatable = vec!["a"];
     sim.start();
-    assert_eq!((&sim.told[..], sim.messages[0].as_str()), (&["!a Failed".to_owned()][..], "Error: no space"));
+    let each_try = ["!a Failed", "!a Failed"];
+    assert_eq!((&sim.told[..], sim.messages[0].as_str()), (&each_try.map(str::to_owned)[..], "Error: no space"));
+
+    for (pull, expected) in [
+        (PullPolicy::Never, ["!a ErrImageNeverPull", "!a Failed", "!a ErrImageNeverPull", "!a Failed"].as_slice()),
+        (PullPolicy::IfNotPresent, &["!a Failed", "!a Failed", "a BackOff"]),
+    ] {
+        let mut spec = regular("a", Always);
+        spec.pull = Some(pull);
+        let mut sim = Sim::new(vec![spec]);
+        sim.uncreatable = vec!["a"];
+        sim.failure_kind = FailureKind::ImageMissing;
+        sim.start();
+        assert_eq!(sim.told, expected);
+    }
 
     let mut spec = regular("a", Never);
     spec.post_start = true;
