@@ -30,6 +30,7 @@ mod sysctl;
 pub mod users;
 
 pub use libcontainer::Libcontainer;
+pub use record::{FirstUser, first_user};
 
 use config::ContainerConfig;
 use std::io;
