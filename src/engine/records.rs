@@ -89,7 +89,8 @@ impl Engine {
                 // As it will be: `--network host` is the same to its containers as the field.
                 let mut pod = pod.clone();
                 pod.host_network |= network == PodNetwork::Host;
-                let first_user_id = pod.user_namespace.then(|| user_ids::allocate(t, &root)).transpose()?;
+                let first_user_id =
+                    pod.user_namespace.then(|| user_ids::allocate(t, &root, pod.user_ids)).transpose()?;
                 let record = PodRecord {
                     version: RECORD_VERSION,
                     id: ids.pod,
@@ -327,9 +328,17 @@ fn claims(connection: &Connection, pod: &Pod) -> Result<Vec<ClaimRecord>, Engine
     Ok(records)
 }
 
+/// The images of the pod's volumes. One whose own volumes are to be mounted must declare some.
 fn image_volumes(pod: &Pod, images: &BTreeMap<String, ImageRecord>) -> Result<Vec<ImageVolumeRecord>, EngineError> {
     let record = |(volume, reference, _): (&str, &str, _)| {
-        Ok(ImageVolumeRecord { volume: volume.to_owned(), image: image_of(images, reference)? })
+        let image = image_of(images, reference)?;
+        let container = pod.all_containers().find(|container| container.image_mounts.iter().any(|name| name == volume));
+        match container {
+            Some(container) if image.config.volumes.is_empty() => {
+                Err(EngineError::NoImageVolumes { image: reference.to_owned(), container: container.name.clone() })
+            }
+            _ => Ok(ImageVolumeRecord { volume: volume.to_owned(), image }),
+        }
     };
     pod.image_volumes().map(record).collect()
 }

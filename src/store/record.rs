@@ -40,7 +40,7 @@ pub struct PodRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimRecord>,
     pub network: PodNetwork,
-    /// Host id of the root of the pod's user namespace, when it has one of its own (`hostUsers: false`).
+    /// Host id of the root of the pod's user namespace, when it has one of its own; how many it has is in its spec.
     #[serde(default)]
     pub first_user_id: Option<u32>,
     /// Write `/etc/hosts` (`--no-hosts` clears it).
@@ -78,6 +78,25 @@ pub struct EphemeralContainer {
 }
 
 impl PodRecord {
+    /// Volume and path of each mount that a container gets of images ([`Container::image_mounts`]); of two at one path the first. A
+    /// path that is the container's root or its `/proc` is none.
+    pub fn image_mounts<'r>(&'r self, container: &'r Container) -> Vec<(&'r str, String)> {
+        let mut mounts: Vec<(&str, String)> = Vec::new();
+        for name in &container.image_mounts {
+            let image = self.image_volumes.iter().find(|found| found.volume == *name).map(|found| &found.image);
+            for path in image.map(|image| image.config.volumes.as_slice()).unwrap_or_default() {
+                let path = crate::model::kube::mount_path(path);
+                let taken = |path: &String| {
+                    mounts.iter().any(|(_, other)| other == path) || container.mounts.iter().any(|m| m.path == *path)
+                };
+                if let Some(path) = path.filter(|path| !taken(path)) {
+                    mounts.push((name, path));
+                }
+            }
+        }
+        mounts
+    }
+
     /// The spec of the container at that place of `containers`.
     pub fn spec(&self, index: usize) -> Option<&Container> {
         self.pod.all_containers().chain(self.ephemeral.iter().map(|added| &added.spec)).nth(index)

@@ -260,6 +260,7 @@ impl Driver {
             Action::Signal { index, signal } => self.signal(index, signal),
             Action::KillAll { index } => self.subject(index).kill_all(),
             Action::Delete { index, attempt } => self.delete(index, attempt),
+            Action::Discard { index } => self.discard(index),
             Action::Resize { pod, containers } => self.resize(pod, containers),
             Action::TearDown { remove } => self.tear_down(remove),
             Action::Emit(change) => self.emit(change, now.wall),
@@ -379,6 +380,14 @@ impl Driver {
             let super::container::Deleted { out_of_memory, message, problems } = deleted;
             Input::Deleted { index, attempt, out_of_memory, message, problems }
         });
+    }
+
+    /// Nothing waits for it, and what is left of it when it fails goes with the pod.
+    fn discard(&self, index: Index) {
+        if let Err(error) = self.subject(index).discard() {
+            let container = &self.record.containers[index].name;
+            tracing::error!(%container, "cannot remove the files of the ended container: {error}");
+        }
     }
 
     fn resize(&self, pod: Resources, containers: Vec<(Index, u32, Resources)>) {

@@ -1,5 +1,6 @@
 //! An image of busybox, configurations for containers of it, and a small supervisor for one container.
 
+use podkin::model::CpuSet;
 use podkin::runtime::config::{
     CgroupResources, ContainerConfig, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process, Rootfs,
     Seccomp, UserSpec,
@@ -101,6 +102,7 @@ impl Fixture {
             hooks: Vec::new(),
             sysctls: Vec::new(),
             resources: CgroupResources::default(),
+            cpu_set: CpuSet::default(),
             cgroup_path: format!("podkin-test/{}/{id}", std::process::id()),
             readonly_rootfs: false,
             privileged: false,

@@ -45,6 +45,8 @@ pub struct ContainerSpec {
     pub rules: Vec<RestartRule>,
     pub post_start: bool,
     pub pre_stop: bool,
+    /// Its files go when it has ended for good.
+    pub auto_remove: bool,
     /// What its cgroup gets.
     pub resources: Resources,
     pub resize: ResizePolicy,
@@ -94,6 +96,7 @@ impl Spec {
                 rules: spec.restart_rules.clone(),
                 post_start: spec.lifecycle.post_start.is_some(),
                 pre_stop: spec.lifecycle.pre_stop.is_some(),
+                auto_remove: spec.auto_remove,
                 resources: record.pod.resources_of(spec),
                 resize: spec.resize_policy,
                 probes: ProbeKind::ALL.map(|kind| kind.of(spec).map(Timing::of)),

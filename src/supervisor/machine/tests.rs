@@ -26,6 +26,7 @@ pub(super) fn container(name: &str, role: Role, restart: RestartPolicy) -> Conta
         rules,
         post_start: false,
         pre_stop: false,
+        auto_remove: false,
         resources: Resources::default(),
         resize: Default::default(),
         probes,
@@ -196,6 +197,10 @@ impl Sim {
             Action::Delete { index, attempt } => {
                 self.log.push(format!("delete {}", self.name(index)));
                 vec![Input::Deleted { index, attempt, out_of_memory: false, message: None, problems: vec![] }]
+            }
+            Action::Discard { index } => {
+                self.log.push(format!("discard {}", self.name(index)));
+                vec![]
             }
             Action::Resize { pod, containers } => {
                 let memory = |r: &Resources| r.memory_limit.unwrap_or_default();
