@@ -47,8 +47,8 @@ fn wrong_input_is_2_and_changes_nothing() {
     env.fails(2, ["kill", "--signal", "SIGNONSENSE", "x"]);
     let said = env.fails(2, ["kube", "play", "--build", &file]);
     assert!(said.contains("`--build` is not supported: images are not built"), "{said}");
-    let said = env.fails(2, ["kube", "play", "--userns", "auto", &file]);
-    assert!(said.contains("`--userns` is not supported"), "{said}");
+    let said = env.fails(2, ["kube", "play", "--userns", "some", &file]);
+    assert!(said.contains("`some` is no user namespace"), "{said}");
     assert_eq!(env.ok(["ps", "-aq"]), "");
 }
 

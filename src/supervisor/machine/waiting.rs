@@ -15,7 +15,7 @@ pub(super) fn waiting(machine: &Machine, index: Index, cell: &Cell) -> Container
     let (reason, message) = match cell.step {
         Step::Waiting if cell.ended.is_some() || cell.failure.is_some() => held_back(machine, index, cell),
         // What kept it from being made is true until it is made.
-        Step::Creating if cell.ended.is_none() && matches!(cell.outcome, Some(Err(_))) => {
+        Step::Creating | Step::Deleting if cell.ended.is_none() && matches!(cell.outcome, Some(Err(_))) => {
             held_back(machine, index, cell)
         }
         _ if machine.state.goal == Goal::Over || cell.held => ("Stopped", None),
