@@ -192,7 +192,11 @@ impl PodView {
             VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
                 let name = volume.claim(&self.record.pod.name).unwrap_or_default();
                 let bound = self.record.claim(&name).and_then(|claim| claim.bound.as_ref());
-                let path = bound.map_or_else(|| self.layout.volume_data(&name), |bound| PathBuf::from(&bound.path));
+                let path = match bound {
+                    None => self.layout.volume_data(&name),
+                    Some(bound) if bound.nfs.is_some() => self.layout.pod_run_volume(self.id(), &volume.name),
+                    Some(bound) => PathBuf::from(&bound.path),
+                };
                 ("volume", name, path)
             }
             VolumeSource::HostPath { path, .. } => ("bind", own, PathBuf::from(path)),
@@ -202,6 +206,7 @@ impl PodView {
             VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. } => {
                 ("tmpfs", own, self.layout.pod_run_volume(self.id(), &volume.name))
             }
+            VolumeSource::Nfs(_) => ("nfs", own, self.layout.pod_run_volume(self.id(), &volume.name)),
             VolumeSource::Image { .. } => ("image", own, self.layout.pod_run_volume(self.id(), &volume.name)),
             VolumeSource::ConfigMap { .. }
             | VolumeSource::Secret { .. }

@@ -8,6 +8,7 @@
 //! image               <run>/pods/<pod>/volumes/<v>           its layers, merged read-only
 //! claim               <root>/volumes/<name>/_data
 //! hostPath            where it says
+//! nfs, bound to nfs   <run>/pods/<pod>/volumes/<v>           mounted by mount.nfs(8)
 //! ```
 //!
 //! Runs in a launcher: it may block. Removal follows no link ([`crate::sys::dir`]).
@@ -15,13 +16,14 @@
 mod env_file;
 mod files;
 mod host_path;
+mod nfs;
 mod ownership;
 mod tokens;
 
 use crate::account::KeyError;
 use crate::model::environment::{EnvironmentError, Objects, PodFacts};
 use crate::model::payload::payload;
-use crate::model::{EmptyDirMedium, Pod, Volume, VolumeSource};
+use crate::model::{EmptyDirMedium, NfsExport, Pod, Volume, VolumeSource};
 use crate::store::layout::Layout;
 use crate::store::record::{PodObjects, PodRecord};
 use crate::sys::mount;
@@ -34,6 +36,7 @@ use tokens::Issuer;
 pub use env_file::env_file;
 pub use files::FilesError;
 pub use host_path::HostPathError;
+pub use nfs::NfsError;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make volume `{volume}`")]
@@ -53,6 +56,8 @@ pub enum VolumeCause {
     Files(#[from] FilesError),
     #[error(transparent)]
     HostPath(#[from] HostPathError),
+    #[error(transparent)]
+    Nfs(#[from] NfsError),
     #[error("cannot issue a token")]
     Token(#[from] KeyError),
 }
@@ -71,11 +76,16 @@ pub fn source_path(layout: &Layout, record: &PodRecord, volume: &Volume) -> Path
         VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
             let name = volume.claim(&record.pod.name).unwrap_or_default();
             let bound = record.claim(&name).and_then(|claim| claim.bound.as_ref());
-            bound.map_or_else(|| layout.volume_data(&name), |bound| PathBuf::from(&bound.path))
+            match bound {
+                None => layout.volume_data(&name),
+                Some(bound) if bound.nfs.is_some() => layout.pod_run_volume(pod_id, &volume.name),
+                Some(bound) => PathBuf::from(&bound.path),
+            }
         }
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
         | VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Nfs(_)
         | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => layout.pod_run_volume(pod_id, &volume.name),
@@ -91,8 +101,11 @@ pub fn is_read_only(record: &PodRecord, volume: &Volume) -> bool {
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => true,
         VolumeSource::Claim { name, read_only } => {
-            *read_only || record.claim(name).is_some_and(|claim| claim.read_only)
+            *read_only
+                || record.claim(name).is_some_and(|claim| claim.read_only)
+                || record.nfs(volume).is_some_and(|export| export.read_only)
         }
+        VolumeSource::Nfs(export) => export.read_only,
         VolumeSource::EmptyDir { .. } | VolumeSource::HostPath { .. } | VolumeSource::Ephemeral { .. } => false,
     }
 }
@@ -153,7 +166,11 @@ fn prepare(
             }
         }
         VolumeSource::HostPath { kind, .. } => host_path::check(&path, *kind)?,
+        VolumeSource::Nfs(export) => mount_nfs(&path, record, export)?,
         VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
+            if let Some(export) = record.nfs(volume) {
+                return mount_nfs(&path, record, export);
+            }
             let name = volume.claim(&pod.name).unwrap_or_default();
             let is_owned = match record.claim(&name).and_then(|claim| claim.bound.as_ref()) {
                 Some(bound) => {
@@ -249,13 +266,17 @@ fn mount_image(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<(), Volu
     attached.map_err(failed("mount the image on", path))
 }
 
-fn is_mount_point(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path: &Path| std::fs::symlink_metadata(path).map(|m| m.dev());
-    match (device(path), path.parent().map(device)) {
-        (Ok(own), Some(Ok(outer))) => own != outer,
-        _ => false,
+/// Who may do what is for the server to say: nothing is given to the pod's group, as under a kubelet.
+fn mount_nfs(path: &Path, record: &PodRecord, export: &NfsExport) -> Result<(), VolumeCause> {
+    make_directory(path, 0o755)?;
+    if !is_mount_point(path) {
+        nfs::mount(record.mount_nfs.as_deref(), export, path)?;
     }
+    Ok(())
+}
+
+fn is_mount_point(path: &Path) -> bool {
+    mount::is_root(path).unwrap_or(false)
 }
 
 #[cfg(test)]

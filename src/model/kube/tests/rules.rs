@@ -118,6 +118,10 @@ fn rules_of_probes() {
     let table = [
         ("livenessProbe: {}", &["K118", "what to do"][..]),
         ("livenessProbe: {grpc: {port: 0}}", &["K115", "1 to 65535"]),
+        (
+            "ports: [{name: health, containerPort: 80}]\nlivenessProbe: {grpc: {port: health}}",
+            &["K102", "must be an integer"],
+        ),
         ("livenessProbe: {grpc: {port: 1, mode: tls}}", &["K115", "did you mean `TLS`?"]),
         ("livenessProbe: {grpc: {port: 1}, tcpSocket: {port: 1}}", &["K118", "2 actions"]),
         ("livenessProbe: {exec: {}}", &["K113", "command"]),
@@ -178,7 +182,10 @@ fn rules_of_volumes() {
         ("hostPath: {}", &["K113", "path"]),
         ("hostPath: {path: /a/../b}", &["K114", "`..`"]),
         ("hostPath: {path: /a, type: Dir}", &["K115", "DirectoryOrCreate"]),
-        ("nfs: {server: s, path: /}", &["error[K302]", "`nfs`", "hostPath"]),
+        ("nfs: {server: s, path: /}", &["error[K302]", "no program `mount.nfs`", "nfs-common", "volumes[0].nfs"]),
+        ("nfs: {path: /a}", &["K113", "server"]),
+        ("nfs: {server: a}", &["K113", "path"]),
+        ("rbd: {image: i, monitors: [m]}", &["error[K302]", "`rbd`", "hostPath"]),
         ("csi: {driver: d}", &["K302"]),
         ("image: {}", &["K113", "reference"]),
         ("image: {reference: a b}", &["K114", "spec.volumes[0].image.reference"]),
