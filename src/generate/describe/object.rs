@@ -169,6 +169,12 @@ fn persistent_volume(sheet: &mut Sheet, volume: &core::PersistentVolume) {
         sheet.line(2, format!("Path:\t{}", source.path));
         sheet.line(2, format!("HostPathType:\t{}", source.type_.as_deref().unwrap_or_default()));
     }
+    if let Some(core::NFSVolumeSource { path, read_only, server }) = &spec.nfs {
+        sheet.line(2, "Type:\tNFS (an NFS mount that lasts the lifetime of a pod)");
+        sheet.line(2, format!("Server:\t{server}"));
+        sheet.line(2, format!("Path:\t{path}"));
+        sheet.line(2, format!("ReadOnly:\t{}", read_only.unwrap_or(false)));
+    }
     if let Some(source) = &spec.local {
         sheet.line(2, "Type:\tLocalVolume (a persistent volume backed by local storage on a node)");
         sheet.line(2, format!("Path:\t{}", source.path));

@@ -34,6 +34,9 @@ fn facts(volume: &core::Volume) -> Vec<(&'static str, String)> {
     } else if let Some(claim) = &volume.persistent_volume_claim {
         let kind = kind("PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)");
         vec![kind, ("ClaimName", claim.claim_name.clone()), ("ReadOnly", flag(claim.read_only))]
+    } else if let Some(core::NFSVolumeSource { path, read_only, server }) = &volume.nfs {
+        let kind = kind("NFS (an NFS mount that lasts the lifetime of a pod)");
+        vec![kind, ("Server", server.clone()), ("Path", path.clone()), ("ReadOnly", flag(*read_only))]
     } else if let Some(core::ImageVolumeSource { pull_policy, reference }) = &volume.image {
         let kind = kind("Image (a container image or OCI artifact)");
         vec![kind, ("Reference", text(reference)), ("PullPolicy", text(pull_policy))]

@@ -14,15 +14,18 @@ use crate::supervisor::protocol::FailureKind;
 pub(super) fn waiting(machine: &Machine, index: Index, cell: &Cell) -> ContainerState {
     let (reason, message) = match cell.step {
         Step::Waiting if cell.ended.is_some() || cell.failure.is_some() => held_back(machine, index, cell),
-        // What kept it from being made is true until it is made.
-        Step::Creating | Step::Deleting if cell.ended.is_none() && matches!(cell.outcome, Some(Err(_))) => {
-            held_back(machine, index, cell)
-        }
+        // What kept it from being made is true until it is made: also while that is tried again, and what was tried is cleared away.
+        Step::Creating | Step::Deleting if was_not_made(cell) => held_back(machine, index, cell),
         _ if machine.state.goal == Goal::Over || cell.held => ("Stopped", None),
         _ if machine.may_run(index) => ("ContainerCreating", None),
         _ => ("PodInitializing", None),
     };
     ContainerState::Waiting { reason: reason.to_owned(), message }
+}
+
+/// Whether it never came to be, for a reason that is known.
+fn was_not_made(cell: &Cell) -> bool {
+    cell.ended.is_none() && cell.process.is_none() && matches!(cell.outcome, Some(Err(_)))
 }
 
 /// A container that is tried again later: first what went wrong, then that it is held back.
