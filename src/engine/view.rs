@@ -191,9 +191,7 @@ impl PodView {
         match &volume.source {
             VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
                 let name = volume.claim(&self.record.pod.name).unwrap_or_default();
-                let bound = self.record.claim(&name).and_then(|claim| claim.bound.as_ref());
-                let path = bound.map_or_else(|| self.layout.volume_data(&name), |bound| PathBuf::from(&bound.path));
-                ("volume", name, path)
+                ("volume", name, crate::supervisor::source_path(&self.layout, &self.record, volume))
             }
             VolumeSource::HostPath { path, .. } => ("bind", own, PathBuf::from(path)),
             VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, .. } => {

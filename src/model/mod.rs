@@ -45,5 +45,6 @@ pub use security::{
     AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, SeLinuxLabel, SeccompProfile,
 };
 pub use volume::{
-    BoundVolume, ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath, Projection, Volume, VolumeSource,
+    BoundVolume, ClaimContent, ClaimMount, ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath,
+    Projection, Volume, VolumeSource,
 };

@@ -20,4 +20,4 @@ pub use changes::{Change, ChangeKind, layer_changes, tree_changes};
 pub use container::{discard, remove_container, set_aside, sweep_containers};
 pub use export::export;
 pub use merged::Merged;
-pub use volume::{FAILPOINTS, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};
+pub use volume::{FAILPOINTS, Fill, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};

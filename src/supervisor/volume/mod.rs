@@ -7,6 +7,7 @@
 //!   downwardAPI, projected
 //! image               <run>/pods/<pod>/volumes/<v>           its layers, merged read-only
 //! claim               <root>/volumes/<name>/_data
+//! claim (mounted)     <run>/pods/<pod>/volumes/<v>           what its annotations have mounted
 //! hostPath            where it says
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod env_file;
 mod files;
 mod host_path;
+mod mounted;
 mod ownership;
 mod tokens;
 
@@ -70,8 +72,12 @@ pub fn source_path(layout: &Layout, record: &PodRecord, volume: &Volume) -> Path
         VolumeSource::HostPath { path, .. } => PathBuf::from(path),
         VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
             let name = volume.claim(&record.pod.name).unwrap_or_default();
-            let bound = record.claim(&name).and_then(|claim| claim.bound.as_ref());
-            bound.map_or_else(|| layout.volume_data(&name), |bound| PathBuf::from(&bound.path))
+            let claim = record.claim(&name);
+            match (claim.and_then(|claim| claim.bound.as_ref()), claim.and_then(|claim| claim.mount.as_ref())) {
+                (Some(bound), _) => PathBuf::from(&bound.path),
+                (None, Some(_)) => layout.pod_run_volume(pod_id, &volume.name),
+                (None, None) => layout.volume_data(&name),
+            }
         }
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
         | VolumeSource::ConfigMap { .. }
@@ -155,16 +161,23 @@ fn prepare(
         VolumeSource::HostPath { kind, .. } => host_path::check(&path, *kind)?,
         VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
             let name = volume.claim(&pod.name).unwrap_or_default();
-            let is_owned = match record.claim(&name).and_then(|claim| claim.bound.as_ref()) {
-                Some(bound) => {
-                    host_path::check(&path, bound.kind)?;
-                    bound.local && path.is_dir()
-                }
-                None => {
-                    make_directory(&path, 0o777)?;
-                    true
-                }
-            };
+            let claim = record.claim(&name);
+            let is_owned =
+                match (claim.and_then(|claim| claim.bound.as_ref()), claim.and_then(|claim| claim.mount.as_ref())) {
+                    (Some(bound), _) => {
+                        host_path::check(&path, bound.kind)?;
+                        bound.local && path.is_dir()
+                    }
+                    (None, Some(mount)) => {
+                        make_directory(&path, 0o755)?;
+                        mounted::mount(&path, mount)?;
+                        mount.kind.is_some()
+                    }
+                    (None, None) => {
+                        make_directory(&path, 0o777)?;
+                        true
+                    }
+                };
             if let Some(ownership) = fs_group.filter(|_| is_owned && !is_read_only(record, volume)) {
                 let only_on_mismatch = pod.security.fs_group_on_root_mismatch;
                 ownership.apply(&path, only_on_mismatch).map_err(failed("give to the pod's group", &path))?;

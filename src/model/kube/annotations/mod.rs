@@ -11,7 +11,7 @@ mod image_mounts;
 mod ulimit;
 mod volumes_from;
 
-pub(super) use claim::check as check_claim;
+pub(super) use claim::apply as apply_to_claim;
 
 use super::spot::{Spot, did_you_mean};
 use super::{codes, device, host_users, profile};

@@ -469,8 +469,15 @@ fn annotations_of_claims_are_checked() {
         ("uid: root", &["K115", "not `root`"][..]),
         ("gid: '-1'", &["K115"]),
         ("driver: nfs", &["K115", "`local`"]),
-        ("device: tmpfs", &["K302", "hostPath"]),
-        ("import-source: a.tar", &["K302", "start empty"]),
+        ("driver: image", &["K118", "needs `volume.podman.io/image`"]),
+        ("device: tmpfs", &["K118", "needs `volume.podman.io/type`"]),
+        ("type: tmpfs", &["K118", "needs `volume.podman.io/device`"]),
+        ("device: 'server:/x', volume.podman.io/type: nfs", &["K302", "hostPath"]),
+        ("device: /x, volume.podman.io/mount-options: 'bind,size=5'", &["K115", "no option `size`"]),
+        ("device: /x, volume.podman.io/type: ext4, volume.podman.io/mount-options: loop", &["K302", "loop"]),
+        ("device: /x, volume.podman.io/type: none, volume.podman.io/image: i", &["K118", "exclude each other"]),
+        ("import-source: a.tar, volume.podman.io/image: i", &["K118", "exclude each other"]),
+        ("image: 'A B'", &["K114"]),
         ("divice: x", &["warning[K119]", "did you mean `device`?"]),
     ];
     finds_each(table.map(|(annotation, parts)| (with(annotation), parts)));
