@@ -42,7 +42,8 @@ pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy, UserIds};
 pub use qos::QosClass;
 pub use resize::{ResizePolicy, ResizeRefusal};
 pub use security::{
-    AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, SeLinuxLabel, SeccompProfile,
+    AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, Relabel, SeLinuxLabel,
+    SeccompProfile,
 };
 pub use volume::{
     BoundVolume, ClaimContent, ClaimMount, ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath,

@@ -162,10 +162,21 @@ pub fn filesystem(kind: &str, options: &[(&str, &str)], attributes: Attributes) 
 
 /// A detached tmpfs; `size` in bytes, else half of the memory.
 pub fn tmpfs(size: Option<u64>, mode: u32, attributes: Attributes) -> io::Result<OwnedFd> {
+    labelled_tmpfs(size, mode, None, attributes)
+}
+
+/// As [`tmpfs`], with the SELinux label that all its files have (mount(8), `context`).
+pub fn labelled_tmpfs(
+    size: Option<u64>,
+    mode: u32,
+    label: Option<&str>,
+    attributes: Attributes,
+) -> io::Result<OwnedFd> {
     let mode = format!("{mode:o}");
     let size = size.map(|bytes| bytes.to_string());
     let mut options = vec![("mode", mode.as_str())];
     options.extend(size.as_deref().map(|size| ("size", size)));
+    options.extend(label.map(|label| ("context", label)));
     filesystem("tmpfs", &options, attributes)
 }
 

@@ -16,9 +16,11 @@
 mod env_file;
 mod files;
 mod host_path;
+mod label;
 mod mounted;
 mod ownership;
 mod tokens;
+mod tree;
 
 use crate::account::KeyError;
 use crate::model::environment::{EnvironmentError, Objects, PodFacts};
@@ -26,7 +28,7 @@ use crate::model::payload::payload;
 use crate::model::{EmptyDirMedium, Pod, Volume, VolumeSource};
 use crate::store::layout::Layout;
 use crate::store::record::{PodObjects, PodRecord};
-use crate::sys::mount;
+use crate::sys::{lsm, mount};
 use ownership::Ownership;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -147,12 +149,13 @@ fn prepare(
     let pod = &record.pod;
     let path = source_path(layout, record, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
+    let label = pod.file_label(volume).filter(|_| lsm::is_se_linux_enabled());
     match &volume.source {
         VolumeSource::EmptyDir { medium, size_limit, mode } => {
             let mode = mode.unwrap_or(0o777);
             make_directory(&path, mode)?;
             if *medium == EmptyDirMedium::Memory {
-                mount_memory(&path, memory_size(pod, *size_limit), mode)?;
+                mount_memory(&path, memory_size(pod, *size_limit), mode, label.as_deref())?;
             }
             if let Some(ownership) = fs_group {
                 ownership.apply(&path, true).map_err(failed("give to the pod's group", &path))?;
@@ -199,7 +202,12 @@ fn prepare(
             write_files(&path, pod, volume, objects, facts, issuer)?;
         }
     }
-    Ok(())
+    // A file system in memory has its label from its mount.
+    let is_memory = matches!(&volume.source, VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. });
+    match label.filter(|_| !is_memory) {
+        Some(label) => Ok(label::apply(&path, &label).map_err(failed("label", &path))?),
+        None => Ok(()),
+    }
 }
 
 /// Does nothing to a volume that is not made of objects.
@@ -243,12 +251,12 @@ fn memory_size(pod: &Pod, limit: Option<u64>) -> Option<u64> {
     [limit, of_pod.filter(|bytes| *bytes > 0)].into_iter().flatten().min()
 }
 
-fn mount_memory(path: &Path, size: Option<u64>, mode: u32) -> Result<(), VolumeCause> {
+fn mount_memory(path: &Path, size: Option<u64>, mode: u32, label: Option<&str>) -> Result<(), VolumeCause> {
     if is_mount_point(path) {
         return Ok(());
     }
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
-    let tree = mount::tmpfs(size, mode, attributes).map_err(failed("make a tmpfs for", path))?;
+    let tree = mount::labelled_tmpfs(size, mode, label, attributes).map_err(failed("make a tmpfs for", path))?;
     mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::kube::Machine;
-use crate::model::{ClaimContent, ClaimMount, ClaimTemplate, UserIds};
+use crate::model::{ClaimContent, ClaimMount, ClaimTemplate, Relabel, UserIds};
 
 /// A pod with one container `c` and these annotations, in flow style.
 fn with(annotations: &str) -> String {
@@ -117,4 +117,20 @@ fn claims_are_filled_or_mounted_as_their_annotations_say() {
     assert_eq!((memory.kind.as_deref(), memory.uid, memory.options.no_dev), (Some("tmpfs"), Some(5), true));
     let parameters = [("size", "1m"), ("huge", "never"), ("inode64", "")].map(|(n, v)| (n.to_owned(), v.to_owned()));
     assert_eq!(memory.parameters, parameters);
+}
+
+#[test]
+fn files_of_the_machine_are_relabelled_when_that_is_asked_for_and_means_something() {
+    let text = |path: &str| {
+        with("bind-mount-options: '/srv/data:Z'").replace("/srv/data", path)
+            + &format!("  volumes: [{{name: v, hostPath: {{path: {path}}}}}, {{name: w, emptyDir: {{}}}}]\n")
+    };
+    finds(&text("/srv/data"), &["info[K301]", "bind-mount-options", "no SELinux"]);
+    finds(&text("/etc"), &["error[K304]", "below it"]);
+    let machine = Machine { se_linux: true, ..Machine::default() };
+    let options = LoadOptions { machine, ..LoadOptions::default() };
+    let loaded = load_text(&text("/srv/data"), &options);
+    assert!(shown(&loaded).is_empty(), "{:?}", shown(&loaded));
+    let pod = loaded.application.expect("it is valid").pods.remove(0);
+    assert_eq!(pod.relabelled, [("v".to_owned(), Relabel::Private)].into());
 }
