@@ -3,6 +3,7 @@
 use super::execute::{Actions, step};
 use super::identity::Claimed;
 use super::machine::{LONG_ID, SHORT_ID, random_id};
+use super::play_images::PlayedImages;
 use super::prepare::{PodJoins, Prepared, PreparedPod};
 use super::progress::{Report, StepState};
 use super::{Engine, EngineError, PlayRequest, fault, user_ids};
@@ -17,8 +18,8 @@ use crate::store::events::LoggedEvent;
 use crate::store::journal::{self, Made, MadeKind, Run};
 use crate::store::objects::{self, Object, ObjectRow};
 use crate::store::record::{
-    ClaimRecord, ContainerRecord, ImageRecord, ImageVolumeRecord, NetworkAttachment, PodNetwork, PodObjects, PodRecord,
-    RECORD_VERSION,
+    ClaimRecord, ContainerRecord, ImagePull, ImageRecord, ImageVolumeRecord, NetworkAttachment, PodNetwork, PodObjects,
+    PodRecord, RECORD_VERSION,
 };
 use crate::store::volumes::{self, VolumeRow};
 use crate::store::{apps, pods};
@@ -40,7 +41,7 @@ impl Engine {
         claimed: &Claimed,
         prepared: &Prepared,
         actions: &Actions,
-        images: &BTreeMap<String, ImageRecord>,
+        images: &PlayedImages,
         definitions: &BTreeMap<String, Definition>,
         run: &Run,
     ) -> Result<Vec<PodRecord>, EngineError> {
@@ -78,6 +79,7 @@ impl Engine {
                 }
             }
             let mut records = Vec::new();
+            let mut pulls = images.pulls.clone();
             // Looked at again: another command may have given some away meanwhile.
             let mut held = prepared.devices.held(t, new.iter().map(|(pod, _)| *pod))?;
             let sources = &prepared.devices;
@@ -97,8 +99,8 @@ impl Engine {
                     spec_hash: prepared.spec_hash.clone(),
                     environment_hash: prepared.environment_hash.clone(),
                     ephemeral: Vec::new(),
-                    containers: containers(request, &pod, ids.containers, devices, images)?,
-                    image_volumes: image_volumes(&pod, images)?,
+                    containers: containers(request, &pod, ids.containers, devices, &images.records, &mut pulls)?,
+                    image_volumes: image_volumes(&pod, &images.records)?,
                     claims: claims(t, &pod)?,
                     pod,
                     network,
@@ -281,9 +283,10 @@ fn containers(
     ids: Vec<String>,
     devices: Vec<ContainerDevices>,
     images: &BTreeMap<String, ImageRecord>,
+    pulls: &mut BTreeMap<String, ImagePull>,
 ) -> Result<Vec<ContainerRecord>, EngineError> {
     let init = pod.init_containers.len();
-    let record = |(index, ((container, id), devices)): (usize, ((&Container, String), ContainerDevices))| {
+    let mut record = |(index, ((container, id), devices)): (usize, ((&Container, String), ContainerDevices))| {
         let name = match request.no_pod_prefix {
             true => container.name.clone(),
             false => format!("{}-{}", pod.name, container.name),
@@ -294,10 +297,12 @@ fn containers(
             container: container.name.clone(),
             init: index < init,
             image: image_of(images, &container.image)?,
+            // The others find it here.
+            pull: pulls.remove(&container.image),
             devices,
         })
     };
-    pod.all_containers().zip(ids).zip(devices).enumerate().map(record).collect()
+    pod.all_containers().zip(ids).zip(devices).enumerate().map(&mut record).collect()
 }
 
 /// What is special about the pod's claims. One for a single pod must have no other user.

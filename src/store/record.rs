@@ -62,6 +62,9 @@ pub struct ContainerRecord {
     pub container: String,
     pub init: bool,
     pub image: ImageRecord,
+    /// How its image came here, when it came for this container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<ImagePull>,
     #[serde(default, skip_serializing_if = "ContainerDevices::is_empty")]
     pub devices: ContainerDevices,
 }
@@ -140,6 +143,15 @@ pub struct ImageRecord {
     /// Chain ids of the layers, lowest first.
     pub layers: Vec<String>,
     pub config: ImageConfig,
+}
+
+/// An image that a registry gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagePull {
+    pub began: jiff::Timestamp,
+    pub ended: jiff::Timestamp,
+    /// Bytes that it takes of the disk.
+    pub size: u64,
 }
 
 /// What of an image's configuration concerns running it (OCI image specification, "Image Configuration").

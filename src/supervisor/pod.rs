@@ -67,7 +67,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
     let (sender, receiver) = mpsc::unbounded_channel();
     let handle = Handle { record: record.clone(), sender: sender.clone() };
     context.pods.borrow_mut().insert(record.id.clone(), handle);
-    let spec = Spec::of(&record, context.back_off);
+    let spec = Spec::of(&record, &context.machine.name, context.back_off);
     let containers = record.containers.len();
     let machine = match &resumed {
         Some(saved) if saved.state.cells.len() <= containers => Machine::resume(spec, saved.state.clone()),
@@ -285,7 +285,7 @@ impl Driver {
     /// Takes in containers that were added to the record.
     fn extend(&mut self, record: Rc<PodRecord>) {
         self.live.borrow_mut().resize_with(record.containers.len(), Live::default);
-        self.machine.extend(Spec::of(&record, self.context.back_off));
+        self.machine.extend(Spec::of(&record, &self.context.machine.name, self.context.back_off));
         self.record = record;
     }
 
