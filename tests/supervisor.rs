@@ -10,5 +10,6 @@ mod supervisor {
     mod probes;
     mod robustness;
     mod sharing;
+    mod timing;
     mod tokens;
 }

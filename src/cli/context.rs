@@ -109,6 +109,7 @@ impl Globals {
             binary,
             registries,
             cdi_directories: cdi_directories(),
+            program_directories: program_directories(),
             log_level: self.level().map(|level| level.as_str().to_owned()),
         };
         let user = rustix::process::geteuid();
@@ -145,6 +146,12 @@ fn cdi_directories() -> Vec<PathBuf> {
         Some(given) => std::env::split_paths(&given).collect(),
         None => DIRECTORIES.map(PathBuf::from).to_vec(),
     }
+}
+
+/// `PATH`, and where root has programs that not everybody's has.
+fn program_directories() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|p| p.is_absolute()).chain(["/usr/sbin", "/sbin"].map(PathBuf::from)).collect()
 }
 
 fn absolute(given: Option<PathBuf>, variable: &str, default: &str) -> Result<PathBuf, CommandError> {

@@ -70,6 +70,7 @@ impl Engine {
                 se_linux: lsm::is_se_linux_enabled(),
                 cpus: machine::online_cpus(),
                 memory_nodes: machine::online_memory_nodes(),
+                nfs: self.mount_nfs().is_some(),
             },
             base_dir: working_directory()?,
         };

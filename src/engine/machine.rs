@@ -1,7 +1,8 @@
 //! What the machine tells: randomness for ids, the boot, its processors and memory nodes.
 
-use super::EngineError;
+use super::{Engine, EngineError};
 use crate::model::NumberList;
+use crate::sys::program;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -24,6 +25,13 @@ pub fn random_id(digits: usize) -> Result<String, EngineError> {
         hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
         hex
     }))
+}
+
+impl Engine {
+    /// The program that mounts NFS (mount.nfs(8)).
+    pub(super) fn mount_nfs(&self) -> Option<PathBuf> {
+        program::find("mount.nfs", &self.config.program_directories)
+    }
 }
 
 /// The kernel's id of this boot.

@@ -109,6 +109,8 @@ pub struct EngineConfig {
     pub registries: RegistrySettings,
     /// Where CDI specs are; a later directory wins.
     pub cdi_directories: Vec<PathBuf>,
+    /// Where programs of the machine are that pods need.
+    pub program_directories: Vec<PathBuf>,
     /// `--log-level`, handed on to supervisors.
     pub log_level: Option<String>,
 }

@@ -53,6 +53,7 @@ impl Engine {
         let object_ids = actions.store.iter().map(|_| random_id(SHORT_ID)).collect::<Result<Vec<_>, _>>()?;
         let root = self.layout().root.clone();
         let cgroup_manager = self.config.cgroup_manager.as_str();
+        let mount_nfs = self.mount_nfs();
         self.database.write(|t| {
             let mut made = vec![Made { before: apps::snapshot(t, app)?, ..Made::new(MadeKind::App, app) }];
             let before = apps::get(t, app)?;
@@ -91,7 +92,7 @@ impl Engine {
                 pod.host_network |= network == PodNetwork::Host;
                 let first_user_id =
                     pod.user_namespace.then(|| user_ids::allocate(t, &root, pod.user_ids)).transpose()?;
-                let record = PodRecord {
+                let mut record = PodRecord {
                     version: RECORD_VERSION,
                     id: ids.pod,
                     app: app.clone(),
@@ -103,6 +104,7 @@ impl Engine {
                     image_volumes: image_volumes(&pod, &images.records)?,
                     claims: claims(t, &pod)?,
                     pod,
+                    mount_nfs: None,
                     network,
                     first_user_id,
                     manage_hosts: !request.no_hosts,
@@ -110,6 +112,8 @@ impl Engine {
                     log: request.log.clone(),
                     cgroup_manager: cgroup_manager.to_owned(),
                 };
+                let has_nfs = record.pod.volumes.iter().any(|volume| record.nfs(volume).is_some());
+                record.mount_nfs = mount_nfs.clone().filter(|_| has_nfs);
                 Self::check_names(t, &record)?;
                 check_images(t, &record)?;
                 pods::insert(t, &record)?;
@@ -252,7 +256,7 @@ fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
 pub(super) fn ephemeral_row(pod: &Pod, pod_id: &str, app: &str, name: &str) -> VolumeRow {
     let own = pod.volumes.iter().find(|volume| volume.claim(&pod.name).as_deref() == Some(name));
     let claim = match own.map(|volume| &volume.source) {
-        Some(VolumeSource::Ephemeral { claim }) => claim.clone(),
+        Some(VolumeSource::Ephemeral { claim }) => (**claim).clone(),
         _ => ClaimTemplate::default(),
     };
     VolumeRow {

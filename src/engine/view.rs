@@ -200,6 +200,7 @@ impl PodView {
             VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. } => {
                 ("tmpfs", own, self.layout.pod_run_volume(self.id(), &volume.name))
             }
+            VolumeSource::Nfs(_) => ("nfs", own, self.layout.pod_run_volume(self.id(), &volume.name)),
             VolumeSource::Image { .. } => ("image", own, self.layout.pod_run_volume(self.id(), &volume.name)),
             VolumeSource::ConfigMap { .. }
             | VolumeSource::Secret { .. }

@@ -35,6 +35,7 @@ fn files(pod: &Pod) -> Vec<(ObjectKind, &str, bool)> {
             VolumeSource::EmptyDir { .. }
             | VolumeSource::HostPath { .. }
             | VolumeSource::Claim { .. }
+            | VolumeSource::Nfs(_)
             | VolumeSource::Image { .. }
             | VolumeSource::Ephemeral { .. }
             | VolumeSource::DownwardApi { .. } => {}

@@ -47,5 +47,5 @@ pub use security::{
 };
 pub use volume::{
     BoundVolume, ClaimContent, ClaimMount, ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath,
-    Projection, Volume, VolumeSource,
+    NfsExport, Projection, Volume, VolumeSource,
 };

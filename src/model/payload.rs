@@ -61,6 +61,7 @@ pub fn payload(
         | VolumeSource::HostPath { .. }
         | VolumeSource::Claim { .. }
         | VolumeSource::Ephemeral { .. }
+        | VolumeSource::Nfs(_)
         | VolumeSource::Image { .. } => return Ok(None),
     }
     Ok(Some(files.files))

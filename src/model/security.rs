@@ -136,7 +136,7 @@ impl Pod {
     /// The SELinux label that the files of a volume get; `None` leaves them as they are.
     ///
     /// What the machine has at a `hostPath` is relabelled only when that is asked for. What is made for the pod gets the pod's label,
-    /// when it has one (Kubernetes, "Efficient SELinux volume relabeling"); images are the same for all.
+    /// when it has one (Kubernetes, "Efficient SELinux volume relabeling"); images and other machines' files are the same for all.
     pub fn file_label(&self, volume: &Volume) -> Option<String> {
         let own = self.security.se_linux.as_ref();
         match &volume.source {
@@ -144,7 +144,7 @@ impl Pod {
                 let relabel = self.relabelled.get(&volume.name)?;
                 Some(own.unwrap_or(&SeLinuxLabel::default()).of_files(*relabel))
             }
-            VolumeSource::Image { .. } => None,
+            VolumeSource::Nfs(_) | VolumeSource::Image { .. } => None,
             VolumeSource::EmptyDir { .. }
             | VolumeSource::ConfigMap { .. }
             | VolumeSource::Secret { .. }

@@ -46,6 +46,8 @@ pub enum VolumeSource {
     },
     /// A named volume of the store, made on demand.
     Claim { name: String, read_only: bool },
+    /// A directory of another machine.
+    Nfs(NfsExport),
     /// The root of an image, read-only.
     Image {
         /// As written.
@@ -55,7 +57,7 @@ pub enum VolumeSource {
     /// A named volume that is made and removed with the pod: [`Volume::claim`] is its name.
     Ephemeral {
         /// Without a name.
-        claim: ClaimTemplate,
+        claim: Box<ClaimTemplate>,
     },
     /// Facts about the pod and its containers as files.
     DownwardApi {
@@ -103,6 +105,7 @@ impl VolumeSource {
             | Self::ConfigMap { .. }
             | Self::Secret { .. }
             | Self::Claim { .. }
+            | Self::Nfs(_)
             | Self::Image { .. }
             | Self::Ephemeral { .. }
             | Self::DownwardApi { .. } => &[],
@@ -111,6 +114,27 @@ impl VolumeSource {
             Projection::ServiceAccountToken(token) => Some(token),
             Projection::ConfigMap { .. } | Projection::Secret { .. } | Projection::DownwardApi { .. } => None,
         })
+    }
+}
+
+/// What an NFS server gives (Kubernetes API, `NFSVolumeSource`; `mountOptions` of a PersistentVolume).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NfsExport {
+    /// Host name or address.
+    pub server: String,
+    /// Absolute.
+    pub path: String,
+    pub read_only: bool,
+    /// As nfs(5) has them.
+    #[serde(default)]
+    pub mount_options: Vec<String>,
+}
+
+impl NfsExport {
+    /// `server:/path`, with the brackets of an IPv6 address.
+    pub fn source(&self) -> String {
+        let Self { server, path, .. } = self;
+        if server.contains(':') { format!("[{server}]:{path}") } else { format!("{server}:{path}") }
     }
 }
 
@@ -215,11 +239,14 @@ pub struct ClaimMount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundVolume {
     pub name: String,
-    /// Absolute.
+    /// Absolute; of an NFS server's directory, what [`NfsExport::source`] says.
     pub path: String,
     pub kind: HostPathType,
     /// From a `local` source: `fsGroup` owns it, as it does not own a `hostPath`.
     pub local: bool,
+    /// The directory that each pod mounts for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nfs: Option<NfsExport>,
 }
 
 impl ClaimTemplate {

@@ -7,18 +7,13 @@
 
 use super::RuntimeError;
 use super::config::{ContainerConfig, Hook};
-use crate::sys::process;
-use rustix::fs::MemfdFlags;
+use crate::sys::program;
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
-
-/// Bytes of what a failed hook said that are told.
-const SHOWN: u64 = 1024;
 
 /// Runs the hooks of a container one after the other; `config.json` must be there.
 pub(super) fn run_all(config: &ContainerConfig) -> Result<(), RuntimeError> {
@@ -38,37 +33,16 @@ pub(super) fn run_all(config: &ContainerConfig) -> Result<(), RuntimeError> {
 
 fn run(hook: &Hook, config: &ContainerConfig) -> io::Result<(ExitStatus, String)> {
     let Hook { path, args, env, timeout_seconds } = hook;
-    let mut state = memory_file("hook-state")?;
+    let mut state = program::memory_file("hook-state")?;
     state.write_all(state_of(config).as_bytes())?;
     state.seek(SeekFrom::Start(0))?;
-    let mut said = memory_file("hook-output")?;
     let mut command = Command::new(path);
     if let Some((name, rest)) = args.split_first() {
         command.arg0(name).args(rest);
     }
-    command.env_clear().envs(env.iter().map(|(name, value)| (name, value))).current_dir(&config.run_dir);
-    command.stdin(state).stdout(said.try_clone()?).stderr(said.try_clone()?);
-    let mut child = command.spawn()?;
-    let pidfd = process::pidfd_open(child.id().cast_signed())?;
-    if !process::wait_within(&pidfd, Some(Duration::from_secs((*timeout_seconds).into())))? {
-        // Whatever it started is in the container's cgroup and goes with that.
-        child.kill()?;
-        child.wait()?;
-        return Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("it did not end within {timeout_seconds} seconds"),
-        ));
-    }
-    let status = child.wait()?;
-    said.seek(SeekFrom::Start(0))?;
-    let mut text = Vec::new();
-    said.take(SHOWN).read_to_end(&mut text)?;
-    Ok((status, String::from_utf8_lossy(&text).trim().to_owned()))
-}
-
-/// A file rather than a pipe: nobody waits for a reader or writer that is not there.
-fn memory_file(name: &str) -> io::Result<File> {
-    Ok(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?.into())
+    command.env_clear().envs(env.iter().map(|(name, value)| (name, value))).current_dir(&config.run_dir).stdin(state);
+    // Whatever it started is in the container's cgroup and goes with that.
+    program::run_within(&mut command, Duration::from_secs((*timeout_seconds).into()))
 }
 
 /// OCI runtime specification, "State".

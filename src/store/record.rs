@@ -4,10 +4,13 @@
 //! read by everyone. Both carry a version: a newer one is refused with the reason.
 
 use crate::model::device::ContainerDevices;
-use crate::model::{BoundVolume, ClaimMount, ConfigMap, Container, Pod, Resources, Secret};
+use crate::model::{
+    BoundVolume, ClaimMount, ConfigMap, Container, NfsExport, Pod, Resources, Secret, Volume, VolumeSource,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Version of the record formats of this file.
 pub const RECORD_VERSION: u32 = 1;
@@ -39,6 +42,9 @@ pub struct PodRecord {
     /// Its claims that are more than a directory of the store which everybody may write to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimRecord>,
+    /// The program that mounts its NFS volumes, when it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_nfs: Option<PathBuf>,
     pub network: PodNetwork,
     /// Host id of the root of the pod's user namespace, when it has one of its own; how many it has is in its spec.
     #[serde(default)]
@@ -95,6 +101,14 @@ impl PodRecord {
             }
         }
         mounts
+    }
+
+    /// The exports that a volume of the pod mounts, itself or as its claim is bound.
+    pub fn nfs<'a>(&'a self, volume: &'a Volume) -> Option<&'a NfsExport> {
+        match &volume.source {
+            VolumeSource::Nfs(export) => Some(export),
+            _ => self.claim(&volume.claim(&self.pod.name)?)?.bound.as_ref()?.nfs.as_ref(),
+        }
     }
 
     /// The spec of the container at that place of `containers`.

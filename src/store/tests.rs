@@ -69,6 +69,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
         }],
         image_volumes: Vec::new(),
         claims: Vec::new(),
+        mount_nfs: None,
         network: PodNetwork::Networks(vec![NetworkAttachment {
             network: "podkin".into(),
             interface: "eth0".into(),

@@ -13,6 +13,7 @@ pub mod net;
 pub mod pass;
 pub mod pipe;
 pub mod process;
+pub mod program;
 pub mod readiness;
 pub mod rlimit;
 pub mod seccomp;

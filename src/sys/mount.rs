@@ -1,6 +1,6 @@
 //! Mounts by descriptor: made or cloned detached, configured, and only then attached to a place that was opened safely.
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     fsconfig_set_fd, fsconfig_set_string,
@@ -306,6 +306,12 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
+/// Whether something is mounted on a path, whose last component is not followed (statx(2), `STATX_ATTR_MOUNT_ROOT`).
+pub fn is_root(path: &Path) -> io::Result<bool> {
+    let found = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
 /// How the mount that a descriptor is open on hears of mounts below its peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peers {
@@ -357,6 +363,7 @@ mod tests {
                      24 27 0:1 / /b rw master:1 propagate_from:2 - ext4 x rw\n";
         let of = |id| peers_in(table, id).map(|peers| (peers.shared, peers.slave));
         assert_eq!([22, 23, 24, 2].map(of), [Some((false, false)), Some((true, false)), Some((false, true)), None]);
+        assert!(is_root(Path::new("/proc")).unwrap() && !is_root(Path::new("/proc/self")).unwrap());
         assert!(peers(std::fs::File::open("/proc/self/mountinfo").unwrap()).is_ok());
     }
 

@@ -1,6 +1,6 @@
 //! `attach`: input and output of the containers themselves.
 
-use crate::common::{TestEnv, eventually};
+use crate::common::{TestEnv, eventually, leftovers};
 use crate::terminal::Desk;
 use std::io::Write;
 use std::process::{Child, Stdio};
@@ -56,6 +56,31 @@ fn several_share_a_terminal_and_leave_it_as_they_like() {
     assert!(refused.stderr.contains("is not running"), "{refused:?}");
     env.ok(["pod", "rm", "--force", "web"]);
     env.assert_clean();
+}
+
+#[test]
+fn the_terminal_has_the_size_of_the_window_that_changed_last() {
+    let env = with_copier("attach-size", "stdin: true, tty: true");
+    let (pid, _) = leftovers::processes(&env.base).into_iter().find(|(_, args)| args == "/podkin-demo cat").unwrap();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let inside = rustix::fs::open(format!("/proc/{pid}/fd/0"), flags, rustix::fs::Mode::empty()).unwrap();
+    let becomes = |wanted: (u16, u16)| {
+        eventually(&format!("{wanted:?} inside"), Duration::from_secs(10), || {
+            let size = rustix::termios::tcgetwinsize(&inside).unwrap();
+            (size.ws_row, size.ws_col) == wanted
+        });
+    };
+    let mut one = Desk::start(env.command(["attach", "web-app"]));
+    becomes((33, 77));
+    let two = Desk::start(env.command(["attach", "web-app"]));
+    eventually("raw mode", Duration::from_secs(10), || one.is_raw() && two.is_raw());
+    one.resize(50, 132);
+    becomes((50, 132));
+    two.resize(20, 60);
+    becomes((20, 60));
+    drop(inside);
+    one.types(&[4]);
+    assert_eq!((one.ends().0.code(), two.ends().0.code()), (Some(0), Some(0)));
 }
 
 #[test]

@@ -58,6 +58,13 @@ impl Desk {
         self.keyboard.write_all(keys).unwrap();
     }
 
+    /// Changes the window, and tells the command as the kernel tells the program in the foreground.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        tcsetwinsize(&self.terminal, size(rows, columns)).unwrap();
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::WINCH).unwrap();
+    }
+
     fn modes(&self) -> Termios {
         tcgetattr(&self.terminal).unwrap()
     }

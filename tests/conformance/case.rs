@@ -17,6 +17,8 @@
 //!     ...                                  # ${PORT}, ${PORT2}, ${PORT3}: free host ports; ${DIR}: directory of the files;
 //!                                          # ${DEMO_LAYER}: the demo image's layer
 //!     - name-${1..50}                      # a line fifty times, with the numbers in their place
+//!   sbin/name: |                           # a program that the engine finds before those of the machine
+//!     #!/bin/sh
 //! steps:
 //!   - run: kube play pod.yaml              # the engine's command line, in ${DIR}
 //!     exit: 0                              # default

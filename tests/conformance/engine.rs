@@ -37,6 +37,9 @@ pub fn available(kind: EngineKind) -> Result<(), String> {
     Ok(())
 }
 
+/// Directory of a case's files in which its programs are.
+pub const PROGRAMS: &str = "sbin";
+
 /// A command of the engine, in the environment of one case.
 pub fn command(kind: EngineKind, env: &TestEnv, directory: &Path, args: &[String]) -> Command {
     let mut command = match kind {
@@ -47,6 +50,8 @@ pub fn command(kind: EngineKind, env: &TestEnv, directory: &Path, args: &[String
             command
         }
     };
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", directory.join(PROGRAMS).display()));
     command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

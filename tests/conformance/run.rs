@@ -7,6 +7,7 @@ use crate::offer::Offer;
 use regex::RegexBuilder;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -71,6 +72,10 @@ impl Scene {
             let parent = path.parent().unwrap_or(Path::new("/"));
             std::fs::create_dir_all(parent)
                 .and_then(|()| std::fs::write(&path, repeated(&self.substitute(&text))))
+                .and_then(|()| match parent.ends_with(engine::PROGRAMS) {
+                    true => std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)),
+                    false => Ok(()),
+                })
                 .map_err(|e| e.to_string())?;
         }
         Ok(())

@@ -32,6 +32,11 @@ pub struct App {
 impl App {
     /// `None`, said aloud, where containers cannot be made.
     pub fn new(name: &str) -> Option<Self> {
+        Self::with_back_off(name, 200)
+    }
+
+    /// With another first wait before a restart, in milliseconds.
+    pub fn with_back_off(name: &str, base: u32) -> Option<Self> {
         if !crate::common::can_run_containers() {
             return None;
         }
@@ -44,7 +49,8 @@ impl App {
         fs::create_dir_all(&cache).expect("the temporary directory is writable");
         std::os::unix::fs::symlink(cache, layout.seccomp_cache()).expect("root is new");
         let binary = env.binary.clone();
-        let arguments = ["--back-off-ms", "200", "--housekeeping-ms", "500"].map(Into::into).to_vec();
+        let base = base.to_string();
+        let arguments = ["--back-off-ms", &base, "--housekeeping-ms", "500"].map(Into::into).to_vec();
         let launch = Launch { binary, arguments, ..Launch::default() };
         Some(Self { env, layout, id: unique(), launch: RefCell::new(launch), connection: RefCell::new(None) })
     }
@@ -79,6 +85,7 @@ impl App {
             pod,
             image_volumes: Vec::new(),
             claims: Vec::new(),
+            mount_nfs: None,
             network: PodNetwork::None,
             first_user_id: None,
             manage_hosts: true,
@@ -207,13 +214,22 @@ impl App {
     }
 
     pub fn log(&self, record: &PodRecord, name: &str) -> Vec<String> {
+        self.read_log(record, name, |line| String::from_utf8_lossy(line.bytes).into_owned())
+    }
+
+    /// When each line of the log arrived.
+    pub fn log_times(&self, record: &PodRecord, name: &str) -> Vec<jiff::Timestamp> {
+        self.read_log(record, name, |line| line.time)
+    }
+
+    fn read_log<T>(&self, record: &PodRecord, name: &str, of: impl Fn(logs::Line<'_>) -> T) -> Vec<T> {
         let id = &record.container(name).expect("the pod has that container").id;
         let mut reader = logs::open(&self.layout, &record.id, id, logs::Options::default()).expect("the log opens");
-        let mut lines = Vec::new();
+        let mut all = Vec::new();
         while let Some(line) = reader.next_line().expect("the log can be read") {
-            lines.push(String::from_utf8_lossy(line.bytes).into_owned());
+            all.push(of(line));
         }
-        lines
+        all
     }
 
     pub fn supervisor_pid(&self, record: &PodRecord) -> i32 {

@@ -1,6 +1,8 @@
 # Plays a pod on a machine with cgroup v2 and an older kernel, and looks at what the kernel made of it.
 set -eu
 fail() { echo "FAILED: $*"; podkin ps -a || true; exit 1; }
+# is FILE VALUE
+is() { [ "$(cat "$1")" = "$2" ] || fail "$1 is $(cat "$1"), not $2"; }
 ids() { podkin ps -a --no-trunc --format '{{.ID}}' --filter name="$1"; }
 
 uname -r
@@ -8,9 +10,9 @@ podkin kube play pod.yaml
 podkin ps
 
 group=$(ls -d /sys/fs/cgroup/podkin/*/"$(ids limited-main)") || fail "no cgroup of the container"
-[ "$(cat "$group/memory.max")" = 67108864 ] || fail "memory.max is $(cat "$group/memory.max")"
-[ "$(cat "$group/cpu.max")" = "50000 100000" ] || fail "cpu.max is $(cat "$group/cpu.max")"
-[ "$(cat "$group/pids.max")" = 2048 ] || fail "pids.max is $(cat "$group/pids.max")"
+is "$group/memory.max" 67108864
+is "$group/cpu.max" "50000 100000"
+is "$group/pids.max" 2048
 
 podkin exec limited-main /podkin-demo cat /proc/self/cgroup | grep -q '^0::/$' || fail "exec is not in the container's cgroup"
 podkin exec limited-main /podkin-demo cat /proc/self/status | grep -q '^Seccomp:.*2' || fail "exec has no seccomp filter"
@@ -28,9 +30,39 @@ until [ "$(podkin inspect hungry-main --format '{{.State.OOMKilled}}')" = true ]
     sleep 0.2
 done
 
+[ "$(podkin kube get pod hungry -o 'jsonpath={.status.containerStatuses[0].state.terminated.reason}')" = OOMKilled ] ||
+    fail "the kernel's count of kills is not told"
+
 podkin logs limited-main | head -3
 podkin kube play pod.yaml
+
+# CPU and memory of a running container follow the file.
+process=$(cat "$group/cgroup.procs")
+sed -e 's/cpu: 500m, memory: 64Mi/cpu: 300m, memory: 96Mi/' pod.yaml >resized.yaml
+podkin kube play resized.yaml
+is "$group/memory.max" 100663296
+is "$group/cpu.max" "30000 100000"
+is "$group/cgroup.procs" "$process"
 podkin kube down pod.yaml
+
+# The pod's own limits, and what its priority weighs: 307 shares for 300m, and a tenth of that for each of seven digits.
+podkin kube play groups.yaml
+pod=$(ls -d /sys/fs/cgroup/podkin/*/"$(ids together-main)") || fail "no cgroup of the container"
+pod=$(dirname "$pod")
+is "$pod/memory.max" 50331648
+is "$pod/cpu.max" "30000 100000"
+is "$pod/cpu.weight" 20
+
+# The device program: what every container has, what it was given, and nothing else.
+use() { podkin exec together-main /podkin-demo write "$1" text; }
+use /host-dev/null || fail "a device that all may use is refused"
+use /dev/given || fail "a device that was given is refused"
+if use /host-dev/ttyS0; then fail "a device of the machine can be used"; fi
+
+podkin exec full-main /podkin-demo write /v/one text
+podkin exec full-main /podkin-demo write /v/two text
+podkin kube wait --timeout=30s '--for=jsonpath={.status.reason}=Evicted' pod/full || fail "a volume beyond its limit is no reason"
+podkin kube down groups.yaml
 [ -z "$(podkin ps -a -q)" ] || fail "containers are left"
 sleep 3
 [ ! -e /sys/fs/cgroup/podkin ] || fail "cgroups are left: $(find /sys/fs/cgroup/podkin)"

@@ -38,6 +38,7 @@ pub(crate) fn pod(policy: RestartPolicy, containers: &[&str]) -> (PodRecord, Pod
         pod: model,
         containers: records,
         ephemeral: Vec::new(),
+        mount_nfs: None,
         network: PodNetwork::None,
         first_user_id: None,
         manage_hosts: true,

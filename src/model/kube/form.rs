@@ -93,6 +93,16 @@ pub fn variable_name(text: &str) -> Form {
     require(crate::model::environment::is_variable_name(text), "only printable ASCII characters without `=`")
 }
 
+/// Host name or address of another machine.
+pub fn host(text: &str) -> Form {
+    require(!text.is_empty() && text.len() <= 253, "it must have 1 to 253 characters")?;
+    require(
+        text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%')),
+        "it must be a host name or an address",
+    )
+}
+
 /// A path inside a volume: relative, without `..`.
 pub fn path_below(text: &str) -> Form {
     require(!text.is_empty(), "it must not be empty")?;

@@ -32,6 +32,7 @@ mod loader;
 mod metadata;
 mod mount;
 mod names;
+mod nfs;
 mod object;
 mod payload;
 mod persistent;
@@ -143,6 +144,8 @@ pub struct Machine {
     pub cpus: Option<NumberList>,
     /// Memory nodes that are online; `None` when that is not known.
     pub memory_nodes: Option<NumberList>,
+    /// The program that mounts NFS is there.
+    pub nfs: bool,
 }
 
 /// Objects that were played before, as far as references need them.

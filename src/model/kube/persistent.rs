@@ -5,9 +5,9 @@ use super::metadata::{self, Metadata};
 use super::quantity::parse as parse_quantity;
 use super::spot::{Mark, NO_EFFECT, Spot};
 use super::volume::host_path_source;
-use super::{Session, codes};
+use super::{Session, codes, nfs as network_file_system};
 use crate::model::diagnostic::Diagnostic;
-use crate::model::{BoundVolume, ClaimTemplate, HostPathType, VolumeSource};
+use crate::model::{BoundVolume, ClaimTemplate, HostPathType, NfsExport, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
@@ -30,10 +30,17 @@ pub(super) struct Offer {
     /// The claim it is kept for.
     reserved: Option<String>,
     block: bool,
+    place: Place,
+    mark: Mark,
+}
+
+/// Where the files of a PersistentVolume are.
+#[derive(Debug, Clone)]
+struct Place {
     path: String,
     kind: HostPathType,
     local: bool,
-    mark: Mark,
+    nfs: Option<NfsExport>,
 }
 
 impl Offer {
@@ -102,8 +109,9 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
     let at = &spec_at;
     at.field("nodeAffinity").no_effect(node_affinity.is_some(), "there is one machine");
     at.field("volumeAttributesClassName").no_effect(volume_attributes_class_name.is_some(), "a CSI driver reads it");
+    let mount_options = mount_options.unwrap_or_default();
     at.field("mountOptions").unsupported(
-        mount_options.is_some_and(|options| !options.is_empty()),
+        !mount_options.is_empty() && nfs.is_none(),
         "directories are mounted as they are",
         "use `bindMountOptions` of `volumeMounts`",
     );
@@ -128,7 +136,6 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
     refuse("gcePersistentDisk", gce_persistent_disk.is_some(), network);
     refuse("glusterfs", glusterfs.is_some(), network);
     refuse("iscsi", iscsi.is_some(), network);
-    refuse("nfs", nfs.is_some(), network);
     refuse("photonPersistentDisk", photon_persistent_disk.is_some(), network);
     refuse("portworxVolume", portworx_volume.is_some(), network);
     refuse("quobyte", quobyte.is_some(), network);
@@ -137,18 +144,28 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
     refuse("storageos", storageos.is_some(), network);
     refuse("vsphereVolume", vsphere_volume.is_some(), network);
     let block = block_mode(&at.field("volumeMode"), volume_mode);
-    let place = match (host_path, local) {
+    let on_machine = |path, kind, local| Place { path, kind, local, nfs: None };
+    let place = match (host_path, local, nfs) {
         _ if refused > 0 => None,
-        (Some(source), None) => match host_path_source(&at.field("hostPath"), source, base)? {
-            VolumeSource::HostPath { path, kind } => Some((path, kind, false)),
+        (Some(source), None, None) => match host_path_source(&at.field("hostPath"), source, base)? {
+            VolumeSource::HostPath { path, kind } => Some(on_machine(path, kind, false)),
             _ => None,
         },
-        (None, Some(source)) => {
-            local_source(&at.field("local"), source, block, base).map(|(path, kind)| (path, kind, true))
+        (None, Some(source), None) => {
+            local_source(&at.field("local"), source, block, base).map(|(path, kind)| on_machine(path, kind, true))
         }
-        (None, None) => {
+        (None, None, Some(source)) => {
+            let mount_options = network_file_system::mount_options(&at.field("mountOptions"), mount_options);
+            let export = network_file_system::source(&at.field("nfs"), source);
+            let export = export.map(|export| NfsExport { mount_options, ..export });
+            export.map(|export| Place {
+                nfs: Some(export.clone()),
+                ..on_machine(export.source(), HostPathType::Unset, false)
+            })
+        }
+        (None, None, None) => {
             let error = Diagnostic::error(codes::REQUIRED, "a PersistentVolume needs a source");
-            at.on_key(error.hint("supported: hostPath, local"), "");
+            at.on_key(error.hint("supported: hostPath, local, nfs"), "");
             None
         }
         _ => {
@@ -165,7 +182,6 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
     }
     let capacity = storage.and_then(|q| parse_quantity(&capacity_at.field("storage"), &q)).map(|q| q.units() as u64);
     let reserved = claim_ref.and_then(|reference| claim_reference(&at.field("claimRef"), reference));
-    let (path, kind, local) = place?;
     Some(Offer {
         mark: meta_at.field("name").mark(),
         name,
@@ -175,9 +191,7 @@ pub(super) fn volume(at: &Spot<'_>, object: core::PersistentVolume, base: &Path)
         class: storage_class_name.unwrap_or_default(),
         reserved,
         block,
-        path,
-        kind,
-        local,
+        place: place?,
     })
 }
 
@@ -280,8 +294,8 @@ pub(super) fn bind(session: &Session, claims: &mut [ClaimTemplate], demands: &[D
         let best = fitting.min_by_key(|(_, offer)| (offer.reserved.is_none(), offer.capacity)).map(|(n, _)| n);
         match best {
             Some(n) => {
-                let Offer { name, path, kind, local, .. } = offers.remove(n);
-                claim.bound = Some(BoundVolume { name, path, kind, local });
+                let Offer { name, place: Place { path, kind, local, nfs }, .. } = offers.remove(n);
+                claim.bound = Some(BoundVolume { name, path, kind, local, nfs });
             }
             None => explain(session, claim, demand, &offers),
         }

@@ -2,7 +2,7 @@
 
 use super::quantity::parse as parse_quantity;
 use super::spot::Spot;
-use super::{codes, container, form, object, payload};
+use super::{codes, container, form, nfs as network_file_system, object, payload};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{EmptyDirMedium, HostPathType, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
@@ -75,7 +75,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
         vsphere_volume,
     } = volume;
     let mut sources: Vec<(&str, Option<VolumeSource>)> = Vec::new();
-    let supported = "supported: emptyDir, hostPath, configMap, secret, persistentVolumeClaim, ephemeral, downwardAPI, projected, image";
+    let supported = "supported: emptyDir, hostPath, configMap, secret, persistentVolumeClaim, ephemeral, downwardAPI, projected, image, nfs";
     let mut refuse = |field: &'static str, present: bool, reason: &str, hint: &str| {
         if present {
             at.field(field).refused(true, reason, hint);
@@ -97,7 +97,6 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     refuse("gitRepo", git_repo.is_some(), "Kubernetes deprecated it", "clone in an init container into an `emptyDir`");
     refuse("glusterfs", glusterfs.is_some(), network, mounted);
     refuse("iscsi", iscsi.is_some(), network, mounted);
-    refuse("nfs", nfs.is_some(), network, mounted);
     refuse("photonPersistentDisk", photon_persistent_disk.is_some(), network, mounted);
     refuse("portworxVolume", portworx_volume.is_some(), network, mounted);
     refuse("quobyte", quobyte.is_some(), network, mounted);
@@ -111,6 +110,7 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
     sources.extend(host_path.map(|s| ("hostPath", host_path_source(&at.field("hostPath"), s, around.base))));
     sources.extend(ephemeral.map(|s| ("ephemeral", ephemeral_source(&at.field("ephemeral"), s))));
     sources.extend(image.map(|s| ("image", image_source(&at.field("image"), s))));
+    sources.extend(nfs.map(|s| ("nfs", network_file_system::source(&at.field("nfs"), s).map(VolumeSource::Nfs))));
     let claim = "persistentVolumeClaim";
     sources.extend(persistent_volume_claim.map(|s| (claim, claim_source(&at.field(claim), s))));
     sources
@@ -179,7 +179,7 @@ fn ephemeral_source(at: &Spot<'_>, source: core::EphemeralVolumeSource) -> Optio
         at.missing("volumeClaimTemplate");
     }
     let claim = object::claim_template(&at.field("volumeClaimTemplate"), volume_claim_template?);
-    Some(VolumeSource::Ephemeral { claim })
+    Some(VolumeSource::Ephemeral { claim: Box::new(claim) })
 }
 
 fn image_source(at: &Spot<'_>, source: core::ImageVolumeSource) -> Option<VolumeSource> {

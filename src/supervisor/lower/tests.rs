@@ -28,6 +28,7 @@ fn record(pod: Pod, image: ImageConfig) -> PodRecord {
         pod,
         image_volumes: Vec::new(),
         claims: Vec::new(),
+        mount_nfs: None,
         network: PodNetwork::None,
         first_user_id: None,
         manage_hosts: true,

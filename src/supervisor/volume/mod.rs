@@ -9,6 +9,7 @@
 //! claim               <root>/volumes/<name>/_data
 //! claim (mounted)     <run>/pods/<pod>/volumes/<v>           what its annotations have mounted
 //! hostPath            where it says
+//! nfs, bound to nfs   <run>/pods/<pod>/volumes/<v>           mounted by mount.nfs(8)
 //! ```
 //!
 //! Runs in a launcher: it may block. Removal follows no link ([`crate::sys::dir`]).
@@ -18,6 +19,7 @@ mod files;
 mod host_path;
 mod label;
 mod mounted;
+mod nfs;
 mod ownership;
 mod tokens;
 mod tree;
@@ -25,7 +27,7 @@ mod tree;
 use crate::account::KeyError;
 use crate::model::environment::{EnvironmentError, Objects, PodFacts};
 use crate::model::payload::payload;
-use crate::model::{EmptyDirMedium, Pod, Volume, VolumeSource};
+use crate::model::{EmptyDirMedium, NfsExport, Pod, Volume, VolumeSource};
 use crate::store::layout::Layout;
 use crate::store::record::{PodObjects, PodRecord};
 use crate::sys::{lsm, mount};
@@ -38,6 +40,7 @@ use tokens::Issuer;
 pub use env_file::env_file;
 pub use files::FilesError;
 pub use host_path::HostPathError;
+pub use nfs::NfsError;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make volume `{volume}`")]
@@ -57,6 +60,8 @@ pub enum VolumeCause {
     Files(#[from] FilesError),
     #[error(transparent)]
     HostPath(#[from] HostPathError),
+    #[error(transparent)]
+    Nfs(#[from] NfsError),
     #[error("cannot issue a token")]
     Token(#[from] KeyError),
 }
@@ -76,6 +81,7 @@ pub fn source_path(layout: &Layout, record: &PodRecord, volume: &Volume) -> Path
             let name = volume.claim(&record.pod.name).unwrap_or_default();
             let claim = record.claim(&name);
             match (claim.and_then(|claim| claim.bound.as_ref()), claim.and_then(|claim| claim.mount.as_ref())) {
+                (Some(bound), _) if bound.nfs.is_some() => layout.pod_run_volume(pod_id, &volume.name),
                 (Some(bound), _) => PathBuf::from(&bound.path),
                 (None, Some(_)) => layout.pod_run_volume(pod_id, &volume.name),
                 (None, None) => layout.volume_data(&name),
@@ -84,6 +90,7 @@ pub fn source_path(layout: &Layout, record: &PodRecord, volume: &Volume) -> Path
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
         | VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
+        | VolumeSource::Nfs(_)
         | VolumeSource::Image { .. }
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => layout.pod_run_volume(pod_id, &volume.name),
@@ -99,8 +106,11 @@ pub fn is_read_only(record: &PodRecord, volume: &Volume) -> bool {
         | VolumeSource::DownwardApi { .. }
         | VolumeSource::Projected { .. } => true,
         VolumeSource::Claim { name, read_only } => {
-            *read_only || record.claim(name).is_some_and(|claim| claim.read_only)
+            *read_only
+                || record.claim(name).is_some_and(|claim| claim.read_only)
+                || record.nfs(volume).is_some_and(|export| export.read_only)
         }
+        VolumeSource::Nfs(export) => export.read_only,
         VolumeSource::EmptyDir { .. } | VolumeSource::HostPath { .. } | VolumeSource::Ephemeral { .. } => false,
     }
 }
@@ -162,7 +172,11 @@ fn prepare(
             }
         }
         VolumeSource::HostPath { kind, .. } => host_path::check(&path, *kind)?,
+        VolumeSource::Nfs(export) => mount_nfs(&path, record, export)?,
         VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
+            if let Some(export) = record.nfs(volume) {
+                return mount_nfs(&path, record, export);
+            }
             let name = volume.claim(&pod.name).unwrap_or_default();
             let claim = record.claim(&name);
             let is_owned =
@@ -270,13 +284,17 @@ fn mount_image(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<(), Volu
     attached.map_err(failed("mount the image on", path))
 }
 
-fn is_mount_point(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path: &Path| std::fs::symlink_metadata(path).map(|m| m.dev());
-    match (device(path), path.parent().map(device)) {
-        (Ok(own), Some(Ok(outer))) => own != outer,
-        _ => false,
+/// Who may do what is for the server to say: nothing is given to the pod's group, as under a kubelet.
+fn mount_nfs(path: &Path, record: &PodRecord, export: &NfsExport) -> Result<(), VolumeCause> {
+    make_directory(path, 0o755)?;
+    if !is_mount_point(path) {
+        nfs::mount(record.mount_nfs.as_deref(), export, path)?;
     }
+    Ok(())
+}
+
+fn is_mount_point(path: &Path) -> bool {
+    mount::is_root(path).unwrap_or(false)
 }
 
 #[cfg(test)]

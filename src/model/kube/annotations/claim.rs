@@ -12,7 +12,7 @@ const PREFIX: &str = "volume.podman.io/";
 const KNOWN: [&str; 8] = ["device", "driver", "gid", "image", "import-source", "mount-options", "type", "uid"];
 
 /// What is mounted by a program of the machine, or cannot be mounted twice, with what to do instead.
-const NOT_MOUNTED: [&str; 8] = ["nfs", "nfs4", "cifs", "smb3", "fuse", "overlay", "ceph", "9p"];
+const NOT_MOUNTED: [&str; 6] = ["cifs", "smb3", "fuse", "overlay", "ceph", "9p"];
 const BY_HAND: &str = "mount it on the machine and use a `hostPath` volume";
 
 /// Puts into a claim what its annotations ask for; `at` is its `metadata.annotations`, and relative paths start at `base`.
@@ -114,6 +114,11 @@ fn mount<'a>(
         }
     }
     match kind.filter(|kind| !kind.is_empty() && !binds) {
+        Some(kind @ ("nfs" | "nfs4")) => {
+            let message = format!("file systems of type `{kind}` are not mounted so");
+            let hint = "use a volume with an `nfs` source, or a PersistentVolume with one";
+            of("type").with(|at| at.wrong_hint(codes::UNSUPPORTED, message, hint));
+        }
         Some(kind) if NOT_MOUNTED.contains(&kind) || kind.starts_with("fuse.") => {
             let message = format!("file systems of type `{}` are not mounted here", shown(kind));
             of("type").with(|at| at.wrong_hint(codes::UNSUPPORTED, message, BY_HAND));

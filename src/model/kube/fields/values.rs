@@ -68,6 +68,7 @@ fn words(owner: &str, name: &str) -> &'static [&'static str] {
         ("ImageVolumeSource", "pullPolicy") => &["IfNotPresent", "Always", "Never"],
         ("LabelSelectorRequirement", "operator") => &["Exists"],
         ("Lifecycle", "stopSignal") => &["SIGUSR1"],
+        ("NFSVolumeSource", "path") => &["/example"],
         ("ObjectFieldSelector", "apiVersion") => &["v1"],
         ("ObjectFieldSelector", "fieldPath") => &["metadata.name"],
         ("PersistentVolumeClaimSpec" | "PersistentVolumeSpec", "accessModes") => {
@@ -178,15 +179,20 @@ pub(super) fn needed(owner: &str, at: &[&'static str], next: &str) -> Value {
         "LabelSelectorRequirement" if next == "values" => json!({ "key": "app", "operator": "In" }),
         "LabelSelectorRequirement" => json!({ "key": "app", "operator": "Exists" }),
         "LifecycleHandler" => chosen(&["exec", "httpGet", "sleep", "tcpSocket"], exec()),
+        "NFSVolumeSource" => json!({ "server": "example", "path": "/example" }),
         "ObjectFieldSelector" => json!({ "fieldPath": "metadata.name" }),
         "ObjectMeta" if at.len() == 1 => json!({ "name": "example" }),
         "ObjectMeta" => json!({ "labels": { "app": "example" } }),
         "PersistentVolumeClaimVolumeSource" => json!({ "claimName": "example" }),
         "LocalVolumeSource" => json!({ "path": "/example" }),
         "PersistentVolume" => json!({ "spec": persistent_volume() }),
-        "PersistentVolumeSpec" if next == "local" => {
+        "PersistentVolumeSpec" if matches!(next, "local" | "nfs") => {
             json!({ "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"] })
         }
+        "PersistentVolumeSpec" if next == "mountOptions" => json!({
+            "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"],
+            "nfs": { "server": "example", "path": "/example" },
+        }),
         "PersistentVolumeSpec" => persistent_volume(),
         "Pod" => json!({ "spec": pod_spec() }),
         "PodDNSConfigOption" => json!({ "name": "ndots" }),

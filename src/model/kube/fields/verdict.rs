@@ -97,7 +97,7 @@ fn finding(sample: &Sample) -> Option<Diagnostic> {
 /// A machine on which all works that works on some.
 fn able_machine() -> Machine {
     let profiles = [values::OBJECT, AppArmorProfile::DEFAULT].map(str::to_owned);
-    Machine { app_armor: Some(profiles.into()), se_linux: true, ..Machine::default() }
+    Machine { app_armor: Some(profiles.into()), se_linux: true, nfs: true, ..Machine::default() }
 }
 
 /// Whether a finding is about the place or about what holds it.

@@ -1,7 +1,8 @@
 //! PersistentVolumes and the claims that get them.
 
 use super::*;
-use crate::model::HostPathType;
+use crate::model::kube::Machine;
+use crate::model::{HostPathType, NfsExport};
 
 fn volume(name: &str, rest: &str) -> String {
     format!(
@@ -48,7 +49,8 @@ fn what_does_not_fit_is_told() {
         (plain, ", selector: {matchLabels: {disk: w}}", "the claim's selector does not select it"),
         (plain, ", volumeMode: Block", "`volumeMode: Block` needs a PersistentVolume"),
         ("capacity: {storage: 5Gi}, csi: {driver: d, volumeHandle: h}", "", "there are no CSI drivers"),
-        ("capacity: {storage: 5Gi}, nfs: {server: s, path: /}", "", "mount it on the machine and use `hostPath`"),
+        ("capacity: {storage: 5Gi}, nfs: {server: s, path: /}", "", "this machine has no program `mount.nfs`"),
+        ("capacity: {storage: 5Gi}, rbd: {image: i, monitors: [m]}", "", "mount it on the machine and use `hostPath`"),
         ("capacity: {storage: 5Gi}", "", "needs a source"),
         ("hostPath: {path: /v}", "", "required field `storage`"),
     ] {
@@ -75,4 +77,28 @@ fn block_devices_are_devices_and_nothing_else_is() {
     assert!(words.contains("container `c` has claim `c` as a device, which it is not"), "{words}");
     let words = found(&pod("emptyDir: {}"));
     assert!(words.contains("error[K118]") && words.contains("volume `d` is no block device"), "{words}");
+}
+
+#[test]
+fn exports_of_servers_are_bound_with_their_options() {
+    let able = LoadOptions { machine: Machine { nfs: true, ..Machine::default() }, ..LoadOptions::default() };
+    let load = |nfs: &str, more: &str| {
+        let rest = format!("capacity: {{storage: 5Gi}}, nfs: {{{nfs}}}{more}");
+        load_text(&(volume("v", &rest) + &claim("c", "")), &able)
+    };
+    let loaded = load("server: s, path: /a, readOnly: true", ", mountOptions: [nfsvers=4.1, soft]");
+    assert_eq!(shown(&loaded), Vec::<String>::new());
+    let bound = loaded.application.expect("it loads").claims.remove(0).bound.expect("it is bound");
+    let mount_options = ["nfsvers=4.1", "soft"].map(str::to_owned).to_vec();
+    let export = NfsExport { server: "s".into(), path: "/a".into(), read_only: true, mount_options };
+    assert_eq!((bound.path.as_str(), bound.nfs), ("s:/a", Some(export)));
+    for (nfs, more, words) in [
+        ("server: -o, path: /a", "", "it must be a host name"),
+        ("server: a, path: b", "", "it must be absolute"),
+        ("server: a, path: /b", ", mountOptions: ['soft,nolock']", "not one mount option"),
+        ("server: a, path: /b", ", hostPath: {path: /c}", "has one source"),
+    ] {
+        let found = shown(&load(nfs, more)).join("\n");
+        assert!(found.contains(words), "{nfs} {more}\n{found}");
+    }
 }
