@@ -4,6 +4,7 @@
 //! <root>/containers/<id>/{upper,work}         one container's part of its root file system
 //! <root>/containers/.tmp-<id>                 being removed
 //! <root>/volumes/<name>/_data                 a named volume; its row says that it exists
+//! <root>/volumes/<name>/.filled               files of a new one, before they are `_data`
 //! <root>/volumes/.removed-<name>@<created>    being removed; put back when its row is still there
 //! <root>/volumes/.lock-<name>                 held while it is made or removed
 //! ```
