@@ -152,7 +152,7 @@ impl Engine {
             report(step(StepKind::StoreObject { kind, name: name.clone() }, StepState::Done));
         }
         for volume in &actions.volumes {
-            self.volume_store().ensure_directory(volume)?;
+            self.make_volume(volume)?;
             report(step(StepKind::CreateVolume { volume: volume.clone() }, StepState::Done));
         }
         fault("engine.play.volumes")?;
@@ -256,7 +256,7 @@ fn volume_row(request: &PlayRequest, app: &str, name: &str) -> VolumeRow {
 pub(super) fn ephemeral_row(pod: &Pod, pod_id: &str, app: &str, name: &str) -> VolumeRow {
     let own = pod.volumes.iter().find(|volume| volume.claim(&pod.name).as_deref() == Some(name));
     let claim = match own.map(|volume| &volume.source) {
-        Some(VolumeSource::Ephemeral { claim }) => claim.clone(),
+        Some(VolumeSource::Ephemeral { claim }) => (**claim).clone(),
         _ => ClaimTemplate::default(),
     };
     VolumeRow {
@@ -324,9 +324,10 @@ fn claims(connection: &Connection, pod: &Pod) -> Result<Vec<ClaimRecord>, Engine
                 return Err(EngineError::InUse { what: "claim", name, by });
             }
         }
-        let read_only = claim.is_read_only();
-        if bound.is_some() || read_only {
-            records.push(ClaimRecord { name, bound, read_only });
+        let mount = volumes::mount(&options);
+        let read_only = claim.is_read_only() || mount.as_ref().is_some_and(|mount| mount.read_only);
+        if bound.is_some() || mount.is_some() || read_only {
+            records.push(ClaimRecord { name, bound, read_only, mount });
         }
     }
     Ok(records)

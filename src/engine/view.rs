@@ -191,13 +191,7 @@ impl PodView {
         match &volume.source {
             VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
                 let name = volume.claim(&self.record.pod.name).unwrap_or_default();
-                let bound = self.record.claim(&name).and_then(|claim| claim.bound.as_ref());
-                let path = match bound {
-                    None => self.layout.volume_data(&name),
-                    Some(bound) if bound.nfs.is_some() => self.layout.pod_run_volume(self.id(), &volume.name),
-                    Some(bound) => PathBuf::from(&bound.path),
-                };
-                ("volume", name, path)
+                ("volume", name, crate::supervisor::source_path(&self.layout, &self.record, volume))
             }
             VolumeSource::HostPath { path, .. } => ("bind", own, PathBuf::from(path)),
             VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, .. } => {

@@ -2,13 +2,49 @@
 
 use super::view::VolumeView;
 use super::{Engine, EngineError, Outcome};
-use crate::storage::{NewVolume, Volume, VolumeError, VolumeStore};
+use crate::image::layer::{self, Expected, Limits};
+use crate::model::ClaimContent;
+use crate::storage::{self, Merged, NewVolume, Volume, VolumeError, VolumeStore};
 use crate::store::events::LoggedEvent;
+use crate::store::layout::Layout;
+use crate::store::volumes;
+use crate::sys::dir::Dir;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
 impl Engine {
     pub(super) fn volume_store(&mut self) -> VolumeStore<'_> {
         VolumeStore::new(&self.config.layout, &mut self.database)
+    }
+
+    /// Makes the directory of a recorded volume when it is missing, with the files that its claim asked for.
+    pub(super) fn make_volume(&mut self, name: &str) -> Result<(), EngineError> {
+        let options = volumes::options(self.database.connection(), name)?.unwrap_or_default();
+        let Some(content) = volumes::content(&options) else {
+            return Ok(self.volume_store().ensure_directory(name, None)?);
+        };
+        let layers = match &content {
+            ClaimContent::Image(reference) => self.layers_of(reference)?,
+            ClaimContent::Archive(_) => Vec::new(),
+        };
+        let layout = self.layout().clone();
+        let mut fill = |into: &Path| match &content {
+            ClaimContent::Archive(path) => fill_from_archive(into, Path::new(path)),
+            ClaimContent::Image(_) => fill_from_layers(into, &layout, &layers),
+        };
+        Ok(self.volume_store().ensure_directory(name, Some(&mut fill))?)
+    }
+
+    /// The directories of an image's layers, lowest first.
+    fn layers_of(&mut self, reference: &str) -> Result<Vec<PathBuf>, EngineError> {
+        let missing = || EngineError::MissingImages { images: vec![reference.to_owned()] };
+        if self.images().resolve(reference)?.is_none() {
+            return Err(missing());
+        }
+        let image = self.images().to_record(reference)?;
+        Ok(image.layers.iter().map(|chain| self.layout().layer_diff(chain)).collect())
     }
 
     /// Every volume, by name.
@@ -88,6 +124,34 @@ impl Engine {
         }
         self.remove_unused_volumes(&names)
     }
+}
+
+type FillError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Unpacks a tar archive, compressed or not, with all the checks that a layer is given.
+fn fill_from_archive(into: &Path, archive: &Path) -> Result<(), FillError> {
+    let file = File::open(archive).map_err(|source| EngineError::File {
+        attempt: "read",
+        path: archive.to_owned(),
+        source,
+    })?;
+    layer::unpack(file, &Expected::default(), &Dir::open(into)?, &Limits::default())?;
+    Ok(())
+}
+
+/// Copies what layers are together: as a tar stream from their merged tree, so that links, owners and attributes are kept.
+fn fill_from_layers(into: &Path, layout: &Layout, layers: &[PathBuf]) -> Result<(), FillError> {
+    let merged = Merged::of(layout, layers)?;
+    let (reader, writer) = std::io::pipe()?;
+    let into = Dir::open(into)?;
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| storage::export(merged.root(), BufWriter::new(writer)));
+        let unpacked = layer::unpack(reader, &Expected::default(), &into, &Limits::default());
+        let written = writing.join().unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+        // Who reads no more makes the writer fail: the reason is the reader's.
+        unpacked.map(drop).map_err(FillError::from)?;
+        Ok(written?)
+    })
 }
 
 impl From<Volume> for VolumeView {

@@ -42,9 +42,10 @@ pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy, UserIds};
 pub use qos::QosClass;
 pub use resize::{ResizePolicy, ResizeRefusal};
 pub use security::{
-    AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, SeLinuxLabel, SeccompProfile,
+    AppArmorProfile, Capabilities, ContainerSecurity, EffectiveSecurity, PodSecurity, Relabel, SeLinuxLabel,
+    SeccompProfile,
 };
 pub use volume::{
-    BoundVolume, ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath, NfsExport, Projection, Volume,
-    VolumeSource,
+    BoundVolume, ClaimContent, ClaimMount, ClaimTemplate, DownwardFile, EmptyDirMedium, HostPathType, KeyToPath,
+    NfsExport, Projection, Volume, VolumeSource,
 };

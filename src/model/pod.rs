@@ -1,6 +1,6 @@
 //! A pod: containers that share network, IPC and UTS namespaces and volumes (Kubernetes API, `PodSpec` v1 core).
 
-use super::{Container, PodSecurity, PullPolicy, Resources, Volume, VolumeSource};
+use super::{Container, PodSecurity, PullPolicy, Relabel, Resources, Volume, VolumeSource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -32,6 +32,9 @@ pub struct Pod {
     /// At least one.
     pub containers: Vec<Container>,
     pub volumes: Vec<Volume>,
+    /// Names of its `hostPath` volumes whose files SELinux is to let its containers have; from the annotation `bind-mount-options`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub relabelled: BTreeMap<String, Relabel>,
     pub restart_policy: RestartPolicy,
     /// Seconds between SIGTERM and SIGKILL. Default 30.
     pub termination_grace_seconds: u64,

@@ -1,6 +1,6 @@
 //! Security contexts of pods and containers (Kubernetes, "Configure a Security Context for a Pod or Container").
 
-use super::{Container, Pod};
+use super::{Container, Pod, Volume, VolumeSource};
 use serde::{Deserialize, Serialize};
 
 /// `securityContext` of a pod. What a container sets itself wins; merging is done by [`Container::effective_security`].
@@ -84,7 +84,26 @@ pub struct SeLinuxLabel {
     pub level: Option<String>,
 }
 
+/// Whose the files of a volume are for SELinux (`z` and `Z` of a mount).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Relabel {
+    /// `z`: every container may have them.
+    Shared,
+    /// `Z`: those of the pod's own level.
+    Private,
+}
+
 impl SeLinuxLabel {
+    /// `user:role:type:level` of files that the container's processes may write to.
+    pub fn of_files(&self, relabel: Relabel) -> String {
+        let user = self.user.as_deref().unwrap_or("system_u");
+        let level = match relabel {
+            Relabel::Shared => "s0",
+            Relabel::Private => self.level.as_deref().unwrap_or("s0"),
+        };
+        format!("{user}:object_r:container_file_t:{level}")
+    }
+
     /// `user:role:type:level` of the container's processes.
     pub fn of_process(&self) -> String {
         let Self { user, role, kind, level } = self;
@@ -111,6 +130,30 @@ pub struct EffectiveSecurity {
     pub app_armor: AppArmorProfile,
     pub se_linux: Option<SeLinuxLabel>,
     pub unmasked_proc: bool,
+}
+
+impl Pod {
+    /// The SELinux label that the files of a volume get; `None` leaves them as they are.
+    ///
+    /// What the machine has at a `hostPath` is relabelled only when that is asked for. What is made for the pod gets the pod's label,
+    /// when it has one (Kubernetes, "Efficient SELinux volume relabeling"); images and other machines' files are the same for all.
+    pub fn file_label(&self, volume: &Volume) -> Option<String> {
+        let own = self.security.se_linux.as_ref();
+        match &volume.source {
+            VolumeSource::HostPath { .. } => {
+                let relabel = self.relabelled.get(&volume.name)?;
+                Some(own.unwrap_or(&SeLinuxLabel::default()).of_files(*relabel))
+            }
+            VolumeSource::Nfs(_) | VolumeSource::Image { .. } => None,
+            VolumeSource::EmptyDir { .. }
+            | VolumeSource::ConfigMap { .. }
+            | VolumeSource::Secret { .. }
+            | VolumeSource::Claim { .. }
+            | VolumeSource::Ephemeral { .. }
+            | VolumeSource::DownwardApi { .. }
+            | VolumeSource::Projected { .. } => own.map(|label| label.of_files(Relabel::Private)),
+        }
+    }
 }
 
 impl Container {
@@ -142,5 +185,28 @@ impl Container {
             se_linux: own.se_linux.clone().or_else(|| outer.se_linux.clone()),
             unmasked_proc: own.unmasked_proc,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EmptyDirMedium, HostPathType};
+
+    #[test]
+    fn files_get_the_label_of_their_pod_and_those_of_the_machine_only_when_asked() {
+        let volume = |name: &str, source| Volume { name: name.into(), source };
+        let host = |name| volume(name, VolumeSource::HostPath { path: "/data".into(), kind: HostPathType::Unset });
+        let empty = VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, size_limit: None, mode: None };
+        let empty = volume("e", empty);
+        let relabelled = [("shared".to_owned(), Relabel::Shared), ("own".to_owned(), Relabel::Private)].into();
+        let mut pod = Pod { relabelled, ..Pod::default() };
+        let plain = Some("system_u:object_r:container_file_t:s0".to_owned());
+        assert_eq!([&host("own"), &host("shared")].map(|v| pod.file_label(v)), [plain.clone(), plain.clone()]);
+        assert_eq!([&host("other"), &empty].map(|v| pod.file_label(v)), [None, None]);
+        pod.security.se_linux = Some(SeLinuxLabel { level: Some("s0:c1,c2".into()), ..SeLinuxLabel::default() });
+        let own = Some("system_u:object_r:container_file_t:s0:c1,c2".to_owned());
+        assert_eq!([&host("own"), &host("shared"), &empty].map(|v| pod.file_label(v)), [own.clone(), plain, own]);
+        assert_eq!(pod.file_label(&host("other")), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Volumes of a pod and persistent volume claims (Kubernetes API, `Volume` and `PersistentVolumeClaim` v1 core).
 
+use super::container::MountOptions;
 use super::{EnvValue, PullPolicy, TokenProjection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ pub enum VolumeSource {
     /// A named volume that is made and removed with the pod: [`Volume::claim`] is its name.
     Ephemeral {
         /// Without a name.
-        claim: ClaimTemplate,
+        claim: Box<ClaimTemplate>,
     },
     /// Facts about the pod and its containers as files.
     DownwardApi {
@@ -197,6 +198,41 @@ pub struct ClaimTemplate {
     /// The PersistentVolume it gets; without one it is a directory of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound: Option<BoundVolume>,
+    /// What its own directory begins with, which is empty otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<ClaimContent>,
+    /// What is mounted for a pod in the place of a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount: Option<ClaimMount>,
+}
+
+/// What a new volume is filled with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClaimContent {
+    /// The files of a tar archive, by its absolute path; from the annotation `volume.podman.io/import-source`.
+    Archive(String),
+    /// Those of an image of this machine, by its reference; from `volume.podman.io/image`.
+    Image(String),
+}
+
+/// A file system that a pod gets for its claim (mount(8)); from the annotations `volume.podman.io/device`, `type` and
+/// `mount-options`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClaimMount {
+    /// A directory to bind, or what the file system takes for its source.
+    pub device: String,
+    /// Of the file system; `None` binds a directory.
+    pub kind: Option<String>,
+    /// Of a directory that is bound, also what is mounted below it.
+    pub recursive: bool,
+    pub read_only: bool,
+    pub options: MountOptions,
+    /// Of the file system: names and values, which flags have none.
+    pub parameters: Vec<(String, String)>,
+    /// Owner of the file system's root, when it is not one that is bound.
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
 }
 
 /// A PersistentVolume as its claim has it.

@@ -30,6 +30,8 @@ pub struct ContainerConfig {
     /// Relative to the cgroup root: `podkin/<pod id>/<container id>`.
     pub cgroup_path: String,
     pub readonly_rootfs: bool,
+    /// `user:role:type:level` of all files in its root and `/dev`, for a machine with SELinux.
+    pub se_linux_file_label: Option<String>,
     /// All devices, no masked or read-only paths, writable sysfs and cgroupfs.
     pub privileged: bool,
     /// `procMount: Unmasked`: no masked or read-only paths.

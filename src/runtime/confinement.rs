@@ -1,7 +1,7 @@
 //! AppArmor profile and SELinux label of a container: what of its configuration this machine has.
 
 use super::RuntimeError;
-use super::config::{AppArmor, Process};
+use super::config::{AppArmor, ContainerConfig, Process};
 use crate::sys::lsm::{self, ExecLabel};
 
 /// What the container's programs are executed under; `None` when no security module has a say.
@@ -22,6 +22,11 @@ pub(super) fn exec_label(process: &Process) -> Result<Option<ExecLabel>, Runtime
         (AppArmor::Profile(name), Some(loaded)) if !loaded.contains(name) => refused(name, "it is not loaded"),
         (AppArmor::Profile(name), Some(_)) => Ok(Some(ExecLabel::AppArmor(name.clone()))),
     }
+}
+
+/// The SELinux label of the files in a container's own file systems; `None` when SELinux has no say.
+pub(super) fn mount_label(config: &ContainerConfig) -> Option<&str> {
+    config.se_linux_file_label.as_deref().filter(|_| lsm::is_se_linux_enabled())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! <root>/containers/<id>/{upper,work}         one container's part of its root file system
 //! <root>/containers/.tmp-<id>                 being removed
 //! <root>/volumes/<name>/_data                 a named volume; its row says that it exists
+//! <root>/volumes/<name>/.filled               files of a new one, before they are `_data`
 //! <root>/volumes/.removed-<name>@<created>    being removed; put back when its row is still there
 //! <root>/volumes/.lock-<name>                 held while it is made or removed
 //! ```
@@ -20,4 +21,4 @@ pub use changes::{Change, ChangeKind, layer_changes, tree_changes};
 pub use container::{discard, remove_container, set_aside, sweep_containers};
 pub use export::export;
 pub use merged::Merged;
-pub use volume::{FAILPOINTS, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};
+pub use volume::{FAILPOINTS, Fill, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};

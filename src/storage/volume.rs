@@ -64,6 +64,8 @@ pub enum VolumeError {
     Option(String),
     #[error("volume option `o` has a malformed `{0}`")]
     OptionValue(String),
+    #[error("cannot fill volume `{name}`")]
+    Fill { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("no space left on the file system of `{}`", path.display())]
     DiskFull { path: PathBuf },
     #[error("cannot write `{}`", path.display())]
@@ -128,22 +130,47 @@ impl<'a> VolumeStore<'a> {
         Ok(Volume { name, mountpoint, labels, options, created, app: new.app, anonymous, used_by: Vec::new() })
     }
 
-    /// Makes the directory of a recorded volume when it is missing: for rows that were written in another transaction.
-    pub fn ensure_directory(&mut self, name: &str) -> Result<(), VolumeError> {
+    /// Makes the directory of a recorded volume when it is missing: for rows that were written in another transaction. `fill` is
+    /// called to put files into a new one.
+    pub fn ensure_directory(&mut self, name: &str, fill: Option<Fill<'_>>) -> Result<(), VolumeError> {
         let _lock = self.lock(name)?;
         let volume = self.by_name(name)?.ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
         self.settle(name)?;
-        self.make_recorded(&volume)
+        self.make_recorded(&volume, fill)
     }
 
     /// Makes the directory of a recorded volume, unless its files are elsewhere.
-    fn make_recorded(&self, volume: &Volume) -> Result<(), VolumeError> {
+    fn make_recorded(&self, volume: &Volume, fill: Option<Fill<'_>>) -> Result<(), VolumeError> {
         if volumes::bound(&volume.options).is_some() {
             return Ok(());
         }
         let mut options = volume.options.clone();
         options.retain(|name, _| !volumes::OWN_OPTIONS.contains(&name.as_str()));
-        self.make_directory(&volume.name, &Ownership::parse(&options)?)
+        let owner = Ownership::parse(&options)?;
+        match fill {
+            Some(fill) => self.make_filled(&volume.name, &owner, fill),
+            None => self.make_directory(&volume.name, &owner),
+        }
+    }
+
+    /// Files are put in while the directory has another name, so that a volume is never seen with half of them.
+    fn make_filled(&self, name: &str, owner: &Ownership, fill: Fill<'_>) -> Result<(), VolumeError> {
+        let data = self.layout.volume_data(name);
+        if data.exists() {
+            return Ok(());
+        }
+        let filled = data.with_file_name(FILLED);
+        let make = || -> io::Result<PathBuf> {
+            dir::remove_tree(&filled)?;
+            let files = filled.join("diff");
+            DirBuilder::new().recursive(true).mode(0o755).create(&files)?;
+            owner.apply(&files)?;
+            Ok(files)
+        };
+        let files = make().map_err(failed(&filled))?;
+        fill(&filled).map_err(|source| VolumeError::Fill { name: name.to_owned(), source })?;
+        std::fs::rename(files, &data).map_err(failed(&data))?;
+        dir::remove_tree(&filled).map_err(failed(&filled))
     }
 
     /// All volumes by name.
@@ -242,7 +269,7 @@ impl<'a> VolumeStore<'a> {
         for volume in volumes.iter().filter(is_gone) {
             if repair {
                 let _lock = self.lock(&volume.name)?;
-                self.make_recorded(volume)?;
+                self.make_recorded(volume, None)?;
             }
             problems.push(VolumeProblem::NoDirectory(volume.name.clone()));
         }
@@ -341,6 +368,12 @@ impl<'a> VolumeStore<'a> {
         make().map_err(failed(&data))
     }
 }
+
+/// Where a new volume's files are put, beside its directory.
+const FILLED: &str = ".filled";
+
+/// Puts files into the directory `diff` of the one that it gets, which has nothing else and goes afterwards.
+pub type Fill<'a> = &'a mut dyn FnMut(&Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// Before the name of a volume that is being removed, which its creation time follows.
 const REMOVED: &str = ".removed-";

@@ -4,7 +4,9 @@
 //! read by everyone. Both carry a version: a newer one is refused with the reason.
 
 use crate::model::device::ContainerDevices;
-use crate::model::{BoundVolume, ConfigMap, Container, NfsExport, Pod, Resources, Secret, Volume, VolumeSource};
+use crate::model::{
+    BoundVolume, ClaimMount, ConfigMap, Container, NfsExport, Pod, Resources, Secret, Volume, VolumeSource,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -138,8 +140,11 @@ pub struct ImageVolumeRecord {
 pub struct ClaimRecord {
     pub name: String,
     pub bound: Option<BoundVolume>,
-    /// By its access modes.
+    /// By its access modes, or as it is mounted.
     pub read_only: bool,
+    /// What is mounted for the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<ClaimMount>,
 }
 
 /// The image of a container as it was when the container was made.

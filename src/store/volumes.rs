@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::row::{decode, encode};
-use crate::model::{BoundVolume, ClaimTemplate};
+use crate::model::{BoundVolume, ClaimContent, ClaimMount, ClaimTemplate};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +17,14 @@ pub struct VolumeRow {
     pub anonymous: bool,
 }
 
-/// Options that podkin itself sets: the PersistentVolume that a claim got (JSON), its access modes, and the id of the pod that
-/// an ephemeral claim goes with.
-pub const OWN_OPTIONS: [&str; 3] = [PERSISTENT_VOLUME, ACCESS_MODES, POD];
+/// Options that podkin itself sets: the PersistentVolume that a claim got (JSON), its access modes, the id of the pod that an ephemeral
+/// claim goes with, what it was filled with and what is mounted for it (JSON).
+pub const OWN_OPTIONS: [&str; 5] = [PERSISTENT_VOLUME, ACCESS_MODES, POD, CONTENT, MOUNT];
 const PERSISTENT_VOLUME: &str = "persistentVolume";
 const ACCESS_MODES: &str = "accessModes";
 const POD: &str = "pod";
+const CONTENT: &str = "content";
+const MOUNT: &str = "mount";
 
 const COLUMNS: &str = "name, labels, options, created, app, anonymous";
 
@@ -62,11 +64,29 @@ pub fn bound(options: &BTreeMap<String, String>) -> Option<BoundVolume> {
     options.get(PERSISTENT_VOLUME).and_then(|text| serde_json::from_str(text).ok())
 }
 
+/// What a volume begins with.
+pub fn content(options: &BTreeMap<String, String>) -> Option<ClaimContent> {
+    options.get(CONTENT).and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// What is mounted for a volume when a pod has it.
+pub fn mount(options: &BTreeMap<String, String>) -> Option<ClaimMount> {
+    options.get(MOUNT).and_then(|text| serde_json::from_str(text).ok())
+}
+
 /// The options that a claim's volume is recorded with; `pod` is the id of the pod that an ephemeral one goes with.
 pub fn claim_options(claim: &ClaimTemplate, pod: Option<&str>) -> BTreeMap<String, String> {
     let bound = claim.bound.as_ref().map(|bound| serde_json::to_string(bound).expect("a path is JSON"));
+    let content = claim.content.as_ref().map(|content| serde_json::to_string(content).expect("a name is JSON"));
+    let mount = claim.mount.as_ref().map(|mount| serde_json::to_string(mount).expect("names are JSON"));
     let modes = (!claim.access_modes.is_empty()).then(|| claim.access_modes.join(","));
-    let options = [(PERSISTENT_VOLUME, bound), (ACCESS_MODES, modes), (POD, pod.map(str::to_owned))];
+    let options = [
+        (PERSISTENT_VOLUME, bound),
+        (ACCESS_MODES, modes),
+        (POD, pod.map(str::to_owned)),
+        (CONTENT, content),
+        (MOUNT, mount),
+    ];
     options.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 

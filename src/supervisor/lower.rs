@@ -5,8 +5,8 @@ use crate::model::container::{self, Propagation};
 use crate::model::device::{Access, DeviceHook, DeviceMount, DeviceNode};
 use crate::model::environment::{self, Environment, EnvironmentError, Objects, PodFacts};
 use crate::model::{
-    AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, SeLinuxLabel, SeccompProfile, VolumeMount,
-    VolumeSource,
+    AppArmorProfile, Container, EffectiveSecurity, HostPathType, Pod, Relabel, SeLinuxLabel, SeccompProfile,
+    VolumeMount, VolumeSource,
 };
 use crate::runtime::config::{
     AppArmor, ContainerConfig, Device, Hook, Mount, MountKind, MountOptions, MountPropagation, Namespaces,
@@ -99,6 +99,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         cpu_set: spec.cpu_set.clone(),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
         readonly_rootfs: security.read_only_root_filesystem,
+        se_linux_file_label: security.se_linux.as_ref().map(|label| label.of_files(Relabel::Private)),
         privileged: security.privileged,
         unmasked_proc: security.unmasked_proc,
     })

@@ -56,7 +56,7 @@ pub use failpoints::FAILPOINTS;
 pub use keeper::{console, end_keeper, standard_input};
 pub use lower::{capabilities, signal_number};
 pub use process::run;
-pub use volume::{env_file, is_read_only};
+pub use volume::{env_file, is_read_only, source_path};
 
 /// Name of the hidden sub-command.
 pub const COMMAND: &str = "supervisor";

@@ -6,7 +6,7 @@ use super::protocol::FailureKind;
 use super::volume;
 use super::{lower, shares};
 use crate::model::environment::PodFacts;
-use crate::model::{DnsPolicy, Pod};
+use crate::model::{DnsPolicy, Pod, Relabel};
 use crate::network::{
     Attachment, DEFAULT_NETWORK, HostRequest, NetworkError, NetworkStatus, Networks, PublishedPort, SetupRequest,
     hosts_file, resolver,
@@ -15,7 +15,7 @@ use crate::runtime::{RuntimeError, cgroup, users};
 use crate::store::layout::Layout;
 use crate::store::record::{PodNetwork, PodRecord};
 use crate::sys::namespace::{self, Kinds};
-use crate::sys::{failpoint, mount};
+use crate::sys::{failpoint, lsm, mount};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
@@ -200,7 +200,10 @@ fn make_directories(layout: &Layout, record: &PodRecord) -> Result<(), SandboxEr
     let shm = lower::shared_memory(layout, &record.id);
     fs::create_dir(&shm).map_err(at("make the directory", &shm))?;
     let attributes = mount::Attributes { no_suid: true, no_dev: true, no_exec: true, ..mount::Attributes::default() };
-    let tree = mount::tmpfs(Some(SHARED_MEMORY), 0o1777, attributes).map_err(at("make a tmpfs for", &shm))?;
+    let label = record.pod.security.se_linux.as_ref().filter(|_| lsm::is_se_linux_enabled());
+    let label = label.map(|label| label.of_files(Relabel::Private));
+    let tree = mount::labelled_tmpfs(Some(SHARED_MEMORY), 0o1777, label.as_deref(), attributes)
+        .map_err(at("make a tmpfs for", &shm))?;
     mount::attach(tree, rustix::fs::CWD, &shm).map_err(at("mount a tmpfs on", &shm))
 }
 

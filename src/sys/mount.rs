@@ -49,27 +49,27 @@ const MOST_LAYERS: usize = 500;
 const LONGEST_VALUE: usize = 255;
 
 /// A detached overlay of `layers` (lowest first) under `upper` and a work directory; without them it is read-only, and there must
-/// be two layers at least.
+/// be two layers at least. With an SELinux label all its files have that (mount(8), `context`).
 ///
 /// Layers go in one by one (`lowerdir+`), so that neither their number nor odd characters in their paths are limited by the
 /// page of the classic option string. Kernels before 6.7 get that string, with descriptors for layers. More layers than an overlay
 /// may have become two overlays, the lower ones read-only below the rest; that takes Linux 6.13.
-pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<OwnedFd> {
+pub fn overlay(layers: &[PathBuf], upper: Option<(&Path, &Path)>, label: Option<&str>) -> io::Result<OwnedFd> {
     if layers.len() > MOST_LAYERS {
         let (below, above) = layers.split_at(layers.len() - MOST_LAYERS + 1);
-        let below = overlay(below, None)?;
-        return make_overlay(upper, |context| {
+        let below = overlay(below, None, label)?;
+        return make_overlay(upper, label, |context| {
             add_layers(context, above)?;
             Ok(fsconfig_set_fd(context, "lowerdir+", below.as_fd())?)
         });
     }
-    match make_overlay(upper, |context| add_layers(context, layers)) {
+    match make_overlay(upper, label, |context| add_layers(context, layers)) {
         // Said by a kernel that does not know the option, when it is set or (before 6.5) when all are looked at.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let open = layers.iter().map(|layer| open_directory(layer)).collect::<io::Result<Vec<_>>>()?;
             let names: Vec<String> = open.iter().rev().map(magic_link).collect();
             // The first attempt's message is the better one for what is wrong on newer kernels.
-            make_overlay(upper, |context| Ok(fsconfig_set_string(context, "lowerdir", names.join(":"))?))
+            make_overlay(upper, label, |context| Ok(fsconfig_set_string(context, "lowerdir", names.join(":"))?))
                 .map_err(|_| error)
         }
         result => result,
@@ -104,8 +104,8 @@ pub fn merged(layers: &[PathBuf], empty: &Path) -> io::Result<OwnedFd> {
     let tree = match layers {
         [] => clone_tree(CWD, empty, false)?,
         // A layer alone must be an overlay, too, or its whiteouts would show.
-        [one] => overlay(&[empty.to_owned(), one.clone()], None)?,
-        several => overlay(several, None)?,
+        [one] => overlay(&[empty.to_owned(), one.clone()], None, None)?,
+        several => overlay(several, None, None)?,
     };
     set_attributes(&tree, Attributes { read_only: true, ..Attributes::default() })?;
     Ok(tree)
@@ -113,10 +113,14 @@ pub fn merged(layers: &[PathBuf], empty: &Path) -> io::Result<OwnedFd> {
 
 fn make_overlay(
     upper: Option<(&Path, &Path)>,
+    label: Option<&str>,
     set_layers: impl FnOnce(&OwnedFd) -> io::Result<()>,
 ) -> io::Result<OwnedFd> {
     let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let configured: io::Result<()> = (|| {
+        if let Some(label) = label {
+            fsconfig_set_string(&context, "context", label)?;
+        }
         set_layers(&context)?;
         if let Some((upper, work)) = upper {
             set_directory(&context, "upperdir", upper)?;
@@ -162,10 +166,21 @@ pub fn filesystem(kind: &str, options: &[(&str, &str)], attributes: Attributes) 
 
 /// A detached tmpfs; `size` in bytes, else half of the memory.
 pub fn tmpfs(size: Option<u64>, mode: u32, attributes: Attributes) -> io::Result<OwnedFd> {
+    labelled_tmpfs(size, mode, None, attributes)
+}
+
+/// As [`tmpfs`], with the SELinux label that all its files have (mount(8), `context`).
+pub fn labelled_tmpfs(
+    size: Option<u64>,
+    mode: u32,
+    label: Option<&str>,
+    attributes: Attributes,
+) -> io::Result<OwnedFd> {
     let mode = format!("{mode:o}");
     let size = size.map(|bytes| bytes.to_string());
     let mut options = vec![("mode", mode.as_str())];
     options.extend(size.as_deref().map(|size| ("size", size)));
+    options.extend(label.map(|label| ("context", label)));
     filesystem("tmpfs", &options, attributes)
 }
 
@@ -365,7 +380,7 @@ mod tests {
                 let (upper, work) = (base.join(format!("u{count}-{round}")), base.join(format!("w{count}-{round}")));
                 [&upper, &work].into_iter().for_each(|directory| std::fs::create_dir_all(directory).unwrap());
                 let begin = std::time::Instant::now();
-                let tree = overlay(&layers[..count], Some((&upper, &work))).unwrap();
+                let tree = overlay(&layers[..count], Some((&upper, &work)), None).unwrap();
                 times.push(begin.elapsed());
                 drop(tree);
             }

@@ -105,6 +105,7 @@ impl Fixture {
             cpu_set: CpuSet::default(),
             cgroup_path: format!("podkin-test/{}/{id}", std::process::id()),
             readonly_rootfs: false,
+            se_linux_file_label: None,
             privileged: false,
             unmasked_proc: false,
             id,

@@ -125,7 +125,7 @@ impl<'a> Loader<'a> {
             }
             Kind::PersistentVolumeClaim => {
                 let Some(read) = self.read(&object) else { return };
-                let (claim, demand) = object::claim(&at, read);
+                let (claim, demand) = object::claim(&at, read, base);
                 if self.claim_name(*kind, &claim.name, &name_mark(&at)) {
                     self.application.claims.push(claim);
                     self.demands.push(demand);

@@ -10,7 +10,7 @@
 //! - `document`: files to objects: `List`, `apiVersion` and `kind`; `kinds`: which kinds there are;
 //! - `spot`: where the lowering is in the text; `form`: names, labels, paths;
 //! - `metadata`, `pod`, `container`, `env`, `port`, `probe`, `security`, `host_users`, `profile`, `sysctl`, `quantity`, `device`, `volume`, `mount`, `workload`, `object`:
-//!   one part of the API each; `annotations`: what podman reads from them;
+//!   one part of the API each; `annotations`: what podman reads from them, for pods and for claims;
 //! - `account`: ServiceAccounts and their tokens; `payload`: volumes whose files podkin writes;
 //! - `persistent`: PersistentVolumes, StorageClasses, and the claims that get them;
 //! - `loader`: one object after the other, then the checks that need all: `publish` (`--publish`) and `references` (ConfigMaps,

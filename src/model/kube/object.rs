@@ -11,6 +11,7 @@ use crate::model::{ClaimTemplate, ConfigMap, Secret};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Bytes of all values of a ConfigMap or Secret (API server limit).
 const DATA_BYTES: usize = 1 << 20;
@@ -72,15 +73,16 @@ fn check_type(at: &Spot<'_>, secret_type: &str, data: &BTreeMap<String, Vec<u8>>
     }
 }
 
-/// Lowers a claim, and what it asks of PersistentVolumes.
-pub(super) fn claim(at: &Spot<'_>, object: core::PersistentVolumeClaim) -> (ClaimTemplate, Demand) {
+/// Lowers a claim, and what it asks of PersistentVolumes; relative paths start at `base`.
+pub(super) fn claim(at: &Spot<'_>, object: core::PersistentVolumeClaim, base: &Path) -> (ClaimTemplate, Demand) {
     let core::PersistentVolumeClaim { metadata, spec, status } = object;
     at.field("status").no_effect(status.is_some(), "a cluster sets it");
     let meta_at = at.field("metadata");
     let Metadata { name, labels, annotations, .. } = metadata::lower(&meta_at, metadata);
-    annotations::check_claim(&meta_at.field("annotations"), &annotations);
     let (claim, demand) = claim_spec(&at.field("spec"), spec.unwrap_or_default(), meta_at.field("name").mark());
-    (ClaimTemplate { name, labels, annotations, ..claim }, demand)
+    let mut claim = ClaimTemplate { name, labels, annotations, ..claim };
+    annotations::apply_to_claim(&meta_at.field("annotations"), &mut claim, base);
+    (claim, demand)
 }
 
 /// Lowers `ephemeral.volumeClaimTemplate`: a claim of its pod, which always gets a new directory.

@@ -1,5 +1,6 @@
 //! PersistentVolumes, StorageClasses, and which claim gets which volume (Kubernetes, "Persistent Volumes", Binding).
 
+use super::loader::at_mark;
 use super::metadata::{self, Metadata};
 use super::quantity::parse as parse_quantity;
 use super::spot::{Mark, NO_EFFECT, Spot};
@@ -282,6 +283,13 @@ pub(super) fn bind(session: &Session, claims: &mut [ClaimTemplate], demands: &[D
     order.sort_by_key(|i| demands[*i].volume_name.is_none() && !is_reserved(&offers, &claims[*i].name));
     for i in order {
         let (claim, demand) = (&mut claims[i], &demands[i]);
+        if claim.content.is_some() || claim.mount.is_some() {
+            if demand.volume_name.is_some() {
+                let message = "a claim that is filled or mounted by its annotations gets no PersistentVolume";
+                session.report(at_mark(Diagnostic::error(codes::CONFLICT, message), &demand.volume_mark));
+            }
+            continue;
+        }
         let fitting = offers.iter().enumerate().filter(|(_, offer)| misfit(claim, demand, offer).is_none());
         let best = fitting.min_by_key(|(_, offer)| (offer.reserved.is_none(), offer.capacity)).map(|(n, _)| n);
         match best {

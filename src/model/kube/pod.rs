@@ -182,6 +182,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         init_containers,
         containers,
         volumes,
+        relabelled: BTreeMap::new(),
         restart_policy,
         termination_grace_seconds: grace,
         hostname: label(&at.field("hostname"), "host name", hostname),

@@ -26,7 +26,11 @@ pub(super) fn pod(at: &Spot<'_>, context: core::PodSecurityContext, shared: sysc
     let policies = [("Recursive", ()), ("MountOption", ())];
     let policy_at = at.field("seLinuxChangePolicy");
     if se_linux_change_policy.is_some_and(|p| policy_at.one_of("policy", &p, &policies).is_some()) {
-        policy_at.no_effect(true, "volumes keep their labels");
+        let reason = match at.session.machine.se_linux {
+            true => "volumes in memory get their label when they are mounted, the files of others one by one",
+            false => "this machine has no SELinux",
+        };
+        policy_at.no_effect(true, reason);
     }
     refuse_windows(at, windows_options);
     let policies = [("Always", false), ("OnRootMismatch", true)];

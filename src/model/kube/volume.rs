@@ -179,7 +179,7 @@ fn ephemeral_source(at: &Spot<'_>, source: core::EphemeralVolumeSource) -> Optio
         at.missing("volumeClaimTemplate");
     }
     let claim = object::claim_template(&at.field("volumeClaimTemplate"), volume_claim_template?);
-    Some(VolumeSource::Ephemeral { claim })
+    Some(VolumeSource::Ephemeral { claim: Box::new(claim) })
 }
 
 fn image_source(at: &Spot<'_>, source: core::ImageVolumeSource) -> Option<VolumeSource> {

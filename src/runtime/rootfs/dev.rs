@@ -3,9 +3,9 @@
 
 use super::tree::Tree;
 use crate::model::device::DeviceNumber;
-use crate::runtime::RuntimeError;
 use crate::runtime::cgroup::{DeviceAccess, DeviceRule};
 use crate::runtime::config::{ContainerConfig, Device, Users};
+use crate::runtime::{RuntimeError, confinement};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::terminal;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
@@ -134,14 +134,20 @@ fn host_nodes() -> Vec<Node> {
 }
 
 /// Mounts `/dev` with `pts`, `shm` and `mqueue`, and makes the additional nodes. `own_shm` is false when a volume comes there.
-pub(super) fn mount(tree: &Tree, devices: &Devices, own_shm: bool, users: Option<&Users>) -> Result<(), RuntimeError> {
+pub(super) fn mount(
+    tree: &Tree,
+    devices: &Devices,
+    own_shm: bool,
+    config: &ContainerConfig,
+) -> Result<(), RuntimeError> {
+    let (users, label) = (config.users.as_ref(), confinement::mount_label(config));
     let fail = |source| RuntimeError::System { action: "mount `/dev`", source };
     let no_suid = Attributes { no_suid: true, ..Attributes::default() };
     let no_exec = Attributes { no_suid: true, no_exec: true, ..Attributes::default() };
     let plain = Attributes { no_dev: true, ..no_exec };
     let attach = |mount: io::Result<OwnedFd>, path: &str| tree.attach(mount?, path);
 
-    attach(mount::tmpfs(Some(64 << 20), 0o755, no_suid), "/dev").map_err(fail)?;
+    attach(mount::labelled_tmpfs(Some(64 << 20), 0o755, label, no_suid), "/dev").map_err(fail)?;
     for (name, mode) in [("/dev/pts", 0o755), ("/dev/shm", 0o755), ("/dev/mqueue", 0o755)] {
         tree.make_directory(name, mode).map_err(fail)?;
     }
@@ -152,7 +158,7 @@ pub(super) fn mount(tree: &Tree, devices: &Devices, own_shm: bool, users: Option
         [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")].into_iter().chain(group).collect();
     attach(mount::filesystem("devpts", &options, no_exec), "/dev/pts").map_err(fail)?;
     if own_shm {
-        attach(mount::tmpfs(Some(64 << 20), 0o1777, plain), "/dev/shm").map_err(fail)?;
+        attach(mount::labelled_tmpfs(Some(64 << 20), 0o1777, label, plain), "/dev/shm").map_err(fail)?;
     }
     attach(mount::filesystem("mqueue", &[], plain), "/dev/mqueue").map_err(fail)?;
     devices.nodes.iter().try_for_each(|node| {

@@ -15,7 +15,7 @@ pub(crate) use tree::Tree;
 pub(crate) use volume::LateMount;
 
 use super::config::{ContainerConfig, PidNamespace, Users};
-use super::{RuntimeError, users};
+use super::{RuntimeError, confinement, users};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::namespace;
 use rustix::fs::{CWD, FileType};
@@ -57,7 +57,7 @@ pub(crate) fn assemble(config: &ContainerConfig, devices: &Devices, terminal: bo
     users::as_root_of(config.users.as_ref(), || {
         let tree = Tree::open(&merged)?;
         let own_shm = !config.mounts.iter().any(|mount| mount.target == "/dev/shm");
-        dev::mount(&tree, devices, own_shm, config.users.as_ref())?;
+        dev::mount(&tree, devices, own_shm, config)?;
         let terminal = if terminal { Some(dev::open_terminal(&tree)?) } else { None };
         mount_sys(config, &tree)?;
         let late = volume::attach_all(&tree, &config.mounts, volumes)?;
@@ -88,7 +88,8 @@ fn mount_overlay(config: &ContainerConfig, merged: &Path, users: Option<&OwnedFd
     let fail = |source| RuntimeError::Path { action: "mount the root file system at", path: merged.to_owned(), source };
     // The overlay makes files as whoever mounted it, in its work directory at once.
     let overlay = users::as_root_of(config.users.as_ref(), || {
-        mount::overlay(&layers, Some((&rootfs.upper, &rootfs.work))).map_err(fail)
+        let label = confinement::mount_label(config);
+        mount::overlay(&layers, Some((&rootfs.upper, &rootfs.work)), label).map_err(fail)
     })?;
     mount::attach(&overlay, CWD, merged).map_err(fail)
 }

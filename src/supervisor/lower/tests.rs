@@ -299,3 +299,13 @@ fn what_devices_add() {
     assert_eq!(config.devices, [expected], "owned by the container's user, unless said");
     assert!(config.mounts.contains(&bind("/a", "/lib/a".into(), true)));
 }
+
+#[test]
+fn a_container_with_a_label_has_files_that_it_may_write_to() {
+    let label = crate::model::SeLinuxLabel { level: Some("s0:c1,c2".into()), ..Default::default() };
+    let security = ContainerSecurity { se_linux: Some(label), ..ContainerSecurity::default() };
+    let config = lowered(pod(Container { security, ..container() }), image()).unwrap();
+    assert_eq!(config.process.se_linux_label.as_deref(), Some("system_u:system_r:container_t:s0:c1,c2"));
+    assert_eq!(config.se_linux_file_label.as_deref(), Some("system_u:object_r:container_file_t:s0:c1,c2"));
+    assert_eq!(lowered(pod(container()), image()).unwrap().se_linux_file_label, None);
+}

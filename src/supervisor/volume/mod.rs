@@ -7,6 +7,7 @@
 //!   downwardAPI, projected
 //! image               <run>/pods/<pod>/volumes/<v>           its layers, merged read-only
 //! claim               <root>/volumes/<name>/_data
+//! claim (mounted)     <run>/pods/<pod>/volumes/<v>           what its annotations have mounted
 //! hostPath            where it says
 //! nfs, bound to nfs   <run>/pods/<pod>/volumes/<v>           mounted by mount.nfs(8)
 //! ```
@@ -16,9 +17,12 @@
 mod env_file;
 mod files;
 mod host_path;
+mod label;
+mod mounted;
 mod nfs;
 mod ownership;
 mod tokens;
+mod tree;
 
 use crate::account::KeyError;
 use crate::model::environment::{EnvironmentError, Objects, PodFacts};
@@ -26,7 +30,7 @@ use crate::model::payload::payload;
 use crate::model::{EmptyDirMedium, NfsExport, Pod, Volume, VolumeSource};
 use crate::store::layout::Layout;
 use crate::store::record::{PodObjects, PodRecord};
-use crate::sys::mount;
+use crate::sys::{lsm, mount};
 use ownership::Ownership;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -75,11 +79,12 @@ pub fn source_path(layout: &Layout, record: &PodRecord, volume: &Volume) -> Path
         VolumeSource::HostPath { path, .. } => PathBuf::from(path),
         VolumeSource::Claim { .. } | VolumeSource::Ephemeral { .. } => {
             let name = volume.claim(&record.pod.name).unwrap_or_default();
-            let bound = record.claim(&name).and_then(|claim| claim.bound.as_ref());
-            match bound {
-                None => layout.volume_data(&name),
-                Some(bound) if bound.nfs.is_some() => layout.pod_run_volume(pod_id, &volume.name),
-                Some(bound) => PathBuf::from(&bound.path),
+            let claim = record.claim(&name);
+            match (claim.and_then(|claim| claim.bound.as_ref()), claim.and_then(|claim| claim.mount.as_ref())) {
+                (Some(bound), _) if bound.nfs.is_some() => layout.pod_run_volume(pod_id, &volume.name),
+                (Some(bound), _) => PathBuf::from(&bound.path),
+                (None, Some(_)) => layout.pod_run_volume(pod_id, &volume.name),
+                (None, None) => layout.volume_data(&name),
             }
         }
         VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
@@ -154,12 +159,13 @@ fn prepare(
     let pod = &record.pod;
     let path = source_path(layout, record, volume);
     let fs_group = pod.security.fs_group.map(Ownership::writable);
+    let label = pod.file_label(volume).filter(|_| lsm::is_se_linux_enabled());
     match &volume.source {
         VolumeSource::EmptyDir { medium, size_limit, mode } => {
             let mode = mode.unwrap_or(0o777);
             make_directory(&path, mode)?;
             if *medium == EmptyDirMedium::Memory {
-                mount_memory(&path, memory_size(pod, *size_limit), mode)?;
+                mount_memory(&path, memory_size(pod, *size_limit), mode, label.as_deref())?;
             }
             if let Some(ownership) = fs_group {
                 ownership.apply(&path, true).map_err(failed("give to the pod's group", &path))?;
@@ -172,16 +178,23 @@ fn prepare(
                 return mount_nfs(&path, record, export);
             }
             let name = volume.claim(&pod.name).unwrap_or_default();
-            let is_owned = match record.claim(&name).and_then(|claim| claim.bound.as_ref()) {
-                Some(bound) => {
-                    host_path::check(&path, bound.kind)?;
-                    bound.local && path.is_dir()
-                }
-                None => {
-                    make_directory(&path, 0o777)?;
-                    true
-                }
-            };
+            let claim = record.claim(&name);
+            let is_owned =
+                match (claim.and_then(|claim| claim.bound.as_ref()), claim.and_then(|claim| claim.mount.as_ref())) {
+                    (Some(bound), _) => {
+                        host_path::check(&path, bound.kind)?;
+                        bound.local && path.is_dir()
+                    }
+                    (None, Some(mount)) => {
+                        make_directory(&path, 0o755)?;
+                        mounted::mount(&path, mount)?;
+                        mount.kind.is_some()
+                    }
+                    (None, None) => {
+                        make_directory(&path, 0o777)?;
+                        true
+                    }
+                };
             if let Some(ownership) = fs_group.filter(|_| is_owned && !is_read_only(record, volume)) {
                 let only_on_mismatch = pod.security.fs_group_on_root_mismatch;
                 ownership.apply(&path, only_on_mismatch).map_err(failed("give to the pod's group", &path))?;
@@ -203,7 +216,12 @@ fn prepare(
             write_files(&path, pod, volume, objects, facts, issuer)?;
         }
     }
-    Ok(())
+    // A file system in memory has its label from its mount.
+    let is_memory = matches!(&volume.source, VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. });
+    match label.filter(|_| !is_memory) {
+        Some(label) => Ok(label::apply(&path, &label).map_err(failed("label", &path))?),
+        None => Ok(()),
+    }
 }
 
 /// Does nothing to a volume that is not made of objects.
@@ -247,12 +265,12 @@ fn memory_size(pod: &Pod, limit: Option<u64>) -> Option<u64> {
     [limit, of_pod.filter(|bytes| *bytes > 0)].into_iter().flatten().min()
 }
 
-fn mount_memory(path: &Path, size: Option<u64>, mode: u32) -> Result<(), VolumeCause> {
+fn mount_memory(path: &Path, size: Option<u64>, mode: u32, label: Option<&str>) -> Result<(), VolumeCause> {
     if is_mount_point(path) {
         return Ok(());
     }
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
-    let tree = mount::tmpfs(size, mode, attributes).map_err(failed("make a tmpfs for", path))?;
+    let tree = mount::labelled_tmpfs(size, mode, label, attributes).map_err(failed("make a tmpfs for", path))?;
     mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
 }
 

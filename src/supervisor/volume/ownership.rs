@@ -1,5 +1,6 @@
 //! `fsGroup`: giving a volume to a group (Kubernetes, "Configure volume permission and ownership change policy for Pods").
 
+use super::tree;
 use crate::sys::dir::Dir;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat};
 use std::io;
@@ -17,11 +18,6 @@ pub struct Ownership {
     group: u32,
 }
 
-/// Gone or replaced meanwhile by a container that has the volume too, or a mount of its own below: not this run's to change.
-fn is_others(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ELOOP | libc::ENOTDIR | libc::EXDEV))
-}
-
 impl Ownership {
     /// The group may read and write everything; new files in directories belong to it.
     pub fn writable(group: u32) -> Self {
@@ -36,30 +32,7 @@ impl Ownership {
         if only_on_mismatch && stat.st_gid == self.group && stat.st_mode & PERMISSIONS == self.mode_of(&stat) {
             return Ok(());
         }
-        let mut below = vec![Vec::new()];
-        while let Some(path) = below.pop() {
-            let dir = match path.is_empty() {
-                true => root.try_clone()?,
-                false => match root.beneath(&path) {
-                    Err(error) if is_others(&error) => continue,
-                    dir => dir?,
-                },
-            };
-            for name in dir.names()? {
-                let Some(stat) = dir.find(&name)? else { continue };
-                let file = match dir.open_path(&name) {
-                    Err(error) if is_others(&error) => continue,
-                    file => file?,
-                };
-                if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                    let mut child = path.clone();
-                    child.extend_from_slice(if child.is_empty() { b"" } else { b"/" });
-                    child.extend_from_slice(name.to_bytes());
-                    below.push(child);
-                }
-                self.give(&file)?;
-            }
-        }
+        tree::each_below(&root, |file| self.give(file))?;
         // The root last: a killed run is then seen as a mismatch.
         self.give(&rustix::fs::openat(
             &root,

@@ -8,10 +8,11 @@
 mod claim;
 mod cpu_set;
 mod image_mounts;
+mod relabel;
 mod ulimit;
 mod volumes_from;
 
-pub(super) use claim::check as check_claim;
+pub(super) use claim::apply as apply_to_claim;
 
 use super::spot::{Spot, did_you_mean};
 use super::{codes, device, host_users, profile};
@@ -79,9 +80,11 @@ const KNOWN: &[(&str, Scope, Use)] = &[
     ("volumes-from", Scope::Container, Use::VolumesFrom),
 ];
 
+/// A path of the machine with `:z` or `:Z`.
+const RELABEL: &str = "bind-mount-options";
+
 /// Podman's annotations with other names: of the pod, or with `/CONTAINER`.
 const OTHERS: &[(&str, &str)] = &[
-    ("bind-mount-options", "files of the machine are not relabelled"),
     ("io.containers.autoupdate", "images are not updated by themselves"),
     ("io.containers.autoupdate.authfile", "images are not updated by themselves"),
     ("io.containers.sdnotify", "no message is sent to systemd; a unit can wait with `podkin wait`"),
@@ -138,6 +141,7 @@ fn apply_all<'m>(
         }
         match key.strip_prefix(PREFIX) {
             Some(name) => volumes_from.extend(apply_podman(&at, name, value, pod, source)),
+            None if key == RELABEL => relabel::apply(&at, pod, value),
             None => tell_other(&at, key),
         }
     }

@@ -43,8 +43,12 @@ fn mounts_of(at: &Spot<'_>, source: &str, target: &str, pod: &Pod, order: &[Stri
     };
     let mut read_only = false;
     for option in options.split(',').filter(|option| !option.is_empty()) {
-        let known = [("ro", true), ("rw", false), ("z", false), ("Z", false)];
-        read_only |= at.one_of("option of a mount", option, &known) == Some(true);
+        let known = [("ro", (true, false)), ("rw", (false, false)), ("z", (false, true)), ("Z", (false, true))];
+        let Some((forbids_writing, relabels)) = at.one_of("option of a mount", option, &known) else { continue };
+        read_only |= forbids_writing;
+        if relabels {
+            super::relabel::tell_of_mounts(at);
+        }
     }
     let mounts = container.mounts.iter().cloned();
     mounts.map(|mount| VolumeMount { read_only: mount.read_only || read_only, ..mount }).collect()

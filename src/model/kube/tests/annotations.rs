@@ -1,8 +1,8 @@
 //! Podman's annotations: what they make of a pod, and where the machine has a say.
 
 use super::*;
-use crate::model::UserIds;
 use crate::model::kube::Machine;
+use crate::model::{ClaimContent, ClaimMount, ClaimTemplate, Relabel, UserIds};
 
 /// A pod with one container `c` and these annotations, in flow style.
 fn with(annotations: &str) -> String {
@@ -92,4 +92,45 @@ fn images_whose_volumes_are_mounted_are_volumes_of_the_pod() {
     assert_eq!(pod.containers[0].image_mounts, ["image-volumes-1"]);
     assert_eq!(pod.containers[1].image_mounts, ["image-volumes-1", "image-volumes-2"]);
     finds(&with("io.podman.annotations.kube.image.automount/c: 'a;A B'"), &["K114"]);
+}
+
+#[test]
+fn claims_are_filled_or_mounted_as_their_annotations_say() {
+    let claim = |annotations: &str| -> ClaimTemplate {
+        let text = format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: c, annotations: {{{annotations}}}}}\n"
+        );
+        application(&text).claims.remove(0)
+    };
+    assert_eq!(
+        claim("volume.podman.io/import-source: b/a.tar").content,
+        Some(ClaimContent::Archive("/dir/b/a.tar".into()))
+    );
+    let of_image = claim("volume.podman.io/image: 'i:1', volume.podman.io/driver: image");
+    assert_eq!(of_image.content, Some(ClaimContent::Image("i:1".into())));
+    let bound = claim("volume.podman.io/device: data, volume.podman.io/mount-options: 'rbind,ro'").mount;
+    let expected = ClaimMount { device: "/dir/data".into(), recursive: true, read_only: true, ..ClaimMount::default() };
+    assert_eq!(bound, Some(expected));
+    let memory = "volume.podman.io/device: tmpfs, volume.podman.io/type: tmpfs, volume.podman.io/uid: '5', \
+                  volume.podman.io/mount-options: 'size=1m,nodev,huge=never,inode64'";
+    let memory = claim(memory).mount.expect("a mount");
+    assert_eq!((memory.kind.as_deref(), memory.uid, memory.options.no_dev), (Some("tmpfs"), Some(5), true));
+    let parameters = [("size", "1m"), ("huge", "never"), ("inode64", "")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+    assert_eq!(memory.parameters, parameters);
+}
+
+#[test]
+fn files_of_the_machine_are_relabelled_when_that_is_asked_for_and_means_something() {
+    let text = |path: &str| {
+        with("bind-mount-options: '/srv/data:Z'").replace("/srv/data", path)
+            + &format!("  volumes: [{{name: v, hostPath: {{path: {path}}}}}, {{name: w, emptyDir: {{}}}}]\n")
+    };
+    finds(&text("/srv/data"), &["info[K301]", "bind-mount-options", "no SELinux"]);
+    finds(&text("/etc"), &["error[K304]", "below it"]);
+    let machine = Machine { se_linux: true, ..Machine::default() };
+    let options = LoadOptions { machine, ..LoadOptions::default() };
+    let loaded = load_text(&text("/srv/data"), &options);
+    assert!(shown(&loaded).is_empty(), "{:?}", shown(&loaded));
+    let pod = loaded.application.expect("it is valid").pods.remove(0);
+    assert_eq!(pod.relabelled, [("v".to_owned(), Relabel::Private)].into());
 }
