@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineError};
 use crate::model::kube;
-use crate::sys::lsm;
+use crate::sys::{huge_pages, lsm};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -67,6 +67,7 @@ impl Engine {
                 app_armor: lsm::app_armor_profiles(),
                 se_linux: lsm::is_se_linux_enabled(),
                 nfs: self.mount_nfs().is_some(),
+                huge_pages: huge_pages::reserved(),
             },
             base_dir: working_directory()?,
         };

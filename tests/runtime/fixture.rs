@@ -101,6 +101,7 @@ impl Fixture {
             hooks: Vec::new(),
             sysctls: Vec::new(),
             resources: CgroupResources::default(),
+            huge_pages: Vec::new(),
             cgroup_path: format!("podkin-test/{}/{id}", std::process::id()),
             readonly_rootfs: false,
             privileged: false,

@@ -6,7 +6,7 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, host_users, mount, quantity, restart, security, sysctl};
+use super::{annotations, codes, form, host_users, huge_pages, mount, quantity, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias, LONGEST_HOST_NAME};
 use crate::model::{Container, Pod, Volume, VolumeSource};
@@ -214,6 +214,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         }
     }
     host_users::check(at, &pod);
+    huge_pages::settle(&at.field("volumes"), &mut pod);
     quantity::settle_pod(&at.field("resources"), &mut pod);
     annotations::apply(at, &mut pod);
     let full_name = full_name(at, &pod);

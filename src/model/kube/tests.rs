@@ -3,6 +3,7 @@ use crate::model::diagnostic::{Diagnostic, Sources};
 
 mod accounts;
 mod device;
+mod huge_pages;
 mod objects;
 mod persistent;
 mod pods;

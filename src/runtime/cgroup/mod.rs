@@ -7,12 +7,14 @@
 //! Paths are relative to the cgroup root, as in `podkin/<pod id>/<container id>`.
 
 mod device_filter;
+mod huge_pages;
 mod limits;
 mod remove;
 mod resize;
 mod stats;
 mod view;
 
+pub(crate) use huge_pages::limit_huge_pages;
 pub use remove::{kill_cgroup, remove_cgroup};
 pub use resize::{resize_cpu, resize_memory};
 pub use stats::{Stats, oom_killed, stats};
@@ -30,7 +32,7 @@ const CGROUP2_MAGIC: u64 = 0x6367_7270;
 
 /// The v1 controllers a container gets a group in. Not `cpuset`, which would need its parents' settings copied, and no named
 /// hierarchy: nothing there limits a container.
-const V1_CONTROLLERS: [&str; 7] = ["cpu", "cpuacct", "memory", "pids", "devices", "freezer", "blkio"];
+const V1_CONTROLLERS: [&str; 8] = ["cpu", "cpuacct", "memory", "pids", "devices", "freezer", "blkio", "hugetlb"];
 
 /// How this machine mounts cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]

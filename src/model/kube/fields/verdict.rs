@@ -97,7 +97,12 @@ fn finding(sample: &Sample) -> Option<Diagnostic> {
 /// A machine on which all works that works on some.
 fn able_machine() -> Machine {
     let profiles = [values::OBJECT, AppArmorProfile::DEFAULT].map(str::to_owned);
-    Machine { app_armor: Some(profiles.into()), se_linux: true, nfs: true }
+    Machine {
+        app_armor: Some(profiles.into()),
+        se_linux: true,
+        nfs: true,
+        huge_pages: BTreeMap::from([(2 << 20, 1 << 30)]),
+    }
 }
 
 /// Whether a finding is about the place or about what holds it.

@@ -8,7 +8,7 @@ use crate::model::{AppArmorProfile, SeccompProfile};
 fn what_the_machine_has_decides_about_security_modules() {
     let text = |context: &str| with_container(&format!("securityContext: {{{context}}}"));
     let loaded = ["podkin-default", "web"].map(str::to_owned);
-    let machine = Machine { app_armor: Some(loaded.into()), se_linux: true, nfs: false };
+    let machine = Machine { app_armor: Some(loaded.into()), se_linux: true, ..Machine::default() };
     let options = LoadOptions { machine, ..LoadOptions::default() };
     let security = |context: &str| {
         let loaded = load_text(&text(context), &options);
