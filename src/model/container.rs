@@ -195,6 +195,8 @@ pub enum ResourceName {
     Cpu,
     Memory,
     EphemeralStorage,
+    /// Pages of that many bytes.
+    HugePages(u64),
 }
 
 /// `resources`. `None` is unset; a request that was unset beside a limit has the limit's value.

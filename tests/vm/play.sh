@@ -69,6 +69,7 @@ podkin kube play huge.yaml
 huge=$(ls -d /sys/fs/cgroup/podkin/*/"$(ids huge-main)") || fail "no cgroup of the container"
 is "$huge/hugetlb.2MB.max" 4194304
 podkin exec huge-main /podkin-demo mounts | grep ' /pages ' | grep -q 'hugetlbfs.*pagesize=2M' || fail "no file system of huge pages"
+podkin exec huge-main /podkin-demo env PAGES | grep -q '^4$' || fail "no variable of huge pages"
 podkin kube down huge.yaml
 
 podkin exec full-main /podkin-demo write /v/one text

@@ -4,7 +4,7 @@ use super::spot::Spot;
 use super::{codes, quantity};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::quantity::Quantity;
-use crate::model::{EmptyDirMedium, Pod, VolumeSource};
+use crate::model::{EmptyDirMedium, Pod, ResourceName, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 use std::collections::BTreeMap;
@@ -30,6 +30,18 @@ pub(super) fn take(at: &Spot<'_>, resources: &mut core::ResourceRequirements) ->
         at.on_key(error.hint("add a request of `cpu` or `memory`"), "");
     }
     limits
+}
+
+/// What `limits.hugepages-SIZE` and `requests.hugepages-SIZE` name in a `resourceFieldRef`; whether it is the limit.
+pub(super) fn resource(text: &str) -> Option<(ResourceName, bool)> {
+    let (of, name) = text.split_once('.')?;
+    let size = name.strip_prefix(PREFIX)?.parse::<Quantity>().ok().filter(|size| !size.is_negative())?;
+    let limit = match of {
+        "limits" => true,
+        "requests" => false,
+        _ => return None,
+    };
+    Some((ResourceName::HugePages(size.units() as u64), limit))
 }
 
 fn name(size: u64) -> String {

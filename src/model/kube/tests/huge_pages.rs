@@ -1,8 +1,8 @@
 //! Huge pages on a machine that has some.
 
 use super::*;
-use crate::model::kube::Machine;
-use crate::model::{EmptyDirMedium, VolumeSource};
+use crate::model::kube::{Machine, huge_pages::resource};
+use crate::model::{EmptyDirMedium, ResourceName, VolumeSource};
 
 const MIB: u64 = 1 << 20;
 
@@ -56,5 +56,14 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
     for (limits, rest, medium, words) in table {
         let found = shown(&load(limits, rest, medium));
         assert!(found.len() == 1 && found[0].contains(words), "{limits} {rest} {medium}: {words}\n{found:#?}");
+    }
+}
+
+#[test]
+fn variables_may_have_them() {
+    assert_eq!(resource("limits.hugepages-2Mi"), Some((ResourceName::HugePages(2 * MIB), true)));
+    assert_eq!(resource("requests.hugepages-1Gi"), Some((ResourceName::HugePages(1024 * MIB), false)));
+    for text in ["limits.hugepages-", "hugepages-2Mi", "limit.hugepages-2Mi", "limits.memory"] {
+        assert_eq!(resource(text), None, "{text}");
     }
 }
