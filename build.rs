@@ -1,4 +1,5 @@
-//! Builds the demo program from `demo/` and packs it as the one layer of `localhost/podkin-demo`; links the unwinder into the program.
+//! Builds the programs that run in containers: that of `demo/`, packed as the one layer of `localhost/podkin-demo`, and that of
+//! `init/`, process 1 of containers that ask for one. Links the unwinder into the program.
 //!
 //! The layer and the image's documents are made here, so that at run time their digests are constants.
 
@@ -9,6 +10,7 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=demo/src");
+    println!("cargo::rerun-if-changed=init/src");
     println!("cargo::rerun-if-env-changed=RUSTC");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let target = std::env::var("TARGET").expect("cargo sets TARGET");
@@ -17,7 +19,8 @@ fn main() {
         "aarch64-unknown-linux-gnu" => "arm64",
         other => panic!("podkin builds for x86_64 and aarch64 Linux with glibc, not for {other}"),
     };
-    let program = compile(&target, &out);
+    compile("init", &target, &out);
+    let program = std::fs::read(compile("demo", &target, &out)).expect("rustc wrote the demo program");
     let layer = layer(&program);
     let config = config(architecture, &hex(&layer));
     let constants = format!(
@@ -53,20 +56,22 @@ fn link_unwinder(out: &Path) {
 }
 
 /// A static program without the C library: a tenth of the size, and nothing but rustc is needed to build it.
-fn compile(target: &str, out: &Path) -> Vec<u8> {
-    let path = out.join("podkin-demo");
+fn compile(name: &str, target: &str, out: &Path) -> PathBuf {
+    let path = out.join(format!("podkin-{name}"));
+    let source = Path::new(name).join("src");
     let rustc = std::env::var_os("RUSTC").expect("cargo sets RUSTC");
     let status = Command::new(rustc)
-        .args(["--edition", "2024", "--crate-name", "podkin_demo", "--target", target, "--remap-path-prefix=demo/src="])
+        .args(["--edition", "2024", "--crate-name", &format!("podkin_{name}"), "--target", target])
+        .arg(format!("--remap-path-prefix={}/=", source.display()))
         .args(["-C", "target-feature=+crt-static", "-C", "relocation-model=static", "-C", "panic=abort"])
         .args(["-C", "opt-level=z", "-C", "lto=fat", "-C", "strip=symbols", "-C", "codegen-units=1"])
         .args(["-C", "link-arg=-nostartfiles", "-C", "link-arg=-nostdlib", "-C", "link-arg=-static"])
         .arg("-o")
-        .args([path.as_path(), Path::new("demo/src/main.rs")])
+        .args([&path, &source.join("main.rs")])
         .status()
         .expect("rustc can be run");
-    assert!(status.success(), "the demo program in demo/src does not compile");
-    std::fs::read(&path).expect("rustc wrote the demo program")
+    assert!(status.success(), "the program in {} does not compile", source.display());
+    path
 }
 
 /// Names under which the program acts as the tool of that name.

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod call;
 mod commands;
 mod health;
 mod net;

@@ -111,6 +111,7 @@ fn extended(
     spec.restart_policy = Some(crate::model::RestartPolicy::Never);
     let mut record = record.clone();
     record.containers.push(ContainerRecord {
+        pull: None,
         id: random_id(LONG_ID)?,
         name: format!("{pod}-{}", spec.name),
         container: spec.name.clone(),

@@ -71,8 +71,11 @@ pub enum EngineError {
     MissingImages { images: Vec<String> },
     #[error("invalid value `{value}` for `{flag}`: {reason}")]
     BadOption { flag: &'static str, value: String, reason: String },
-    #[error("no block of 65536 user ids is free for a pod with `hostUsers: false`")]
-    NoUserIds,
+    /// Its volumes were to be mounted.
+    #[error("image `{image}` declares no volumes, which container `{container}` is to have")]
+    NoImageVolumes { image: String, container: String },
+    #[error("no {count} user ids in one piece are free for a pod with a user namespace of its own")]
+    NoUserIds { count: u32 },
     #[error("{what} `{name}` is {state}")]
     WrongState { what: &'static str, name: String, state: String },
     #[error("container `{container}` is part of pod `{pod}`")]
@@ -144,7 +147,8 @@ impl EngineError {
             | Self::PortTaken { .. }
             | Self::WrongState { .. }
             | Self::PartOfPod { .. }
-            | Self::NoUserIds
+            | Self::NoUserIds { .. }
+            | Self::NoImageVolumes { .. }
             | Self::Device(_)
             | Self::InUse { .. } => ErrorKind::Conflict,
             Self::BadOption { .. } => ErrorKind::Input,
@@ -196,7 +200,7 @@ impl EngineError {
             Self::Image(ImageError::Push(error)) => error.hint(),
             Self::Login(error) => error.hint(),
             Self::Device(error) => error.hint(),
-            Self::NoUserIds => Some("give `podkin` a larger range in /etc/subuid and /etc/subgid".to_owned()),
+            Self::NoUserIds { .. } => Some("give `podkin` a larger range in /etc/subuid and /etc/subgid".to_owned()),
             Self::PortTaken { owner, .. } => Some(format!("change `hostPort`, or remove pod `{owner}`")),
             Self::PartOfPod { pod, .. } => Some(format!("remove the pod: `podkin pod rm {pod}`")),
             Self::WrongState { state, .. } if state == "running" => Some("stop it first, or use `--force`".to_owned()),

@@ -1,6 +1,6 @@
 //! Reading what the user wants to be played.
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, machine};
 use crate::model::kube;
 use crate::sys::{huge_pages, lsm};
 use rusqlite::Connection;
@@ -40,6 +40,7 @@ pub struct LoadRequest {
     pub seccomp_root: Option<PathBuf>,
     /// `--allowed-unsafe-sysctls`: names, or prefixes that end in `*`.
     pub unsafe_sysctls: Vec<String>,
+    pub user_namespace: Option<String>,
 }
 
 /// Bytes of an input: far more than any cluster accepts.
@@ -63,9 +64,12 @@ impl Engine {
             no_hosts: request.no_hosts,
             seccomp_root: request.seccomp_root.clone(),
             unsafe_sysctls: request.unsafe_sysctls.clone(),
+            user_namespace: request.user_namespace.clone(),
             machine: kube::Machine {
                 app_armor: lsm::app_armor_profiles(),
                 se_linux: lsm::is_se_linux_enabled(),
+                cpus: machine::online_cpus(),
+                memory_nodes: machine::online_memory_nodes(),
                 nfs: self.mount_nfs().is_some(),
                 huge_pages: huge_pages::reserved(),
             },

@@ -3,13 +3,13 @@
 use super::{Engine, EngineError, PodView};
 use crate::generate::describe::{self, Subject};
 use crate::generate::events::{self, Event};
-use crate::generate::object::{self, Identity, Object, Resource};
-use crate::model::Source;
+use crate::generate::object::{self, Identity, Object, ObjectReference, Played, Resource};
+use crate::model::{ClaimTemplate, Source};
 use crate::store::apps::{self, AppRow};
 use crate::store::objects;
 use crate::store::{objects::Object as Stored, volumes};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How long an API server keeps events.
@@ -29,6 +29,11 @@ impl Engine {
             Resource::Deployment => self.kube_deployments(now)?,
             Resource::ConfigMap | Resource::Secret => self.kube_data(resource, now)?,
             Resource::PersistentVolumeClaim => self.kube_claims(now)?,
+            Resource::ServiceAccount
+            | Resource::PersistentVolume
+            | Resource::StorageClass
+            | Resource::PriorityClass
+            | Resource::RuntimeClass => self.kube_played(resource, now)?,
             Resource::Event => self.kube_events(now)?,
         };
         if resource != Resource::Event {
@@ -101,17 +106,52 @@ impl Engine {
             let bound = volumes::existing(self.database.connection(), names)?;
             for claim in &app.claims {
                 let identity = Identity { uid: None, created: app.created };
-                found.push(object::claim(&app.sources, &claim.name, bound.contains(&claim.name), identity, now));
+                found.push(object::claim(&app.sources, claim, bound.contains(&claim.name), identity, now));
             }
         }
         Ok(found)
     }
 
-    /// Of the last hour, as an API server keeps them; the latest comes last.
+    /// Objects of a kind of which nothing is recorded but the files that have them.
+    fn kube_played(&mut self, resource: Resource, now: Timestamp) -> Result<Vec<Object>, EngineError> {
+        let mut found = Vec::new();
+        for app in self.apps()? {
+            let played = Played { sources: &app.sources, created: app.created, now };
+            let documents = app.sources.iter().flat_map(|source| &source.documents);
+            let names: BTreeSet<_> = documents.filter(|d| d.kind == resource.kind()).map(|d| &d.name).collect();
+            for name in names {
+                found.push(match resource {
+                    Resource::PersistentVolume => {
+                        let holder = self.holder(&app, name)?;
+                        object::persistent_volume(played, name, holder.as_ref())
+                    }
+                    Resource::StorageClass => object::storage_class(played, name),
+                    Resource::PriorityClass => object::priority_class(played, name),
+                    Resource::RuntimeClass => object::runtime_class(played, name),
+                    _ => object::service_account(played, name),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The claim that has a PersistentVolume.
+    fn holder(&self, app: &AppRow, volume: &str) -> Result<Option<ObjectReference>, EngineError> {
+        let has_it = |claim: &&ClaimTemplate| claim.bound.as_ref().is_some_and(|bound| bound.name == volume);
+        let Some(claim) = app.claims.iter().find(has_it) else { return Ok(None) };
+        let there = volumes::existing(self.database.connection(), [claim.name.clone()])?;
+        Ok((!there.is_empty()).then(|| object::claim_reference(&app.sources, &claim.name)))
+    }
+
     fn kube_events(&mut self, now: Timestamp) -> Result<Vec<Object>, EngineError> {
+        Ok(self.recent_events(now)?.iter().map(|event| event.object(now)).collect())
+    }
+
+    /// What happened to pods in the last hour, as long as an API server keeps it; the latest comes last.
+    pub fn recent_events(&self, now: Timestamp) -> Result<Vec<Event>, EngineError> {
         let mut found = self.pod_events()?;
         found.retain(|event| now.duration_since(event.last) <= EVENTS_KEPT);
-        Ok(found.iter().map(|event| event.object(now)).collect())
+        Ok(found)
     }
 
     /// What happened to pods, as far back as the log goes.
@@ -120,8 +160,20 @@ impl Engine {
         Ok(events::gather(self.events()?.next_batch().map_err(fail)?))
     }
 
-    /// A pod in the form of `kubectl describe`, with all that happened to it.
-    pub fn describe_pod(&mut self, name: &str) -> Result<String, EngineError> {
+    /// An object in the form of `kubectl describe`.
+    pub fn describe(&mut self, object: &Object) -> Result<String, EngineError> {
+        match object.resource {
+            Resource::Pod => self.describe_pod(&object.name),
+            Resource::PersistentVolumeClaim => {
+                let users = volumes::users(self.database.connection(), &object.name)?;
+                Ok(describe::claim(object, users))
+            }
+            _ => Ok(describe::object(object)),
+        }
+    }
+
+    /// A pod, with all that happened to it.
+    fn describe_pod(&mut self, name: &str) -> Result<String, EngineError> {
         let pod = self.pod(name)?;
         let app = apps::get(self.database.connection(), &pod.app.id)?;
         let sources = app.map(|app| app.sources).unwrap_or_default();

@@ -37,6 +37,14 @@ impl Engine {
         found.ok_or_else(|| EngineError::NotFound { what: "container", name: name.to_owned() })
     }
 
+    /// The container with that id as its pod remembers it, should it have been removed by itself when it ended.
+    pub fn ended_container(&mut self, id: &str) -> Result<ContainerView, EngineError> {
+        let (pod, id) = self.container_row(id)?;
+        let pod = self.view(pod)?;
+        let found = pod.all_containers().find(|container| container.id() == id);
+        found.ok_or_else(|| EngineError::NotFound { what: "container", name: id })
+    }
+
     pub(super) fn view(&self, row: PodRow) -> Result<Arc<PodView>, EngineError> {
         let mut views = self.views(vec![row])?;
         Ok(views.remove(0))

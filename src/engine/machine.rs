@@ -1,6 +1,7 @@
-//! What the machine tells: randomness for ids, the boot.
+//! What the machine tells: randomness for ids, the boot, its processors and memory nodes.
 
 use super::{Engine, EngineError};
+use crate::model::NumberList;
 use crate::sys::program;
 use std::fs::File;
 use std::io::Read;
@@ -37,6 +38,20 @@ impl Engine {
 pub fn boot_id() -> Result<String, EngineError> {
     let fail = |source| EngineError::File { attempt: "read", path: PathBuf::from(BOOT_ID), source };
     Ok(std::fs::read_to_string(BOOT_ID).map_err(fail)?.trim().to_owned())
+}
+
+/// The processors that are online; `None` when the kernel does not say.
+pub fn online_cpus() -> Option<NumberList> {
+    list("/sys/devices/system/cpu/online")
+}
+
+/// The memory nodes that are online; `None` when the kernel does not say, or knows of none.
+pub fn online_memory_nodes() -> Option<NumberList> {
+    list("/sys/devices/system/node/online")
+}
+
+fn list(path: &str) -> Option<NumberList> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

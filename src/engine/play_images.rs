@@ -8,11 +8,12 @@ use super::{Engine, EngineError, PlayRequest, PullWhen};
 use crate::graph::{DesiredImage, StepKind};
 use crate::image::registry::PullSecret;
 use crate::image::remote::{PullError, RemoteImage};
-use crate::image::transfer::ImageSource;
+use crate::image::transfer::{Change, ImageSource};
 use crate::image::{Found, ImageError, Reference};
 use crate::model::{ObjectKind, Pod, PullPolicy};
 use crate::store::objects::{self, Object};
-use crate::store::record::ImageRecord;
+use crate::store::record::{ImagePull, ImageRecord};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -44,6 +45,14 @@ impl PlayImage {
             Self::Embedded => DesiredImage::Embedded,
         }
     }
+}
+
+/// The images of a play that is being carried out, by reference as written.
+#[derive(Default)]
+pub(super) struct PlayedImages {
+    pub records: BTreeMap<String, ImageRecord>,
+    /// Of those that had to be pulled.
+    pub pulls: BTreeMap<String, ImagePull>,
 }
 
 /// What the containers and volumes of a play want of one image.
@@ -240,8 +249,9 @@ impl Engine {
         actions: &Actions,
         prepared: &Prepared,
         report: Report<'_>,
-    ) -> Result<BTreeMap<String, ImageRecord>, EngineError> {
-        let mut records = BTreeMap::new();
+    ) -> Result<PlayedImages, EngineError> {
+        let mut played = PlayedImages::default();
+        let records = &mut played.records;
         let mut pulls = Vec::new();
         for (reference, image) in &prepared.images {
             match image {
@@ -261,20 +271,30 @@ impl Engine {
         let sources: Vec<&dyn ImageSource> =
             pulls.iter().map(|(_, image)| image.as_ref() as &dyn ImageSource).collect();
         if sources.is_empty() {
-            return Ok(records);
+            return Ok(played);
         }
-        let loaded = self.take_in(&sources, &mut |event| report(Progress::Transfer(event)))?;
+        let began = Timestamp::now();
+        let mut ends = BTreeMap::new();
+        let loaded = self.take_in(&sources, &mut |event| {
+            if let Change::Done { id } = &event.change {
+                ends.insert(id.clone(), Timestamp::now());
+            }
+            report(Progress::Transfer(event));
+        })?;
         let mut failures: Vec<EngineError> = Vec::new();
         for ((reference, _), loaded) in pulls.into_iter().zip(loaded) {
             match loaded {
                 Ok(loaded) => {
                     let name = loaded.names.first().unwrap_or(&loaded.id);
                     records.insert(reference.clone(), self.images().to_record(name)?);
+                    let ended = ends.get(&loaded.id).copied().unwrap_or_else(Timestamp::now);
+                    let size = self.images().size(&loaded.id)?;
+                    played.pulls.insert(reference.clone(), ImagePull { began, ended, size });
                 }
                 Err(error) => failures.push(error.into()),
             }
         }
-        if failures.is_empty() { Ok(records) } else { Err(EngineError::several(failures)) }
+        if failures.is_empty() { Ok(played) } else { Err(EngineError::several(failures)) }
     }
 }
 

@@ -366,7 +366,7 @@ fn pod_joins(request: &PlayRequest, shared: &PodJoins, index: usize, pod: &Pod) 
     };
     let mut joins = if pod.host_network { PodJoins::Host } else { shared.clone() };
     if pod.user_namespace && matches!(joins, PodJoins::Host) {
-        let reason = format!("pod `{}` has `hostUsers: false`, which needs a network of its own", pod.name);
+        let reason = format!("pod `{}` has a user namespace of its own, which needs such a network", pod.name);
         return Err(EngineError::BadOption { flag: "--network", value: "host".to_owned(), reason });
     }
     match &mut joins {

@@ -3,6 +3,7 @@
 use super::execute::{Actions, step};
 use super::identity::Claimed;
 use super::machine::{LONG_ID, SHORT_ID, random_id};
+use super::play_images::PlayedImages;
 use super::prepare::{PodJoins, Prepared, PreparedPod};
 use super::progress::{Report, StepState};
 use super::{Engine, EngineError, PlayRequest, fault, user_ids};
@@ -17,8 +18,8 @@ use crate::store::events::LoggedEvent;
 use crate::store::journal::{self, Made, MadeKind, Run};
 use crate::store::objects::{self, Object, ObjectRow};
 use crate::store::record::{
-    ClaimRecord, ContainerRecord, ImageRecord, ImageVolumeRecord, NetworkAttachment, PodNetwork, PodObjects, PodRecord,
-    RECORD_VERSION,
+    ClaimRecord, ContainerRecord, ImagePull, ImageRecord, ImageVolumeRecord, NetworkAttachment, PodNetwork, PodObjects,
+    PodRecord, RECORD_VERSION,
 };
 use crate::store::volumes::{self, VolumeRow};
 use crate::store::{apps, pods};
@@ -40,7 +41,7 @@ impl Engine {
         claimed: &Claimed,
         prepared: &Prepared,
         actions: &Actions,
-        images: &BTreeMap<String, ImageRecord>,
+        images: &PlayedImages,
         definitions: &BTreeMap<String, Definition>,
         run: &Run,
     ) -> Result<Vec<PodRecord>, EngineError> {
@@ -79,6 +80,7 @@ impl Engine {
                 }
             }
             let mut records = Vec::new();
+            let mut pulls = images.pulls.clone();
             // Looked at again: another command may have given some away meanwhile.
             let mut held = prepared.devices.held(t, new.iter().map(|(pod, _)| *pod))?;
             let sources = &prepared.devices;
@@ -88,7 +90,8 @@ impl Engine {
                 // As it will be: `--network host` is the same to its containers as the field.
                 let mut pod = pod.clone();
                 pod.host_network |= network == PodNetwork::Host;
-                let first_user_id = pod.user_namespace.then(|| user_ids::allocate(t, &root)).transpose()?;
+                let first_user_id =
+                    pod.user_namespace.then(|| user_ids::allocate(t, &root, pod.user_ids)).transpose()?;
                 let mut record = PodRecord {
                     version: RECORD_VERSION,
                     id: ids.pod,
@@ -97,8 +100,8 @@ impl Engine {
                     spec_hash: prepared.spec_hash.clone(),
                     environment_hash: prepared.environment_hash.clone(),
                     ephemeral: Vec::new(),
-                    containers: containers(request, &pod, ids.containers, devices, images)?,
-                    image_volumes: image_volumes(&pod, images)?,
+                    containers: containers(request, &pod, ids.containers, devices, &images.records, &mut pulls)?,
+                    image_volumes: image_volumes(&pod, &images.records)?,
                     claims: claims(t, &pod)?,
                     pod,
                     mount_nfs: None,
@@ -284,9 +287,10 @@ fn containers(
     ids: Vec<String>,
     devices: Vec<ContainerDevices>,
     images: &BTreeMap<String, ImageRecord>,
+    pulls: &mut BTreeMap<String, ImagePull>,
 ) -> Result<Vec<ContainerRecord>, EngineError> {
     let init = pod.init_containers.len();
-    let record = |(index, ((container, id), devices)): (usize, ((&Container, String), ContainerDevices))| {
+    let mut record = |(index, ((container, id), devices)): (usize, ((&Container, String), ContainerDevices))| {
         let name = match request.no_pod_prefix {
             true => container.name.clone(),
             false => format!("{}-{}", pod.name, container.name),
@@ -297,10 +301,12 @@ fn containers(
             container: container.name.clone(),
             init: index < init,
             image: image_of(images, &container.image)?,
+            // The others find it here.
+            pull: pulls.remove(&container.image),
             devices,
         })
     };
-    pod.all_containers().zip(ids).zip(devices).enumerate().map(record).collect()
+    pod.all_containers().zip(ids).zip(devices).enumerate().map(&mut record).collect()
 }
 
 /// What is special about the pod's claims. One for a single pod must have no other user.
@@ -326,9 +332,17 @@ fn claims(connection: &Connection, pod: &Pod) -> Result<Vec<ClaimRecord>, Engine
     Ok(records)
 }
 
+/// The images of the pod's volumes. One whose own volumes are to be mounted must declare some.
 fn image_volumes(pod: &Pod, images: &BTreeMap<String, ImageRecord>) -> Result<Vec<ImageVolumeRecord>, EngineError> {
     let record = |(volume, reference, _): (&str, &str, _)| {
-        Ok(ImageVolumeRecord { volume: volume.to_owned(), image: image_of(images, reference)? })
+        let image = image_of(images, reference)?;
+        let container = pod.all_containers().find(|container| container.image_mounts.iter().any(|name| name == volume));
+        match container {
+            Some(container) if image.config.volumes.is_empty() => {
+                Err(EngineError::NoImageVolumes { image: reference.to_owned(), container: container.name.clone() })
+            }
+            _ => Ok(ImageVolumeRecord { volume: volume.to_owned(), image }),
+        }
     };
     pod.image_volumes().map(record).collect()
 }

@@ -1,15 +1,17 @@
-//! Host ids for pods with a user namespace of their own: [`COUNT`] for each pod, no two alike.
+//! Host ids for pods with a user namespace of their own: no two pods have one in common, unless they asked for the machine's.
 //!
 //! They come from the ranges that `/etc/subuid` and `/etc/subgid` both give to `podkin`, else to `containers`, else from the last
 //! that systemd's conventions leave to nobody (systemd, "Users, Groups, UIDs and GIDs"). What a pod has is in its record alone,
 //! so that it is free when the record is gone.
 
 use super::EngineError;
-use crate::runtime::users::COUNT;
+use crate::model::UserIds;
 use crate::store::pods;
 use rusqlite::Connection;
-use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Ids are given out in blocks of that many.
+const BLOCK: u32 = UserIds::USUAL;
 
 /// Free for whoever comes first.
 const PRIVATE: Range = Range { first: 0x7000_0000, count: 0x0fff_0000 };
@@ -20,13 +22,18 @@ struct Range {
     count: u32,
 }
 
-/// First host id of a block that no pod has; called in the transaction that records the pod. `root` tells state directories
+/// The host id of a pod's root; the ids from there on, as many as it wants, no pod has. Called in the transaction that records the pod. `root` tells state directories
 /// apart, which do not see each other's pods.
-pub(super) fn allocate(connection: &Connection, root: &Path) -> Result<u32, EngineError> {
-    let taken: BTreeSet<u32> = pods::all(connection)?.iter().filter_map(|row| row.record.first_user_id).collect();
+pub(super) fn allocate(connection: &Connection, root: &Path, wanted: UserIds) -> Result<u32, EngineError> {
+    let UserIds::Own { count } = wanted else { return Ok(0) };
+    let taken = |row: &pods::PodRow| match (row.record.first_user_id, row.record.pod.user_ids) {
+        (Some(first), UserIds::Own { count }) => Some(Range { first, count }),
+        (None, _) | (_, UserIds::Machine) => None,
+    };
+    let taken: Vec<Range> = pods::all(connection)?.iter().filter_map(taken).collect();
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default(); // a machine without the file gives nothing
     let ranges = ranges(&read("/etc/subuid"), &read("/etc/subgid"));
-    free(&ranges, &taken, seed(root)).ok_or(EngineError::NoUserIds)
+    free(&ranges, &taken, count, seed(root)).ok_or(EngineError::NoUserIds { count })
 }
 
 /// FNV-1a of the path.
@@ -68,21 +75,27 @@ impl Range {
     fn common(self, other: Self) -> Option<Self> {
         let first = self.first.max(other.first);
         let count = self.end().min(other.end()).checked_sub(u64::from(first))?;
-        let count = u32::try_from(count).ok().filter(|count| *count >= COUNT)?;
+        let count = u32::try_from(count).ok().filter(|count| *count >= BLOCK)?;
         Some(Self { first, count })
     }
 
-    fn blocks(self) -> impl Iterator<Item = u32> {
-        (0..self.count / COUNT).map(move |n| self.first + n * COUNT)
+    fn overlaps(self, other: Self) -> bool {
+        u64::from(self.first) < other.end() && u64::from(other.first) < self.end()
+    }
+
+    /// Where a range of that many ids can begin in this one.
+    fn places(self, count: u32) -> impl Iterator<Item = u32> {
+        let starts = (0..self.count / BLOCK).map(move |n| self.first + n * BLOCK);
+        starts.filter(move |first| u64::from(*first) + u64::from(count) <= self.end())
     }
 }
 
-/// The first free block from the one that `seed` begins with.
-fn free(ranges: &[Range], taken: &BTreeSet<u32>, seed: usize) -> Option<u32> {
-    let blocks: Vec<u32> = ranges.iter().flat_map(|range| range.blocks()).collect();
-    let start = seed.checked_rem(blocks.len())?;
-    let is_free = |block: &&u32| taken.range(block.saturating_sub(COUNT - 1)..=**block + (COUNT - 1)).next().is_none();
-    blocks[start..].iter().chain(&blocks[..start]).find(is_free).copied()
+/// The first free place for that many ids, from the one that `seed` begins with.
+fn free(ranges: &[Range], taken: &[Range], count: u32, seed: usize) -> Option<u32> {
+    let places: Vec<u32> = ranges.iter().flat_map(|range| range.places(count)).collect();
+    let start = seed.checked_rem(places.len())?;
+    let is_free = |first: &&u32| !taken.iter().any(|other| other.overlaps(Range { first: **first, count }));
+    places[start..].iter().chain(&places[..start]).find(is_free).copied()
 }
 
 #[cfg(test)]
@@ -104,16 +117,27 @@ mod tests {
 
     #[test]
     fn blocks_are_given_once_and_given_back() {
-        let ranges = [Range { first: 100_000, count: 3 * COUNT + 5 }];
-        let mut taken = BTreeSet::new();
+        let ranges = [Range { first: 100_000, count: 3 * BLOCK + 5 }];
+        let mut taken: Vec<Range> = Vec::new();
         for _ in 0..3 {
-            let block = free(&ranges, &taken, 1).expect("one is free");
-            assert!(taken.insert(block) && block < 100_000 + 3 * COUNT);
+            let first = free(&ranges, &taken, BLOCK, 1).expect("one is free");
+            assert!(first < 100_000 + 3 * BLOCK && taken.iter().all(|other| other.first != first));
+            taken.push(Range { first, count: BLOCK });
         }
-        assert_eq!(free(&ranges, &taken, 1), None);
-        taken.remove(&100_000);
-        assert_eq!(free(&ranges, &taken, 1), Some(100_000));
-        let overlapping = [Range { first: 165_000, count: COUNT }];
-        assert_eq!(free(&overlapping, &taken, 0), None, "somebody has a part of it");
+        assert_eq!(free(&ranges, &taken, 1, 1), None);
+        taken.retain(|range| range.first != 100_000);
+        assert_eq!(free(&ranges, &taken, BLOCK, 1), Some(100_000));
+        let overlapping = [Range { first: 165_000, count: BLOCK }];
+        assert_eq!(free(&overlapping, &taken, BLOCK, 0), None, "somebody has a part of it");
+    }
+
+    #[test]
+    fn more_or_fewer_ids_than_usual_are_given() {
+        let ranges = [Range { first: 0x1_0000, count: 4 * BLOCK }, Range { first: 0x10_0000, count: 2 * BLOCK }];
+        let second = Range { first: 0x2_0000, count: 1024 };
+        assert_eq!(free(&ranges, &[second], 1024, 1), Some(0x3_0000), "blocks are not shared");
+        assert_eq!(free(&ranges, &[second], 2 * BLOCK, 0), Some(0x3_0000));
+        assert_eq!(free(&ranges, &[second], 3 * BLOCK, 0), None, "they must be in one piece");
+        assert_eq!(free(&ranges, &[], 4 * BLOCK, 0), Some(0x1_0000));
     }
 }

@@ -175,8 +175,13 @@ impl PodView {
         }
     }
 
-    /// The containers in start order.
+    /// The containers in start order, without those that were removed by themselves.
     pub fn containers(self: &Arc<Self>) -> impl Iterator<Item = ContainerView> {
+        self.all_containers().filter(|container| !container.is_removed())
+    }
+
+    /// The containers in start order, also those that were removed by themselves.
+    pub fn all_containers(self: &Arc<Self>) -> impl Iterator<Item = ContainerView> {
         (0..self.record.containers.len()).map(|index| ContainerView { pod: Arc::clone(self), index })
     }
 
@@ -289,6 +294,12 @@ impl ContainerView {
         matches!(self.status().state, ContainerState::Running { .. })
     }
 
+    /// Whether it has ended for good and asked to be removed then. Its pod still knows how it ended, and has it again when it is
+    /// started again.
+    pub fn is_removed(&self) -> bool {
+        self.spec().auto_remove && matches!(self.status().state, ContainerState::Terminated(_))
+    }
+
     /// Process id on the host while it runs.
     pub fn pid(&self) -> Option<i32> {
         match self.status().state {
@@ -359,7 +370,13 @@ impl ContainerView {
                 read_only: mount.read_only || crate::supervisor::is_read_only(&self.pod.record, volume),
             })
         };
-        self.spec().mounts.iter().filter_map(view).collect()
+        let of_image = |(volume, path): (&str, String)| {
+            let (kind, name, source) = self.pod.volume_place(pod.volume(volume)?);
+            let source = source.join(path.trim_start_matches('/')).display().to_string();
+            Some(MountView { kind, name, source, destination: path, read_only: true })
+        };
+        let of_images = self.pod.record.image_mounts(self.spec()).into_iter().filter_map(of_image);
+        self.spec().mounts.iter().filter_map(view).chain(of_images).collect()
     }
 
     /// Directory of the container's log files.

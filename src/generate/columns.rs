@@ -6,6 +6,8 @@ use k8s_openapi::api::core::v1 as core;
 
 /// Stands where there is nothing to show.
 pub const NONE: &str = "<none>";
+/// Stands where a field is not set, in newer columns.
+pub const UNSET: &str = "<unset>";
 
 /// What a listing says of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,26 +20,23 @@ pub struct PodSummary {
     pub restarts: String,
 }
 
-/// Name, READY, STATUS, RESTARTS, AGE; then what `-o wide` adds: IP, NODE, NOMINATED NODE, READINESS GATES.
-pub fn pod(pod: &core::Pod, node: &str, now: Timestamp) -> (Vec<String>, Vec<String>) {
+/// What the columns of a pod have to say; `node` is the machine's name.
+pub fn pod(pod: &core::Pod, node: &str, now: Timestamp) -> Vec<String> {
     let summary = summarize(pod, now);
     let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let cells = vec![
+    let none = || NONE.to_owned();
+    let status = pod.status.as_ref();
+    vec![
         pod.metadata.name.clone().unwrap_or_default(),
         format!("{}/{}", summary.ready, summary.total),
         summary.status,
         summary.restarts,
         age(created, now),
-    ];
-    let none = || NONE.to_owned();
-    let status = pod.status.as_ref();
-    let wide = vec![
         status.and_then(|status| status.pod_ip.clone()).unwrap_or_else(none),
         node.to_owned(),
         status.and_then(|status| status.nominated_node_name.clone()).unwrap_or_else(none),
         gates(pod).unwrap_or_else(none),
-    ];
-    (cells, wide)
+    ]
 }
 
 /// How many of the readiness gates hold: `1/2`.

@@ -1,7 +1,6 @@
 //! Events of pods as an API server keeps them: the same thing told again is counted (Kubernetes API, `Event` v1 core).
 
 use super::age::age;
-use super::columns::NONE;
 use super::object::{Object, Resource};
 use crate::store::events::{KUBE, LoggedEvent};
 use jiff::Timestamp;
@@ -106,6 +105,7 @@ impl Event {
         };
         Object {
             resource: Resource::Event,
+            namespace: Some(self.namespace.clone()),
             labels: BTreeMap::new(),
             value: serde_json::to_value(whole).expect("an event has string keys only"),
             cells: vec![
@@ -113,11 +113,9 @@ impl Event {
                 self.kind.clone(),
                 self.reason.clone(),
                 format!("pod/{}", self.pod),
-                self.message.clone(),
-            ],
-            wide: vec![
-                self.field.clone().unwrap_or_else(|| NONE.to_owned()),
+                self.field.clone().unwrap_or_default(),
                 COMPONENT.to_owned(),
+                self.message.clone(),
                 age(Some(self.first), now),
                 self.count.to_string(),
                 name.clone(),
@@ -158,7 +156,7 @@ mod tests {
             "the latest comes last"
         );
         let object = found[1].object(time(30));
-        assert_eq!(object.cells, ["10s", "Warning", "BackOff", "pod/web", "x"]);
+        assert_eq!(object.cells[..7], ["10s", "Warning", "BackOff", "pod/web", "spec.containers{a}", "podkin", "x"]);
         assert_eq!(object.value["count"], 2);
         assert_eq!(object.value["involvedObject"]["fieldPath"], "spec.containers{a}");
         assert_eq!(object.value["lastTimestamp"], "2023-11-14T22:13:40Z");

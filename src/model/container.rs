@@ -1,6 +1,7 @@
 //! A container of a pod (Kubernetes API, `Container` v1 core).
 
 use super::device::DeviceRequest;
+use super::number_list::NumberList;
 use super::pod::{Pod, RestartPolicy};
 use super::resize::ResizePolicy;
 use super::security::ContainerSecurity;
@@ -29,9 +30,26 @@ pub struct Container {
     pub resources: Resources,
     #[serde(skip_serializing_if = "ResizePolicy::is_default")]
     pub resize_policy: ResizePolicy,
+    /// From the pod's annotations `io.podman.annotations.cpuset/<container>` and `memory-nodes/<container>`.
+    #[serde(skip_serializing_if = "CpuSet::is_unset")]
+    pub cpu_set: CpuSet,
+    /// Removed from its pod as soon as it has ended for good: its files and its log are gone, and it is listed no more. From the pod's
+    /// annotation `io.podman.annotations.autoremove/<container>`.
+    #[serde(skip_serializing_if = "super::pod::is_false")]
+    pub auto_remove: bool,
+    /// The program is the child of an init process, which passes signals on and collects ended processes; from the pod's annotation
+    /// `io.podman.annotations.init/<container>`.
+    #[serde(skip_serializing_if = "super::pod::is_false")]
+    pub init_process: bool,
     /// From the pod's annotation `io.podman.annotations.ulimit`.
     pub ulimits: Vec<Ulimit>,
+    #[serde(skip_serializing_if = "ShownOnly::is_unset")]
+    pub shown_only: ShownOnly,
     pub mounts: Vec<VolumeMount>,
+    /// Volumes of the pod that are images; what each image declares as its volumes is mounted read-only where the image has it. From
+    /// the pod's annotation `io.podman.annotations.kube.image.volumes.mount/<container>`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_mounts: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<VolumeDevice>,
     /// Devices from `resources`, and from the pod's annotations `cdi.k8s.io/*`.
@@ -217,6 +235,36 @@ pub struct Resources {
     pub ephemeral_storage_limit: Option<u64>,
     /// Processes and threads; from the annotation `io.podman.annotations.pids-limit/<container>`; 2048 when unset.
     pub pids_limit: Option<i64>,
+}
+
+/// What `inspect` shows of a container and nothing else depends on, as podman has it: the pod's annotations
+/// `io.podman.annotations.cid-file/<container>` and `publish-all/<container>`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShownOnly {
+    pub cid_file: Option<String>,
+    pub publish_all_ports: bool,
+}
+
+impl ShownOnly {
+    fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What of the machine a container is kept to (cpuset(7)); `None` is all that there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CpuSet {
+    /// Processors.
+    pub cpus: Option<NumberList>,
+    pub memory_nodes: Option<NumberList>,
+}
+
+impl CpuSet {
+    pub fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A resource limit of the process (`setrlimit(2)`).

@@ -6,7 +6,7 @@
 //! Reading order: [`diagnostic`] (what can be said about a file), [`yaml`] (text to a tree that remembers places),
 //! [`pod`], [`container`], [`device`], [`security`], [`qos`], [`volume`], [`object`], [`account`], [`application`] (the model),
 //! [`reference`] (names of images), [`environment`] (variables of a container),
-//! [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
+//! [`number_list`] (processors and memory nodes), [`payload`] (files of its volumes), [`kube`] (Kubernetes documents to the model).
 
 pub mod account;
 pub mod application;
@@ -16,6 +16,7 @@ pub mod diagnostic;
 pub mod digest;
 pub mod environment;
 pub mod kube;
+pub mod number_list;
 pub mod object;
 pub mod payload;
 pub mod pod;
@@ -31,12 +32,13 @@ pub mod yaml;
 pub use account::{ServiceAccount, TokenProjection};
 pub use application::{Application, Source, Workload, WorkloadKind};
 pub use container::{
-    Container, EnvFrom, EnvFromSource, EnvValue, EnvVar, ExitCodes, GrpcHealth, Handler, HttpGet, Lifecycle, Port,
-    PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, RestartAction, RestartRule, TcpSocket, Ulimit,
-    VolumeMount,
+    Container, CpuSet, EnvFrom, EnvFromSource, EnvValue, EnvVar, ExitCodes, GrpcHealth, Handler, HttpGet, Lifecycle,
+    Port, PortTarget, Probe, Protocol, PullPolicy, ResourceName, Resources, RestartAction, RestartRule, ShownOnly,
+    TcpSocket, Ulimit, VolumeMount,
 };
+pub use number_list::NumberList;
 pub use object::{ConfigMap, ObjectKind, Secret};
-pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy};
+pub use pod::{DnsConfig, DnsPolicy, HostAlias, Pod, RestartPolicy, UserIds};
 pub use qos::QosClass;
 pub use resize::{ResizePolicy, ResizeRefusal};
 pub use security::{

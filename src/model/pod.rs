@@ -48,9 +48,12 @@ pub struct Pod {
     pub host_pid: bool,
     pub host_ipc: bool,
     pub share_process_namespace: bool,
-    /// `hostUsers: false`: a user namespace of the pod's own.
+    /// `hostUsers: false`, the annotation `io.podman.annotations.userns` or `--userns`: a user namespace of the pod's own.
     #[serde(skip_serializing_if = "is_false")]
     pub user_namespace: bool,
+    /// The ids that this has.
+    #[serde(skip_serializing_if = "UserIds::is_default")]
+    pub user_ids: UserIds,
     pub host_aliases: Vec<HostAlias>,
     pub dns: DnsConfig,
     pub security: PodSecurity,
@@ -103,6 +106,45 @@ impl Pod {
             (Some(_), None) => false,
             (Some(old), Some(new)) => new <= old,
         }
+    }
+}
+
+/// The ids of a user namespace, which begin with 0 inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UserIds {
+    /// As many of the machine's, which nobody else has.
+    Own { count: u32 },
+    /// The machine's own, each as itself: what the namespace keeps from its processes is rights, not files.
+    Machine,
+}
+
+impl UserIds {
+    /// Of a pod that does not say how many, as a kubelet has it.
+    pub const USUAL: u32 = 1 << 16;
+    /// Most that a pod may ask for.
+    pub const MOST: u32 = 1 << 24;
+
+    /// How many there are.
+    pub fn count(self) -> u32 {
+        match self {
+            Self::Own { count } => count,
+            // The last number is no id (setreuid(2)).
+            Self::Machine => u32::MAX,
+        }
+    }
+
+    pub fn last(self) -> u32 {
+        self.count().saturating_sub(1)
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for UserIds {
+    fn default() -> Self {
+        Self::Own { count: Self::USUAL }
     }
 }
 

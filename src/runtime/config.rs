@@ -1,6 +1,7 @@
 //! What one container needs to be made: resolved, so that nothing is looked up while it is created.
 
 use crate::model::device::{Access, DeviceNumber};
+use crate::model::{CpuSet, UserIds};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub struct ContainerConfig {
     pub resources: CgroupResources,
     /// Bytes by size of huge page; what is not listed has no limit.
     pub huge_pages: Vec<(u64, u64)>,
+    pub cpu_set: CpuSet,
     /// Relative to the cgroup root: `podkin/<pod id>/<container id>`.
     pub cgroup_path: String,
     pub readonly_rootfs: bool,
@@ -59,6 +61,9 @@ pub struct Process {
     pub cwd: String,
     pub user: UserSpec,
     pub terminal: bool,
+    /// The program is the child of an init process, which is the container's first one.
+    #[serde(default)]
+    pub init: bool,
     /// Names without `CAP_`; cut to what this process holds.
     pub capabilities: BTreeSet<String>,
     pub no_new_privileges: bool,
@@ -119,12 +124,21 @@ pub struct Namespaces {
     pub pid: PidNamespace,
 }
 
-/// A pinned user namespace of [`COUNT`](super::users::COUNT) ids, which owns the pod's other namespaces.
+/// A pinned user namespace, which owns the pod's other namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
     pub namespace: PathBuf,
     /// The host's id of its root.
     pub first: u32,
+    /// How many ids it has.
+    #[serde(default = "Users::usual")]
+    pub count: u32,
+}
+
+impl Users {
+    fn usual() -> u32 {
+        UserIds::USUAL
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

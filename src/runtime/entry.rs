@@ -3,13 +3,17 @@
 //! All that can be looked up or allocated is prepared outside, as an [`Entry`]; inside, [`Entry::run`] only makes system calls.
 //! Their order: signals, terminal, limits, the label of a security module; the seccomp filter while privileges for it are held (or last, under
 //! no-new-privileges); capabilities; execve. A failure goes to the report pipe.
+//!
+//! With an init process, the program is a child that takes these steps, and this process becomes what looks after it.
 
+use super::init::InitProgram;
 use super::report::{self, ExecFailure, ExecFailureKind};
 use crate::sys::capability::{self, Capabilities};
 use crate::sys::lsm::ExecLabel;
 use crate::sys::{process, rlimit, seccomp, signal, terminal};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::process::Resource;
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,6 +25,9 @@ pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:
 
 /// How many interpreters of interpreters are looked at; the kernel itself stops at five.
 const INTERPRETER_DEPTH: usize = 6;
+
+/// What could not be done, and why.
+type Failed = (&'static str, io::Error);
 
 /// Everything a process needs to become the container's program. Not `Debug`: the environment may hold secrets.
 pub(crate) struct Entry {
@@ -39,6 +46,8 @@ pub(crate) struct Entry {
     terminal: bool,
     /// Device and inode of this program, which must not be executed in a container (CVE-2019-5736).
     own_program: (u64, u64),
+    /// What this process executes instead, when the program is to be its child.
+    init: Option<InitProgram>,
     report: OwnedFd,
 }
 
@@ -56,12 +65,13 @@ pub(crate) struct EntryOptions<'a> {
     /// A compiled seccomp filter.
     pub filter: Option<Vec<u8>>,
     pub terminal: bool,
+    pub init: Option<InitProgram>,
 }
 
 impl Entry {
     /// `Err` says what is wrong with the configuration.
     pub(crate) fn new(options: EntryOptions<'_>, report: OwnedFd) -> Result<Self, String> {
-        let EntryOptions { name, args, env, limits, capabilities, no_new_privileges, label, filter, terminal } =
+        let EntryOptions { name, args, env, limits, capabilities, no_new_privileges, label, filter, terminal, init } =
             options;
         let c_string = |text: &str| CString::new(text).map_err(|_| "an argument contains a NUL character".to_owned());
         let program = args.first().filter(|a| !a.is_empty()).ok_or("no command to run")?;
@@ -84,6 +94,7 @@ impl Entry {
             filter,
             terminal,
             own_program: (own.st_dev, own.st_ino),
+            init,
             report,
         })
     }
@@ -91,8 +102,43 @@ impl Entry {
     /// Becomes the program, or reports why not and ends the process with 126 or 127. The process has its final namespaces,
     /// root, directory and user, and still its privileges.
     pub(crate) fn run(&self) -> ! {
-        let failure = self.attempt();
+        let failure = match &self.init {
+            Some(init) => match self.run_below(init) {
+                Ok(never) => match never {},
+                Err(failed) => other_failure(failed),
+            },
+            None => self.attempt(),
+        };
         self.fail(&failure)
+    }
+
+    /// Leaves the program to a child and becomes the init process. Both let go of the report pipe when they execute something, so
+    /// that its end still says that the program runs.
+    fn run_below(&self, init: &InitProgram) -> Result<Infallible, Failed> {
+        // Also where another process is the first one of the pid namespace.
+        process::set_child_subreaper().map_err(|e| ("collect ended processes", e))?;
+        signal::reset_all();
+        // A signal that comes from now on waits until the init process asks for it; the child unblocks its own.
+        std::mem::forget(signal::block_all().map_err(|e| ("block signals", e))?);
+        let body = || match rustix::process::setsid() {
+            Ok(_) => self.fail(&self.attempt()),
+            Err(error) => self.fail(&other_failure(("start a session", error.into()))),
+        };
+        let program = process::fork_child(body).map_err(|e| ("fork the program", e))?;
+        let failed = match self.prepare_init() {
+            Ok(()) => ("execute the init process", init.exec(program.pid)),
+            Err(failed) => failed,
+        };
+        let _ = process::pidfd_kill(&program.pidfd); // that it cannot be looked after is what is told
+        Err(failed)
+    }
+
+    /// As confined as the program, so that nobody gains by taking it over, and with no right but to signal a program that has
+    /// another user by then. It keeps neither streams nor the working directory from being let go of.
+    fn prepare_init(&self) -> Result<(), Failed> {
+        rustix::process::chdir("/").map_err(|e| ("leave the working directory", e.into()))?;
+        process::close_on_exec_from(0).map_err(|e| ("close descriptors", e))?;
+        self.confine(self.capabilities.intersection(Capabilities::KILL))
     }
 
     /// Reports that the program was not executed, and ends the process.
@@ -109,15 +155,11 @@ impl Entry {
     fn attempt(&self) -> ExecFailure {
         match self.prepare() {
             Ok(()) => self.execute(),
-            Err((action, error)) => ExecFailure {
-                kind: ExecFailureKind::Other,
-                message: format!("cannot {action}: {error}"),
-                errno: error.raw_os_error(),
-            },
+            Err(failed) => other_failure(failed),
         }
     }
 
-    fn prepare(&self) -> Result<(), (&'static str, io::Error)> {
+    fn prepare(&self) -> Result<(), Failed> {
         signal::reset_all();
         // Not that of whoever started the supervisor.
         rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -131,6 +173,10 @@ impl Entry {
             rlimit::set(*resource, *soft, *hard).map_err(|e| ("set resource limits", e))?;
         }
         process::close_on_exec_from(3).map_err(|e| ("close descriptors", e))?;
+        self.confine(self.capabilities)
+    }
+
+    fn confine(&self, capabilities: Capabilities) -> Result<(), Failed> {
         // While the files of a process that is not dumpable may still be opened.
         self.label.as_ref().map_or(Ok(()), ExecLabel::set).map_err(|e| ("set the security label", e))?;
         if self.no_new_privileges {
@@ -138,14 +184,14 @@ impl Entry {
         } else {
             self.load_filter()?;
         }
-        capability::limit_bounding(self.capabilities).map_err(|e| ("limit the capabilities", e))?;
+        capability::limit_bounding(capabilities).map_err(|e| ("limit the capabilities", e))?;
         // Of a user other than root, exec would clear what is effective; permitted must not survive until then either.
-        let keep = if rustix::process::geteuid().is_root() { self.capabilities } else { Capabilities::NONE };
+        let keep = if rustix::process::geteuid().is_root() { capabilities } else { Capabilities::NONE };
         capability::set(keep).map_err(|e| ("set the capabilities", e))?;
         if self.no_new_privileges { self.load_filter() } else { Ok(()) }
     }
 
-    fn load_filter(&self) -> Result<(), (&'static str, io::Error)> {
+    fn load_filter(&self) -> Result<(), Failed> {
         self.filter.as_deref().map_or(Ok(()), seccomp::load_filter).map_err(|e| ("load the seccomp filter", e))
     }
 
@@ -199,6 +245,14 @@ impl Entry {
             path = interpreter;
         }
         false
+    }
+}
+
+fn other_failure((action, error): Failed) -> ExecFailure {
+    ExecFailure {
+        kind: ExecFailureKind::Other,
+        message: format!("cannot {action}: {error}"),
+        errno: error.raw_os_error(),
     }
 }
 

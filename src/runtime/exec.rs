@@ -195,6 +195,7 @@ fn entry(
         label: record.label.clone().filter(|_| !request.privileged),
         filter,
         terminal,
+        init: None,
     };
     Ok(Entry::new(options, report).map_err(RuntimeError::Refused)?)
 }

@@ -16,6 +16,7 @@
 
 use super::config::{ContainerConfig, PidNamespace};
 use super::entry::{Entry, EntryOptions};
+use super::init::InitProgram;
 use super::record::ExecRecord;
 use super::rootfs::{self, LateMount};
 use super::{Created, Runtime, RuntimeError, Stdio, cgroup, confinement, hook, seccomp, spec, sysctl, users};
@@ -64,7 +65,7 @@ impl Runtime for Libcontainer {
         let filter = seccomp::filter(&self.seccomp_cache, &config.process.seccomp, capabilities)?;
 
         write_file(config, CGROUP_FILE, config.cgroup_path.as_bytes())?;
-        cgroup::create(&config.cgroup_path, &config.resources, &devices.access)?;
+        cgroup::create(&config.cgroup_path, &config.resources, &config.cpu_set, &devices.access)?;
         cgroup::limit_huge_pages(&config.cgroup_path, &config.huge_pages)?;
         enter(config)?;
         users::as_root_of(config.users.as_ref(), || sysctl::apply(config))?;
@@ -85,6 +86,7 @@ impl Runtime for Libcontainer {
             label: record.label.clone(),
             filter,
             terminal,
+            init: config.process.init.then(InitProgram::new).transpose()?,
         };
         let entry = Entry::new(options, report).map_err(RuntimeError::Refused)?;
         let cgroup_path = cgroup::stand_in(&config.run_dir)?;

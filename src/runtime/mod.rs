@@ -19,6 +19,7 @@ mod confinement;
 mod entry;
 pub mod exec;
 mod hook;
+mod init;
 mod libcontainer;
 pub mod pause;
 mod record;

@@ -22,16 +22,13 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// Ids of a namespace: 0 to 65535, as the kubelet gives each pod.
-pub const COUNT: u32 = 1 << 16;
-
-/// Makes a user namespace whose root is the host's `first`, and namespaces of `kinds` that it owns, with `hostname` when one of
+/// Makes a user namespace of `count` ids whose root is the host's `first`, and namespaces of `kinds` that it owns, with `hostname` when one of
 /// them is the uts namespace. `keep` gets `/proc/<pid>/ns` of a process in all of them.
 ///
 /// # Panics
 /// When the calling process has more than one thread.
 pub fn make(
-    first: u32,
+    (first, count): (u32, u32),
     kinds: Kinds,
     hostname: Option<&str>,
     keep: impl FnOnce(&Path) -> io::Result<()>,
@@ -64,7 +61,7 @@ pub fn make(
     let (mut asks, mut tells) = (File::from(asks), File::from(tells));
     let result = (|| -> io::Result<()> {
         hear(&mut asks)?;
-        let map = format!("0 {first} {COUNT}");
+        let map = format!("0 {first} {count}");
         for file in ["uid_map", "gid_map"] {
             fs::write(format!("/proc/{}/{file}", child.pid), &map)?;
         }
@@ -115,10 +112,10 @@ pub(super) fn as_root_of<T>(
 impl Users {
     /// The host's id for one inside.
     pub(super) fn host_id(&self, id: u32) -> Result<u32, RuntimeError> {
-        if id < COUNT {
+        if id < self.count {
             return Ok(self.first + id);
         }
-        let reason = format!("with `hostUsers: false` ids end at {}", COUNT - 1);
+        let reason = format!("in its user namespace ids end at {}", self.count.saturating_sub(1));
         Err(RuntimeError::User { user: id.to_string(), reason })
     }
 }

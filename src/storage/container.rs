@@ -2,10 +2,10 @@
 
 use crate::store::layout::Layout;
 use crate::sys::dir::{self, Dir};
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Removes a container's directory with everything it wrote. An absent one is no error.
 pub fn remove_container(layout: &Layout, container_id: &str) -> io::Result<()> {
@@ -15,20 +15,25 @@ pub fn remove_container(layout: &Layout, container_id: &str) -> io::Result<()> {
 /// Removes a directory of podkin's own: from the first instant it is no longer found under its name, and what an interruption leaves
 /// carries the name `.tmp-*` beside it.
 pub fn discard(path: &Path) -> io::Result<()> {
+    set_aside(path)?.map_or(Ok(()), |doomed| dir::remove_tree(&doomed))
+}
+
+/// Gives a directory that is to be removed the name `.tmp-*` beside it, which it gives back; `None` when there is none.
+pub fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let parent = match Dir::open(parent) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     let name = CString::new(name.as_bytes())?;
     let doomed = CString::new([b".tmp-", name.as_bytes()].concat())?;
     parent.remove_tree(&doomed)?;
     match parent.rename(&name, &parent, &doomed) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
-        Ok(()) => parent.remove_tree(&doomed),
+        Ok(()) => Ok(path.parent().map(|parent| parent.join(OsStr::from_bytes(doomed.as_bytes())))),
     }
 }
 

@@ -17,7 +17,7 @@ mod merged;
 mod volume;
 
 pub use changes::{Change, ChangeKind, layer_changes, tree_changes};
-pub use container::{discard, remove_container, sweep_containers};
+pub use container::{discard, remove_container, set_aside, sweep_containers};
 pub use export::export;
 pub use merged::Merged;
 pub use volume::{FAILPOINTS, NewVolume, Volume, VolumeError, VolumeProblem, VolumeStore};

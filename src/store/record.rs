@@ -44,7 +44,7 @@ pub struct PodRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount_nfs: Option<PathBuf>,
     pub network: PodNetwork,
-    /// Host id of the root of the pod's user namespace, when it has one of its own (`hostUsers: false`).
+    /// Host id of the root of the pod's user namespace, when it has one of its own; how many it has is in its spec.
     #[serde(default)]
     pub first_user_id: Option<u32>,
     /// Write `/etc/hosts` (`--no-hosts` clears it).
@@ -66,6 +66,9 @@ pub struct ContainerRecord {
     pub container: String,
     pub init: bool,
     pub image: ImageRecord,
+    /// How its image came here, when it came for this container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<ImagePull>,
     #[serde(default, skip_serializing_if = "ContainerDevices::is_empty")]
     pub devices: ContainerDevices,
 }
@@ -79,6 +82,25 @@ pub struct EphemeralContainer {
 }
 
 impl PodRecord {
+    /// Volume and path of each mount that a container gets of images ([`Container::image_mounts`]); of two at one path the first. A
+    /// path that is the container's root or its `/proc` is none.
+    pub fn image_mounts<'r>(&'r self, container: &'r Container) -> Vec<(&'r str, String)> {
+        let mut mounts: Vec<(&str, String)> = Vec::new();
+        for name in &container.image_mounts {
+            let image = self.image_volumes.iter().find(|found| found.volume == *name).map(|found| &found.image);
+            for path in image.map(|image| image.config.volumes.as_slice()).unwrap_or_default() {
+                let path = crate::model::kube::mount_path(path);
+                let taken = |path: &String| {
+                    mounts.iter().any(|(_, other)| other == path) || container.mounts.iter().any(|m| m.path == *path)
+                };
+                if let Some(path) = path.filter(|path| !taken(path)) {
+                    mounts.push((name, path));
+                }
+            }
+        }
+        mounts
+    }
+
     /// The exports that a volume of the pod mounts, itself or as its claim is bound.
     pub fn nfs<'a>(&'a self, volume: &'a Volume) -> Option<&'a NfsExport> {
         match &volume.source {
@@ -130,6 +152,15 @@ pub struct ImageRecord {
     /// Chain ids of the layers, lowest first.
     pub layers: Vec<String>,
     pub config: ImageConfig,
+}
+
+/// An image that a registry gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagePull {
+    pub began: jiff::Timestamp,
+    pub ended: jiff::Timestamp,
+    /// Bytes that it takes of the disk.
+    pub size: u64,
 }
 
 /// What of an image's configuration concerns running it (OCI image specification, "Image Configuration").

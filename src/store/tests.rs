@@ -59,6 +59,7 @@ fn pod(id: &str, name: &str, ip: &str) -> PodRecord {
         ephemeral: Vec::new(),
         pod,
         containers: vec![ContainerRecord {
+            pull: None,
             id: format!("c{id}"),
             name: format!("{name}-c"),
             container: "c".into(),

@@ -14,6 +14,7 @@ use crate::model::Container;
 use crate::model::environment::PodFacts;
 use crate::runtime::report::{self, ExecFailureKind};
 use crate::runtime::{RuntimeError, Stdio};
+use crate::storage;
 use crate::store::layout::Layout;
 use crate::store::record::{ContainerRecord, LogDriver, PodRecord};
 use crate::sys::{self, failpoint, namespace, pipe};
@@ -515,6 +516,16 @@ impl Subject {
             from += 1;
         }
         Some(text.split_off(from)).filter(|t| !t.is_empty())
+    }
+
+    /// Removes what the ended container wrote, its log too. It is out of the way at once, for the next run has its place; what is
+    /// slow about it is a launcher's work.
+    pub fn discard(&self) -> io::Result<()> {
+        let Some(doomed) = storage::set_aside(&self.context.layout.container(&self.container().id))? else {
+            return Ok(());
+        };
+        let body = |_: &mut Reporter| i32::from(sys::dir::remove_tree(&doomed).is_err());
+        launch(&self.context.reaper, &[], body).map(drop).map_err(|error| io::Error::other(chain(&error)))
     }
 
     /// Removes the run directory; the process must be gone.

@@ -85,9 +85,11 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         },
         process: process(spec, container, pod, &env, &security, &hostname, facts)?,
         namespaces: namespaces(layout, record, target),
-        users: record
-            .first_user_id
-            .map(|first| Users { namespace: layout.pod_namespace(&record.id, USER_NAMESPACE), first }),
+        users: record.first_user_id.map(|first| Users {
+            namespace: layout.pod_namespace(&record.id, USER_NAMESPACE),
+            first,
+            count: pod.user_ids.count(),
+        }),
         hostname,
         mounts: mounts(layout, record, container, spec, &env)?,
         hooks: container.devices.edits.hooks.iter().map(hook).collect(),
@@ -95,6 +97,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         sysctls: pod.security.sysctls.clone(),
         resources: shares::of_container(&record.pod.resources_of(spec)),
         huge_pages: spec.huge_pages.iter().map(|(size, bytes)| (*size, *bytes)).collect(),
+        cpu_set: spec.cpu_set.clone(),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
         readonly_rootfs: security.read_only_root_filesystem,
         privileged: security.privileged,
@@ -185,6 +188,7 @@ fn process(
             must_not_be_root: security.run_as_non_root,
         },
         terminal: spec.tty,
+        init: spec.init_process,
         capabilities: capabilities(security),
         no_new_privileges: security.no_new_privileges,
         seccomp: match &security.seccomp {
@@ -281,6 +285,13 @@ fn mounts(
         let lowered = volume_mount(layout, record, mount, env)?;
         mounts.retain(|m| m.target != lowered.target);
         mounts.push(lowered);
+    }
+    for (volume, path) in record.image_mounts(spec) {
+        let unknown = || LowerError::UnknownVolume(volume.to_owned());
+        let source = volume::source_path(layout, record, record.pod.volume(volume).ok_or_else(unknown)?);
+        let sub_path = Some(path.trim_start_matches('/').to_owned());
+        mounts.retain(|m| m.target != path);
+        mounts.push(Mount { kind: MountKind::Bind { source, sub_path }, ..bind(&path, PathBuf::new(), true) });
     }
     for mount in &container.devices.edits.mounts {
         let DeviceMount { host, path, read_only, options, propagation } = mount;

@@ -67,7 +67,7 @@ pub(super) fn spawn(context: &Rc<Context>, record: Rc<PodRecord>, resumed: Optio
     let (sender, receiver) = mpsc::unbounded_channel();
     let handle = Handle { record: record.clone(), sender: sender.clone() };
     context.pods.borrow_mut().insert(record.id.clone(), handle);
-    let spec = Spec::of(&record, context.back_off);
+    let spec = Spec::of(&record, &context.machine.name, context.back_off);
     let containers = record.containers.len();
     let machine = match &resumed {
         Some(saved) if saved.state.cells.len() <= containers => Machine::resume(spec, saved.state.clone()),
@@ -260,6 +260,7 @@ impl Driver {
             Action::Signal { index, signal } => self.signal(index, signal),
             Action::KillAll { index } => self.subject(index).kill_all(),
             Action::Delete { index, attempt } => self.delete(index, attempt),
+            Action::Discard { index } => self.discard(index),
             Action::Resize { pod, containers } => self.resize(pod, containers),
             Action::TearDown { remove } => self.tear_down(remove),
             Action::Emit(change) => self.emit(change, now.wall),
@@ -284,7 +285,7 @@ impl Driver {
     /// Takes in containers that were added to the record.
     fn extend(&mut self, record: Rc<PodRecord>) {
         self.live.borrow_mut().resize_with(record.containers.len(), Live::default);
-        self.machine.extend(Spec::of(&record, self.context.back_off));
+        self.machine.extend(Spec::of(&record, &self.context.machine.name, self.context.back_off));
         self.record = record;
     }
 
@@ -379,6 +380,14 @@ impl Driver {
             let super::container::Deleted { out_of_memory, message, problems } = deleted;
             Input::Deleted { index, attempt, out_of_memory, message, problems }
         });
+    }
+
+    /// Nothing waits for it, and what is left of it when it fails goes with the pod.
+    fn discard(&self, index: Index) {
+        if let Err(error) = self.subject(index).discard() {
+            let container = &self.record.containers[index].name;
+            tracing::error!(%container, "cannot remove the files of the ended container: {error}");
+        }
     }
 
     fn resize(&self, pod: Resources, containers: Vec<(Index, u32, Resources)>) {

@@ -50,9 +50,10 @@ fn unhealthy(record: &PodRecord, change: &Change) -> Option<LoggedEvent> {
 /// Appends what a kubelet would tell.
 pub(super) fn tell(context: &Context, record: &PodRecord, occurred: Vec<Occurrence>) {
     let event = |occurrence: Occurrence| {
-        let Occurrence { container, warning, reason, message } = occurrence;
+        let Occurrence { container, warning, reason, message, time } = occurrence;
         let container = container.and_then(|index| record.containers.get(index)).map(|c| c.container.as_str());
-        kube_event(record, container, warning, reason, &message)
+        let event = kube_event(record, container, warning, reason, &message);
+        LoggedEvent { time: time.unwrap_or(event.time), ..event }
     };
     append(context, &occurred.into_iter().map(event).collect::<Vec<_>>());
 }

@@ -224,7 +224,7 @@ fn make_namespaces(layout: &Layout, record: &PodRecord, facts: &PodFacts) -> Res
     if let Some(first) = record.first_user_id {
         pins.push(lower::USER_NAMESPACE);
         let keep = |from: &Path| pins.iter().try_for_each(|name| pin(from, name));
-        users::make(first, kinds, hostname.as_deref(), keep)
+        users::make((first, pod.user_ids.count()), kinds, hostname.as_deref(), keep)
             .map_err(system("make the pod's user namespace and those it owns"))?;
     } else if kinds != Kinds::NONE {
         namespace::unshare(kinds).map_err(system("make the pod's namespaces"))?;

@@ -54,6 +54,8 @@ pub struct Capabilities(u64);
 
 impl Capabilities {
     pub const NONE: Self = Self(0);
+    /// `CAP_KILL` alone.
+    pub const KILL: Self = Self(1 << 5);
 
     /// Every capability podkin knows by name.
     pub fn all() -> Self {

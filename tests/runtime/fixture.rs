@@ -1,5 +1,6 @@
 //! An image of busybox, configurations for containers of it, and a small supervisor for one container.
 
+use podkin::model::CpuSet;
 use podkin::runtime::config::{
     CgroupResources, ContainerConfig, Mount, MountKind, MountPropagation, Namespaces, PidNamespace, Process, Rootfs,
     Seccomp, UserSpec,
@@ -102,6 +103,7 @@ impl Fixture {
             sysctls: Vec::new(),
             resources: CgroupResources::default(),
             huge_pages: Vec::new(),
+            cpu_set: CpuSet::default(),
             cgroup_path: format!("podkin-test/{}/{id}", std::process::id()),
             readonly_rootfs: false,
             privileged: false,

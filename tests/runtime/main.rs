@@ -8,6 +8,7 @@ mod bench;
 mod executes;
 mod fixture;
 mod hardening;
+mod init;
 mod lifecycle;
 
 use podkin::sys::process::{self, Exit};
@@ -31,7 +32,7 @@ fn main() {
     }
     process::set_child_subreaper().expect("subreaper");
     let words: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let all: Vec<Test> = [lifecycle::TESTS, executes::TESTS, hardening::TESTS, attacks::TESTS].concat();
+    let all: Vec<Test> = [lifecycle::TESTS, init::TESTS, executes::TESTS, hardening::TESTS, attacks::TESTS].concat();
     let chosen: Vec<Test> = all
         .into_iter()
         .filter(|(name, _)| words.is_empty() || words.iter().any(|w| name.contains(w.as_str())))

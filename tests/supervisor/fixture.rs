@@ -65,6 +65,7 @@ impl App {
         };
         let init = pod.init_containers.len();
         let containers = pod.all_containers().enumerate().map(|(index, c)| ContainerRecord {
+            pull: None,
             id: unique(),
             name: format!("{}-{}", pod.name, c.name),
             container: c.name.clone(),

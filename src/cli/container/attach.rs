@@ -106,7 +106,7 @@ fn finish(globals: &Globals, container: &ContainerView, ended: &Ended) -> Result
         return Ok(());
     }
     // One that is gone by now says no more.
-    let Ok(container) = globals.engine()?.container(container.id()) else { return Ok(()) };
+    let Ok(container) = globals.engine()?.ended_container(container.id()) else { return Ok(()) };
     match container.termination().and_then(|ended| ended.exit_code) {
         Some(0) | None => Ok(()),
         Some(code) => Err(CommandError::silent(Exit::Program(code as u8))),

@@ -10,7 +10,7 @@ use crate::model::EffectiveSecurity;
 use crate::model::environment::{Objects, PodFacts, resolve};
 use crate::model::{Handler, Probe, RestartPolicy, SeccompProfile};
 use crate::store::layout::Layout;
-use crate::store::record::{LogDriver, PodNetwork, PodObjects};
+use crate::store::record::{LogDriver, PodNetwork, PodObjects, PodRecord};
 use crate::supervisor;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -333,7 +333,10 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
         },
         "PortBindings": bindings,
         "RestartPolicy": { "Name": restart, "MaximumRetryCount": 0 },
-        "AutoRemove": false,
+        "AutoRemove": spec.auto_remove,
+        "ContainerIDFile": spec.shown_only.cid_file.clone().unwrap_or_default(),
+        "PublishAllPorts": spec.shown_only.publish_all_ports,
+        "Init": spec.init_process,
         "CapAdd": security.capabilities.add,
         "CapDrop": security.capabilities.drop,
         "Dns": pod.dns.nameservers,
@@ -343,7 +346,8 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
         "IpcMode": mode(pod.host_ipc),
         "PidMode": if pod.share_process_namespace { "pod" } else { mode(pod.host_pid) },
         "UTSMode": mode(pod.host_network),
-        "UsernsMode": "",
+        "UsernsMode": if pod.user_namespace { "private" } else { "" },
+        "IDMappings": mapping(&container.pod.record),
         "Privileged": security.privileged,
         "ReadonlyRootfs": security.read_only_root_filesystem,
         "SecurityOpt": options,
@@ -353,6 +357,8 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
         "NanoCpus": resources.cpu_limit_milli.map_or(0, |milli| milli * 1_000_000),
         "Memory": resources.memory_limit.unwrap_or(0),
         "MemoryReservation": resources.memory_request.unwrap_or(0),
+        "CpusetCpus": spec.cpu_set.cpus.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "CpusetMems": spec.cpu_set.memory_nodes.as_ref().map(ToString::to_string).unwrap_or_default(),
         "PidsLimit": resources.pids_limit.unwrap_or(2048),
         "LogConfig": {
             "Type": match container.pod.record.log.driver {
@@ -364,6 +370,12 @@ fn host_config(container: &ContainerView, security: &EffectiveSecurity) -> Value
             "Size": container.pod.record.log.max_size,
         },
     })
+}
+
+/// Ids inside, on the machine, and how many, as podman shows them; `null` without a user namespace.
+fn mapping(record: &PodRecord) -> Value {
+    let map = record.first_user_id.map(|first| format!("0:{first}:{}", record.pod.user_ids.count()));
+    map.map_or(Value::Null, |map| json!({ "UidMap": [map], "GidMap": [map] }))
 }
 
 /// Capabilities that are added to and taken from the default set, `CAP_` before their names.

@@ -133,8 +133,8 @@ pub fn attach(engine: &mut Engine, names: &[String]) -> Result<(), CommandError>
     };
     let sources: Result<Vec<_>, logs::LogError> = containers.iter().map(open).collect();
     show(sources.map_err(CommandError::engine)?, false, &|| ensure_supervisors(engine, &containers))?;
-    let [one] = names else { return Ok(()) };
-    let ended = engine.container(one).map_err(|error| explain(engine, error))?;
+    let [one] = containers.as_slice() else { return Ok(()) };
+    let ended = engine.ended_container(one.id()).map_err(|error| explain(engine, error))?;
     match ended.exit_code() {
         Some(0) | None => Ok(()),
         Some(code) => Err(CommandError::silent(Exit::Program(code as u8))),

@@ -1,44 +1,36 @@
-//! `kube describe`: everything about pods, for reading.
+//! `kube describe`: everything about objects, for reading.
 
+use super::choice::ChoiceArgs;
 use super::resources;
-use super::selector::Selector;
 use crate::cli::complete;
 use crate::cli::context::{Globals, explain};
 use crate::cli::error::CommandError;
 use crate::cli::output::{Output, notice};
-use crate::generate::object::Resource;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
-/// Show everything about pods as kubectl does, with what happened to them
+/// Show everything about pods and other objects as kubectl does, with what happened to them
+///
+/// Of Secrets the sizes of values are shown, never a value.
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
-    /// pod NAME..., pod/NAME..., or pods for all
+    /// TYPE[,TYPE...] [NAME...], or TYPE/NAME...
     #[arg(required = true, value_name = "TYPE", add = ArgValueCompleter::new(complete::kube_objects))]
     pub objects: Vec<String>,
-    /// Only pods whose labels match, as in app=web,tier!=db
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    pub selector: Option<String>,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("only pods are described, and this asks for a {0}")]
-struct DescribeError(&'static str);
 
 pub fn run(globals: &Globals, args: &DescribeArgs) -> Result<(), CommandError> {
     let wanted = resources::parse(&args.objects)?;
-    let selector = Selector::parse(args.selector.as_deref().unwrap_or_default()).map_err(CommandError::invalid)?;
-    if let Some(other) = wanted.iter().find(|wanted| wanted.resource != Resource::Pod) {
-        let hint = "`kube get -o yaml` shows the others whole";
-        return Err(CommandError::invalid(DescribeError(other.resource.what())).hint(hint));
-    }
+    let choice = args.choice.parse()?;
     let mut engine = globals.engine()?;
     let (mut described, mut missing) = (Vec::new(), Vec::new());
     for wanted in &wanted {
-        let (found, errors) = resources::find(&mut engine, wanted, &selector)?;
+        let (found, errors) = resources::find(&mut engine, wanted, &choice)?;
         missing.extend(errors);
-        for pod in found {
-            described.push(engine.describe_pod(&pod.name).map_err(|error| explain(&mut engine, error))?);
+        for object in found {
+            described.push(engine.describe(&object).map_err(|error| explain(&mut engine, error))?);
         }
     }
     let mut out = Output::new();

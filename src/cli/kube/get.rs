@@ -1,8 +1,9 @@
 //! `kube get`: objects in kubectl's forms.
 
+use super::choice::{Choice, ChoiceArgs};
 use super::get_output::{Form, TableOptions};
 use super::resources::{self, Wanted};
-use super::selector::Selector;
+use super::sort::Order;
 use crate::cli::complete;
 use crate::cli::context::{Globals, explain};
 use crate::cli::error::CommandError;
@@ -16,50 +17,67 @@ use std::collections::BTreeMap;
 
 /// Show pods and other objects as kubectl does
 ///
-/// Types: pods, deployments, configmaps, secrets, persistentvolumeclaims (pvc), events.
+/// Types: pods, deployments, configmaps, secrets, serviceaccounts, persistentvolumeclaims, persistentvolumes, storageclasses,
+/// priorityclasses, runtimeclasses, events, each in kubectl's short forms too; `all` stands for pods and deployments.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// TYPE [NAME...], or TYPE/NAME...
+    /// TYPE[,TYPE...] [NAME...], or TYPE/NAME...
     #[arg(required = true, value_name = "TYPE", add = ArgValueCompleter::new(complete::kube_objects))]
     pub objects: Vec<String>,
     /// wide, yaml, json, name, jsonpath=TEMPLATE, go-template=TEMPLATE, custom-columns=HEADER:PATH,...
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<String>,
-    /// Only objects whose labels match, as in app=web,tier!=db
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    pub selector: Option<String>,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Sort by a field, as in .metadata.creationTimestamp
+    #[arg(long, value_name = "PATH")]
+    pub sort_by: Option<String>,
     /// Show the labels
     #[arg(long)]
     pub show_labels: bool,
+    /// Show these labels in columns of their own
+    #[arg(short = 'L', long, value_delimiter = ',', value_name = "LABEL")]
+    pub label_columns: Vec<String>,
     /// Print no headers
     #[arg(long)]
     pub no_headers: bool,
     /// No error for a name that does not exist
     #[arg(long)]
     pub ignore_not_found: bool,
-    /// Go on showing pods that change
+    /// Go on showing objects that change
     #[arg(short, long)]
     pub watch: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("only pods can be watched")]
-struct WatchError;
+enum WatchError {
+    #[error("objects of one type can be watched at a time")]
+    Several,
+    #[error("events are not watched here")]
+    Events,
+}
 
 pub fn run(globals: &Globals, args: &GetArgs) -> Result<(), CommandError> {
     let form = Form::parse(args.output.as_deref())?;
     let wanted = resources::parse(&args.objects)?;
-    let selector = Selector::parse(args.selector.as_deref().unwrap_or_default()).map_err(CommandError::invalid)?;
+    let choice = args.choice.parse()?;
+    let order = args.sort_by.as_deref().map(Order::parse).transpose()?;
     let mut engine = globals.engine()?;
     if args.watch {
         return match &wanted[..] {
-            [pods @ Wanted { resource: Resource::Pod, .. }] => watch(&mut engine, args, &form, pods, &selector),
-            _ => Err(CommandError::invalid(WatchError)),
+            [Wanted { resource: Resource::Event, .. }] => {
+                Err(CommandError::invalid(WatchError::Events).hint("`kube events --watch` shows those that come"))
+            }
+            [one] => watch(&mut engine, args, &form, one, &choice),
+            _ => Err(CommandError::invalid(WatchError::Several)),
         };
     }
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for wanted in &wanted {
-        let (objects, errors) = resources::find(&mut engine, wanted, &selector)?;
+        let (mut objects, errors) = resources::find(&mut engine, wanted, &choice)?;
+        if let Some(order) = &order {
+            order.sort(&mut objects)?;
+        }
         found.push(objects);
         missing.extend(errors);
     }
@@ -74,11 +92,22 @@ pub fn run(globals: &Globals, args: &GetArgs) -> Result<(), CommandError> {
     Err(all(&mut engine, missing))
 }
 
+impl GetArgs {
+    fn table(&self) -> TableOptions<'_> {
+        TableOptions {
+            no_headers: self.no_headers,
+            namespaces: self.choice.all_namespaces,
+            show_labels: self.show_labels,
+            label_columns: &self.label_columns,
+            typed_names: false,
+        }
+    }
+}
+
 fn print(args: &GetArgs, form: &Form, found: &[Vec<Object>], is_list: bool) -> Result<(), CommandError> {
     let mut out = Output::new();
     if form.has_rows() {
-        let typed_names = found.len() > 1;
-        let options = TableOptions { no_headers: args.no_headers, show_labels: args.show_labels, typed_names };
+        let options = TableOptions { typed_names: found.len() > 1, ..args.table() };
         for (index, objects) in found.iter().filter(|objects| !objects.is_empty()).enumerate() {
             if index > 0 {
                 out.line("")?;
@@ -95,20 +124,20 @@ fn print(args: &GetArgs, form: &Form, found: &[Vec<Object>], is_list: bool) -> R
     out.finish()
 }
 
-/// Shows pods, then each that changed, until it is ended by a signal.
+/// Shows objects, then each that changed, until it is ended by a signal.
 fn watch(
     engine: &mut Engine,
     args: &GetArgs,
     form: &Form,
     wanted: &Wanted,
-    selector: &Selector,
+    choice: &Choice,
 ) -> Result<(), CommandError> {
     let mut table = Table::kubectl();
     let mut shown: BTreeMap<String, Object> = BTreeMap::new();
-    let mut options = TableOptions { no_headers: args.no_headers, show_labels: args.show_labels, typed_names: false };
+    let mut options = args.table();
     loop {
         let changed = engine.until(None, |engine| {
-            let (found, missing) = resources::find(engine, wanted, selector)?;
+            let (found, missing) = resources::find(engine, wanted, choice)?;
             if let Some(error) = missing.into_iter().next().filter(|_| shown.is_empty()) {
                 return Err(error);
             }

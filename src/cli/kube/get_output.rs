@@ -5,7 +5,7 @@ use crate::cli::error::CommandError;
 use crate::cli::listing::json_lines;
 use crate::cli::table::Table;
 use crate::cli::template::Template;
-use crate::generate::object::Object;
+use crate::generate::object::{Object, Resource};
 use serde_json::{Value, json};
 
 /// What `-o` asks for.
@@ -24,9 +24,13 @@ pub enum Form {
 
 /// How tables are drawn.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TableOptions {
+pub struct TableOptions<'a> {
     pub no_headers: bool,
+    /// Begin each line with its namespace.
+    pub namespaces: bool,
     pub show_labels: bool,
+    /// Labels with a column of their own.
+    pub label_columns: &'a [String],
     /// Put the type before each name: objects of several types are listed.
     pub typed_names: bool,
 }
@@ -74,7 +78,7 @@ impl Form {
     }
 
     /// The rows of objects of one kind.
-    pub fn rows(&self, objects: &[Object], options: TableOptions) -> Result<Vec<Vec<String>>, CommandError> {
+    pub fn rows(&self, objects: &[Object], options: TableOptions<'_>) -> Result<Vec<Vec<String>>, CommandError> {
         let mut rows = Vec::new();
         match (self, objects.first()) {
             (Self::Columns(columns), _) => {
@@ -87,10 +91,7 @@ impl Form {
             }
             (Self::Table { wide }, Some(first)) => {
                 if !options.no_headers {
-                    let (headers, more) = first.resource.headers();
-                    let more = if *wide { more } else { &[] };
-                    let labels = options.show_labels.then_some("LABELS");
-                    rows.push(headers.iter().chain(more).copied().chain(labels).map(str::to_owned).collect());
+                    rows.push(headers(first.resource, *wide, options));
                 }
                 rows.extend(objects.iter().map(|object| row(object, *wide, options)));
             }
@@ -140,15 +141,35 @@ fn cell(path: &JsonPath, value: &Value) -> Result<String, CommandError> {
     })
 }
 
-fn row(object: &Object, wide: bool, options: TableOptions) -> Vec<String> {
-    let mut cells = object.cells.clone();
-    if let Some(name) = cells.first_mut().filter(|_| options.typed_names) {
-        *name = format!("{}/{name}", object.resource.singular());
+fn headers(resource: Resource, wide: bool, options: TableOptions<'_>) -> Vec<String> {
+    let TableOptions { no_headers: _, namespaces, show_labels, label_columns, typed_names: _ } = options;
+    let columns = resource.columns().iter().filter(|column| column.is_in(wide)).map(|column| column.header());
+    // Of `example.com/tier` the last part.
+    let labels = label_columns.iter().map(|label| label.rsplit('/').next().unwrap_or_default().to_uppercase());
+    let namespace = (namespaces && resource.is_namespaced()).then_some("NAMESPACE");
+    let mut headers: Vec<_> = namespace.into_iter().chain(columns).map(str::to_owned).chain(labels).collect();
+    headers.extend(show_labels.then(|| "LABELS".to_owned()));
+    headers
+}
+
+fn row(object: &Object, wide: bool, options: TableOptions<'_>) -> Vec<String> {
+    let TableOptions { no_headers: _, namespaces, show_labels, label_columns, typed_names } = options;
+    let Object { resource, namespace, labels, cells, .. } = object;
+    let none = || "<none>".to_owned();
+    let shown = cells.iter().zip(resource.columns()).filter(|(_, column)| column.is_in(wide));
+    let mut cells: Vec<_> = shown
+        .map(|(cell, column)| match column.header() {
+            "NAME" if typed_names && *resource != Resource::Event => format!("{}/{cell}", resource.singular()),
+            _ => cell.clone(),
+        })
+        .collect();
+    if namespaces && resource.is_namespaced() {
+        cells.insert(0, namespace.clone().unwrap_or_default());
     }
-    cells.extend(object.wide.iter().filter(|_| wide).cloned());
-    if options.show_labels {
-        let labels: Vec<_> = object.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        cells.push(if labels.is_empty() { "<none>".to_owned() } else { labels.join(",") });
+    cells.extend(label_columns.iter().map(|label| labels.get(label).cloned().unwrap_or_else(none)));
+    if show_labels {
+        let all: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        cells.push(if all.is_empty() { none() } else { all.join(",") });
     }
     cells
 }

@@ -1,9 +1,12 @@
-//! `kube play`, `kube down`, `kube generate`; what kubectl has for looking at objects: `kube get`, `kube describe`, `kube wait`;
-//! `kube set-condition`, `kube explain`, `kube create token`, `kube token-keys`.
+//! `kube play`, `kube down`, `kube generate`; what kubectl has for looking at objects: `kube get`, `kube describe`, `kube events`,
+//! `kube wait`; `kube set-condition`, `kube explain`, `kube create token`, `kube token-keys`.
 
+pub mod choice;
 pub mod describe;
 pub mod down;
+pub mod events;
 pub mod explain;
+pub mod fields;
 pub mod generate;
 pub mod get;
 pub mod get_output;
@@ -14,6 +17,7 @@ pub mod play;
 pub mod resources;
 pub mod selector;
 pub mod set_condition;
+pub mod sort;
 pub mod token;
 pub mod wait;
 
@@ -37,6 +41,7 @@ pub enum KubeCommand {
     Generate(generate::GenerateArgs),
     Get(get::GetArgs),
     Describe(describe::DescribeArgs),
+    Events(events::EventsArgs),
     Wait(wait::WaitArgs),
     SetCondition(set_condition::SetConditionArgs),
     Explain(explain::ExplainArgs),
@@ -79,6 +84,7 @@ pub fn run(globals: &Globals, command: KubeCommand) -> Result<(), CommandError> 
         KubeCommand::Generate(args) => generate::run(globals, &args),
         KubeCommand::Get(args) => get::run(globals, &args),
         KubeCommand::Describe(args) => describe::run(globals, &args),
+        KubeCommand::Events(args) => events::run(globals, &args),
         KubeCommand::Wait(args) => wait::run(globals, &args),
         KubeCommand::SetCondition(args) => set_condition::run(globals, &args),
         KubeCommand::Explain(args) => explain::run(&args),

@@ -87,6 +87,9 @@ pub struct PlayArgs {
     /// Let pods set these sysctls of their namespaces too, as net.core.somaxconn or kernel.msg*
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub allowed_unsafe_sysctls: Vec<String>,
+    /// The user namespace of every pod: host, auto, auto:size=N, private or keep-id, before what they say themselves
+    #[arg(long, value_name = "MODE")]
+    pub userns: Option<String>,
     /// Name containers as the YAML does, without the pod's name before
     #[arg(long)]
     pub no_pod_prefix: bool,
@@ -139,8 +142,6 @@ pub struct Refused {
     service_container: bool,
     #[arg(long, hide = true)]
     service_exit_code_propagation: Option<String>,
-    #[arg(long, hide = true)]
-    userns: Option<String>,
     /// Accepted for old scripts: listings of ids are never truncated here
     #[arg(long, hide = true)]
     no_trunc: bool,
@@ -157,8 +158,7 @@ pub struct RefusedFlag {
 impl Refused {
     /// The first refused flag that was given.
     pub fn check(&self) -> Result<(), RefusedFlag> {
-        let Refused { build, context_dir, service_container, service_exit_code_propagation, userns, no_trunc: _ } =
-            self;
+        let Refused { build, context_dir, service_container, service_exit_code_propagation, no_trunc: _ } = self;
         let building = "images are not built; build them with another tool and use `podkin load`";
         let service = "every application has a supervisor of its own, no service container is needed";
         let given = [
@@ -166,11 +166,6 @@ impl Refused {
             ("context-dir", context_dir.is_some(), building),
             ("service-container", *service_container, service),
             ("service-exit-code-propagation", service_exit_code_propagation.is_some(), service),
-            (
-                "userns",
-                userns.as_deref().is_some_and(|mode| mode != "host"),
-                "set `hostUsers: false` of the pod for a user namespace of its own",
-            ),
         ];
         match given.into_iter().find(|(_, given, _)| *given) {
             Some((flag, _, reason)) => Err(RefusedFlag { flag, reason }),
@@ -224,6 +219,7 @@ fn load_request(args: &PlayArgs) -> Result<LoadRequest, CommandError> {
             CommandError::from(EngineError::Read { name: "--seccomp-profile-root".to_owned(), source })
         })?,
         unsafe_sysctls: args.allowed_unsafe_sysctls.clone(),
+        user_namespace: args.userns.clone(),
         validation: match args.validate {
             Validate::Strict => Validation::Strict,
             Validate::Warn => Validation::Warn,

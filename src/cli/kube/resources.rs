@@ -1,6 +1,6 @@
 //! Objects that a command line names: `pods`, `pod web`, `pod/web deployment/api`, `pods,cm`.
 
-use super::selector::Selector;
+use super::choice::Choice;
 use crate::cli::error::CommandError;
 use crate::engine::{Engine, EngineError};
 use crate::generate::object::{Object, Resource};
@@ -28,8 +28,15 @@ pub fn parse(words: &[String]) -> Result<Vec<Wanted>, CommandError> {
         if let Some(word) = names.iter().find(|name| name.contains('/')) {
             return Err(CommandError::invalid(ResourceError::Mixed(word.clone())));
         }
-        let kinds = first.split(',').map(|kind| Ok(Wanted { resource: resource(kind)?, names: names.to_vec() }));
-        return kinds.collect();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for word in first.split(',') {
+            for resource in resources(word)? {
+                if wanted.iter().all(|known| known.resource != resource) {
+                    wanted.push(Wanted { resource, names: names.to_vec() });
+                }
+            }
+        }
+        return Ok(wanted);
     }
     let mut wanted: Vec<Wanted> = Vec::new();
     for word in words {
@@ -45,9 +52,14 @@ pub fn parse(words: &[String]) -> Result<Vec<Wanted>, CommandError> {
     Ok(wanted)
 }
 
+/// `all` stands for several.
+fn resources(word: &str) -> Result<Vec<Resource>, CommandError> {
+    if word.eq_ignore_ascii_case("all") { Ok(Resource::RUNNING.to_vec()) } else { Ok(vec![resource(word)?]) }
+}
+
 fn resource(word: &str) -> Result<Resource, CommandError> {
     Resource::parse(word).ok_or_else(|| {
-        let known = "types: pods, deployments, configmaps, secrets, persistentvolumeclaims (pvc), events";
+        let known = format!("types: {}, all", Resource::plurals());
         CommandError::invalid(ResourceError::Unknown(word.to_owned())).hint(known)
     })
 }
@@ -56,10 +68,10 @@ fn resource(word: &str) -> Result<Resource, CommandError> {
 pub fn find(
     engine: &mut Engine,
     wanted: &Wanted,
-    selector: &Selector,
+    choice: &Choice,
 ) -> Result<(Vec<Object>, Vec<EngineError>), EngineError> {
     let mut all = engine.kube_objects(wanted.resource)?;
-    all.retain(|object| selector.matches(&object.labels));
+    all.retain(|object| choice.matches(object));
     if wanted.names.is_empty() {
         return Ok((all, Vec::new()));
     }
@@ -93,6 +105,7 @@ mod tests {
         assert_eq!(parsed(&["pod/a", "pods/b"]).unwrap(), [pod("a b")]);
         assert_eq!(parsed(&["pod/a", "deploy/b"]).unwrap(), [pod("a"), (Resource::Deployment, "b".into())]);
         assert_eq!(parsed(&["Pods,cm"]).unwrap(), [pod(""), (Resource::ConfigMap, String::new())]);
+        assert_eq!(parsed(&["all,pods"]).unwrap(), [pod(""), (Resource::Deployment, String::new())]);
         for wrong in [&["services"][..], &["pod/a", "b"], &["pod", "pod/a"]] {
             assert!(parsed(wrong).is_err(), "{wrong:?}");
         }

@@ -1,8 +1,8 @@
 //! `kube wait`: until objects are as they should be.
 
+use super::choice::{Choice, ChoiceArgs};
 use super::jsonpath::{JsonPath, plain};
 use super::resources::{self, Wanted};
-use super::selector::Selector;
 use crate::cli::complete;
 use crate::cli::context::{Globals, interruptible};
 use crate::cli::error::{CommandError, Exit};
@@ -26,9 +26,8 @@ pub struct WaitArgs {
     /// condition=NAME[=VALUE], jsonpath=PATH[=VALUE], delete or create
     #[arg(long = "for", required = true, value_name = "WHAT")]
     pub what: String,
-    /// Only objects whose labels match, as in app=web,tier!=db
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    pub selector: Option<String>,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// All objects of the type
     #[arg(long, conflicts_with = "selector")]
     pub all: bool,
@@ -132,8 +131,8 @@ pub fn run(globals: &Globals, args: &WaitArgs) -> Result<(), CommandError> {
     let goal = Goal::parse(&args.what)?;
     let timeout = timeout(&args.timeout)?;
     let wanted = resources::parse(&args.objects)?;
-    let selector = Selector::parse(args.selector.as_deref().unwrap_or_default()).map_err(CommandError::invalid)?;
-    let chosen = args.all || args.selector.is_some();
+    let choice = args.choice.parse()?;
+    let chosen = args.all || args.choice.selector.is_some() || args.choice.field_selector.is_some();
     let named = wanted.iter().any(|wanted| !wanted.names.is_empty());
     match (chosen, named) {
         (false, false) => return Err(CommandError::invalid(WaitError::Nothing)),
@@ -143,7 +142,7 @@ pub fn run(globals: &Globals, args: &WaitArgs) -> Result<(), CommandError> {
     let mut engine = globals.engine()?;
     interruptible(&mut engine)?;
     let deadline = Instant::now().checked_add(timeout);
-    let targets = targets(&mut engine, &wanted, &selector, &goal, deadline)?;
+    let targets = targets(&mut engine, &wanted, &choice, &goal, deadline)?;
     let mut failures = Vec::new();
     let mut out = Output::new();
     for (resource, name) in targets {
@@ -180,7 +179,7 @@ fn timeout(text: &str) -> Result<Duration, CommandError> {
 fn targets(
     engine: &mut Engine,
     wanted: &[Wanted],
-    selector: &Selector,
+    choice: &Choice,
     goal: &Goal,
     deadline: Option<Instant>,
 ) -> Result<Vec<(Resource, String)>, CommandError> {
@@ -192,7 +191,7 @@ fn targets(
             continue;
         }
         let found = engine.until(deadline.filter(|_| *goal == Goal::Create), |engine| {
-            let (found, _) = resources::find(engine, wanted, selector)?;
+            let (found, _) = resources::find(engine, wanted, choice)?;
             Ok((!found.is_empty() || *goal != Goal::Create).then_some(found))
         })?;
         targets.extend(found.unwrap_or_default().into_iter().map(|object| (resource, object.name)));

@@ -7,13 +7,17 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 
+/// A container; of one in a template, of which there are no statuses, what was asked for.
 pub(super) fn describe(sheet: &mut Sheet, container: &core::Container, statuses: &[core::ContainerStatus]) {
     let status = statuses.iter().find(|status| status.name == container.name);
     sheet.line(1, format!("{}:", container.name));
-    let of_status = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    sheet.line(2, format!("Container ID:\t{}", of_status(status.and_then(|s| s.container_id.as_deref()))));
+    if let Some(status) = status {
+        sheet.line(2, format!("Container ID:\t{}", status.container_id.as_deref().unwrap_or_default()));
+    }
     sheet.pair(2, "Image", Some(container.image.as_deref().unwrap_or_default()));
-    sheet.line(2, format!("Image ID:\t{}", of_status(status.map(|s| s.image_id.as_str()))));
+    if let Some(status) = status {
+        sheet.line(2, format!("Image ID:\t{}", status.image_id));
+    }
     ports(sheet, container.ports.as_deref().unwrap_or_default());
     for (key, words) in [("Command", &container.command), ("Args", &container.args)] {
         if let Some(words) = words.as_ref().filter(|words| !words.is_empty()) {
@@ -30,8 +34,8 @@ pub(super) fn describe(sheet: &mut Sheet, container: &core::Container, statuses:
         sheet.pair(2, "Restart Count", Some(&status.restart_count.to_string()));
     }
     let resources = status.and_then(|status| status.resources.as_ref()).or(container.resources.as_ref());
-    quantities(sheet, "Limits", resources.and_then(|resources| resources.limits.as_ref()));
-    quantities(sheet, "Requests", resources.and_then(|resources| resources.requests.as_ref()));
+    quantities(sheet, 2, "Limits", resources.and_then(|resources| resources.limits.as_ref()));
+    quantities(sheet, 2, "Requests", resources.and_then(|resources| resources.requests.as_ref()));
     let probes = [
         ("Liveness", &container.liveness_probe),
         ("Readiness", &container.readiness_probe),
@@ -85,10 +89,11 @@ fn optional(sheet: &mut Sheet, key: &str, value: Option<&str>) {
     }
 }
 
-fn quantities(sheet: &mut Sheet, key: &str, quantities: Option<&BTreeMap<String, Quantity>>) {
+/// A list below its key, when there is something in it.
+pub(super) fn quantities(sheet: &mut Sheet, level: usize, key: &str, quantities: Option<&BTreeMap<String, Quantity>>) {
     if let Some(quantities) = quantities.filter(|quantities| !quantities.is_empty()) {
-        sheet.line(2, format!("{key}:"));
-        quantities.iter().for_each(|(name, quantity)| sheet.line(3, format!("{name}:\t{}", quantity.0)));
+        sheet.line(level, format!("{key}:"));
+        quantities.iter().for_each(|(name, quantity)| sheet.line(level + 1, format!("{name}:\t{}", quantity.0)));
     }
 }
 

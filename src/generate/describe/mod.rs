@@ -1,8 +1,11 @@
-//! A pod for reading, in the form of `kubectl describe pod`.
+//! Objects for reading, in the form of `kubectl describe`; most of it is about pods.
 
 mod container;
+mod object;
 mod tabs;
 mod volume;
+
+pub use object::{claim, object};
 
 use super::events::Event;
 use crate::store::record::PodRecord;

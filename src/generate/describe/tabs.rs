@@ -7,12 +7,13 @@ const PADDING: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
     text: String,
+    depth: usize,
 }
 
 impl Sheet {
     /// A line, two blanks further in for each level; cells are separated by tab characters.
     pub fn line(&mut self, level: usize, text: impl AsRef<str>) {
-        self.text.extend(std::iter::repeat_n("  ", level));
+        self.text.extend(std::iter::repeat_n("  ", self.depth + level));
         self.text.push_str(text.as_ref());
         self.text.push('\n');
     }
@@ -27,6 +28,13 @@ impl Sheet {
         let mut values = values.into_iter();
         self.pair(level, key, values.next().as_deref());
         values.for_each(|value| self.line(level, format!("\t{value}")));
+    }
+
+    /// Writes something some levels further in.
+    pub fn deeper(&mut self, levels: usize, write: impl FnOnce(&mut Self)) {
+        self.depth += levels;
+        write(self);
+        self.depth -= levels;
     }
 
     pub fn finish(self) -> String {

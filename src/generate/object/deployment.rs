@@ -43,18 +43,20 @@ pub fn deployment(
         updated_replicas: some(there),
         ..Default::default()
     });
+    let containers = whole.spec.template.spec.iter().flat_map(|spec| &spec.containers);
+    let (names, images): (Vec<_>, Vec<_>) =
+        containers.map(|c| (c.name.clone(), c.image.clone().unwrap_or_default())).unzip();
     let cells = vec![
         name.clone(),
         format!("{ready}/{desired}"),
         there.to_string(),
         ready.to_string(),
         age(Some(identity.created), now),
+        names.join(","),
+        images.join(","),
+        selector(&whole.spec.selector),
     ];
-    let containers = whole.spec.template.spec.iter().flat_map(|spec| &spec.containers);
-    let (names, images): (Vec<_>, Vec<_>) =
-        containers.map(|c| (c.name.clone(), c.image.clone().unwrap_or_default())).unzip();
-    let wide = vec![names.join(","), images.join(","), selector(&whole.spec.selector)];
-    Object { wide, ..Object::new(Resource::Deployment, &whole.metadata, &whole, cells) }
+    Object::new(Resource::Deployment, &whole.metadata, &whole, cells)
 }
 
 /// Since when a pod is ready, if it is.

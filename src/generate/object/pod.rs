@@ -12,8 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub fn pod(sources: &[Source], record: &PodRecord, status: &PodStatus, node: &str, now: Timestamp) -> Object {
     let whole = full_pod(sources, record, status);
     let node = status.started.map_or(columns::NONE, |_| node);
-    let (cells, wide) = columns::pod(&whole, node, now);
-    Object { wide, ..Object::new(Resource::Pod, &whole.metadata, &whole, cells) }
+    let cells = columns::pod(&whole, node, now);
+    Object::new(Resource::Pod, &whole.metadata, &whole, cells)
 }
 
 /// The typed object of a pod.

@@ -18,6 +18,7 @@ pub(crate) fn pod(policy: RestartPolicy, containers: &[&str]) -> (PodRecord, Pod
         let image =
             ImageRecord { id: "i".repeat(64), reference: "localhost/demo:latest".into(), ..ImageRecord::default() };
         records.push(ContainerRecord {
+            pull: None,
             id: format!("{name}-id"),
             name: format!("web-{name}"),
             container: name.clone(),

@@ -139,6 +139,11 @@ impl<'a> ImageStore<'a> {
         Ok(record)
     }
 
+    /// Bytes that an image's layers take, unpacked.
+    pub fn size(&self, id: &str) -> Result<u64, ImageError> {
+        Ok(inspect::stored(self.database.connection(), id)?.size)
+    }
+
     /// Gives an image another name; an image that had it loses it.
     ///
     /// # Errors

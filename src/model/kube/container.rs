@@ -7,7 +7,7 @@ use super::{codes, device, env, form, huge_pages, mount, probe, quantity, resize
 use crate::model::diagnostic::{Diagnostic, with_causes};
 use crate::model::environment::references;
 use crate::model::reference::Reference;
-use crate::model::{Container, EnvFrom, EnvVar, PullPolicy, RestartPolicy};
+use crate::model::{Container, CpuSet, EnvFrom, EnvVar, PullPolicy, RestartPolicy, ShownOnly};
 use k8s_openapi::api::core::v1 as core;
 
 /// What a container needs to know of its pod.
@@ -124,6 +124,12 @@ pub(super) fn lower(
         ),
         // Set when options have been applied.
         ports: Vec::new(),
+        // Set by annotations.
+        cpu_set: CpuSet::default(),
+        init_process: false,
+        auto_remove: false,
+        image_mounts: Vec::new(),
+        shown_only: ShownOnly::default(),
         ulimits: Vec::new(),
         name,
         command,

@@ -220,7 +220,9 @@ impl<'a> Loader<'a> {
             })
         });
         port::check_clashes(ports).into_iter().for_each(|d| self.session.report(d));
-        self.apply_given(&options.annotations);
+        self.apply_given("--annotation", &options.annotations);
+        let users = options.user_namespace.iter().map(|mode| (annotations::USER_NAMESPACE.to_owned(), mode.clone()));
+        self.apply_given("--userns", &users.collect::<Vec<_>>());
         self.check_names(options.no_pod_prefix);
         self.check_full_names();
         self.application.pods = std::mem::take(&mut self.drafts).into_iter().map(Draft::finish).collect();
@@ -306,14 +308,14 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Obeys podman's annotations among those of `--annotation`, which are for every pod that they fit.
-    fn apply_given(&mut self, given: &[(String, String)]) {
+    /// Obeys podman's annotations among those that an option gives, for every pod that they fit.
+    fn apply_given(&mut self, option: &str, given: &[(String, String)]) {
         for (key, value) in given {
             let text = serde_json::json!({ key: value }).to_string();
-            let source = self.sources.add("--annotation", &text);
+            let source = self.sources.add(option, &text);
             let (documents, _) = yaml::parse(source, &text, Dialect::Kubernetes, &Budgets::default());
             let Some(document) = documents.first() else { continue };
-            let at = Spot::root(self.session, "--annotation", &document.root);
+            let at = Spot::root(self.session, option, &document.root);
             let none_has_it = self.drafts.iter().all(|draft| annotations::is_of_other(key, &draft.pod));
             let fitting = |draft: &&mut Draft| none_has_it || !annotations::is_of_other(key, &draft.pod);
             let drafts = self.drafts.iter_mut().filter(fitting);

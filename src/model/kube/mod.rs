@@ -52,8 +52,8 @@ mod sysctl;
 mod volume;
 mod workload;
 
-use super::Application;
 use super::diagnostic::{Diagnostic, Severity, Sources};
+use super::{Application, NumberList};
 use loader::Loader;
 use references::{Reference, Target, Variables};
 use spot::Mark;
@@ -118,6 +118,8 @@ pub struct LoadOptions {
     pub config_maps: Vec<Input>,
     /// `--annotation`: added to every pod and claim.
     pub annotations: Vec<(String, String)>,
+    /// `--userns`: the user namespace of every pod, before what they say themselves.
+    pub user_namespace: Option<String>,
     /// `--no-pod-prefix`: containers are named as in the file, so that these names must be unique.
     pub no_pod_prefix: bool,
     /// `--no-hosts`.
@@ -139,6 +141,10 @@ pub struct Machine {
     pub app_armor: Option<BTreeSet<String>>,
     /// SELinux is enabled.
     pub se_linux: bool,
+    /// Processors that are online; `None` when that is not known.
+    pub cpus: Option<NumberList>,
+    /// Memory nodes that are online; `None` when that is not known.
+    pub memory_nodes: Option<NumberList>,
     /// The program that mounts NFS is there.
     pub nfs: bool,
     /// Bytes that are reserved by size of huge page.
@@ -221,6 +227,12 @@ impl Session {
     fn use_variables(&self, variables: Variables) {
         self.variables.borrow_mut().push(variables);
     }
+}
+
+/// The path of a mount in its one form; `None` for one that no volume can be mounted at.
+pub fn mount_path(path: &str) -> Option<String> {
+    let path = form::cleaned(&format!("/{path}"));
+    (form::mount_path(&path).is_ok() && !mount::is_vital(&path)).then_some(path)
 }
 
 /// Whether a container may have that name: a DNS-1123 label.

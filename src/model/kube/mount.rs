@@ -147,12 +147,17 @@ fn check_path(at: &Spot<'_>, path: &str) -> Option<String> {
         return None;
     }
     let path = form::cleaned(path);
-    if path == "/" || path == "/proc" || path.starts_with("/proc/") {
+    if is_vital(&path) {
         let message = format!("a volume at `{path}` would replace what the container runs on");
         at.on_value(Diagnostic::error(codes::UNSAFE, message).hint("mount it at another path"), "");
         return None;
     }
     Some(path)
+}
+
+/// Whether a container could not do without what it has at that path.
+pub(super) fn is_vital(path: &str) -> bool {
+    path == "/" || path == "/proc" || path.starts_with("/proc/")
 }
 
 fn options(at: &Spot<'_>, names: Vec<String>) -> MountOptions {

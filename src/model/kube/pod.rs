@@ -9,7 +9,7 @@ use super::volume::{self, Surroundings};
 use super::{annotations, codes, form, host_users, huge_pages, mount, quantity, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias, LONGEST_HOST_NAME};
-use crate::model::{Container, Pod, Volume, VolumeSource};
+use crate::model::{Container, Pod, UserIds, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -193,6 +193,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
         host_ipc,
         share_process_namespace,
         user_namespace: host_users == Some(false),
+        user_ids: UserIds::default(),
         host_aliases: host_alias_list(&at.field("hostAliases"), host_aliases.unwrap_or_default()),
         dns: dns(at, dns_policy, dns_config.unwrap_or_default()),
         security: security_context.map(|c| security::pod(&at.field("securityContext"), c, shared)).unwrap_or_default(),
@@ -213,10 +214,10 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
             mount::check_devices(&at.index(i).field("volumeDevices"), &container.devices, &pod.volumes);
         }
     }
-    host_users::check(at, &pod);
     huge_pages::settle(&at.field("volumes"), &mut pod);
     quantity::settle_pod(&at.field("resources"), &mut pod);
     annotations::apply(at, &mut pod);
+    host_users::check(at, &pod);
     let full_name = full_name(at, &pod);
     Draft { pod, ports, name, wanted, automount_token: automount_service_account_token, full_name }
 }

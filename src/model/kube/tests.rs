@@ -2,6 +2,7 @@ use super::*;
 use crate::model::diagnostic::{Diagnostic, Sources};
 
 mod accounts;
+mod annotations;
 mod device;
 mod huge_pages;
 mod objects;

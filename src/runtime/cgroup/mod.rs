@@ -6,6 +6,7 @@
 //!
 //! Paths are relative to the cgroup root, as in `podkin/<pod id>/<container id>`.
 
+mod cpu_set;
 mod device_filter;
 mod huge_pages;
 mod limits;
@@ -21,6 +22,7 @@ pub use stats::{Stats, oom_killed, stats};
 pub(crate) use view::{mount_view, stand_in};
 
 use super::config::CgroupResources;
+use crate::model::CpuSet;
 use crate::runtime::RuntimeError;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::fs;
@@ -30,9 +32,12 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = "/sys/fs/cgroup";
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 
-/// The v1 controllers a container gets a group in. Not `cpuset`, which would need its parents' settings copied, and no named
-/// hierarchy: nothing there limits a container.
-const V1_CONTROLLERS: [&str; 8] = ["cpu", "cpuacct", "memory", "pids", "devices", "freezer", "blkio", "hugetlb"];
+/// The v1 controllers a container gets a group in, [`CPUSET`] only when it asks for that. No named hierarchy: nothing there limits a
+/// container.
+const V1_CONTROLLERS: [&str; 9] =
+    ["cpu", "cpuacct", "memory", "pids", "devices", "freezer", "blkio", "hugetlb", CPUSET];
+/// The controller whose v1 groups need their parents' settings copied before a process may be in them.
+const CPUSET: &str = "cpuset";
 
 /// How this machine mounts cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +76,7 @@ impl Hierarchies {
         Ok(Self::V1(controllers))
     }
 
-    /// The directories of the group at `path`, one a tree.
+    /// The directories of the group at `path`, one a tree; that of [`CPUSET`] may be none.
     pub(crate) fn directories(&self, path: &str) -> Vec<PathBuf> {
         match self {
             Self::V1(controllers) => controllers.iter().filter(|c| !c.shared).map(|c| c.mount.join(path)).collect(),
@@ -84,6 +89,16 @@ impl Hierarchies {
         match self {
             Self::V1(controllers) => controllers.iter().find(|c| c.name == controller).map(|c| c.mount.join(path)),
             Self::V2 => Some(Path::new(ROOT).join(path)),
+        }
+    }
+
+    /// The directory of a v1 controller that has a tree for itself.
+    fn own_directory(&self, controller: &str, path: &str) -> Option<PathBuf> {
+        match self {
+            Self::V1(controllers) => {
+                controllers.iter().find(|c| c.name == controller && !c.shared).map(|c| c.mount.join(path))
+            }
+            Self::V2 => None,
         }
     }
 }
@@ -125,7 +140,8 @@ fn make(path: &str) -> Result<Hierarchies, RuntimeError> {
     if hierarchies == Hierarchies::V2 {
         enable_controllers(path);
     }
-    for directory in hierarchies.directories(path) {
+    let optional = hierarchies.own_directory(CPUSET, path);
+    for directory in hierarchies.directories(path).into_iter().filter(|d| Some(d) != optional.as_ref()) {
         make_directories(&directory).map_err(|source| RuntimeError::Path {
             action: "create cgroup",
             path: directory.clone(),
@@ -136,10 +152,16 @@ fn make(path: &str) -> Result<Hierarchies, RuntimeError> {
 }
 
 /// Makes the group in every tree, sets its limits, and leaves membership to [`join`].
-pub(crate) fn create(path: &str, resources: &CgroupResources, devices: &DeviceAccess) -> Result<(), RuntimeError> {
+pub(crate) fn create(
+    path: &str,
+    resources: &CgroupResources,
+    cpu_set: &CpuSet,
+    devices: &DeviceAccess,
+) -> Result<(), RuntimeError> {
     let system = |action, source| RuntimeError::System { action, source };
     let hierarchies = make(path)?;
     limits::apply(&hierarchies, path, resources)?;
+    cpu_set::apply(&hierarchies, path, cpu_set)?;
     match &hierarchies {
         Hierarchies::V1(_) => limits::apply_device_list(&hierarchies, path, devices),
         Hierarchies::V2 => device_filter::attach(&Path::new(ROOT).join(path), devices)
@@ -189,7 +211,11 @@ pub(crate) fn join(path: &str) -> Result<(), RuntimeError> {
         Hierarchies::V1(_) => "tasks",
         Hierarchies::V2 => "cgroup.procs",
     };
+    let optional = hierarchies.own_directory(CPUSET, path);
     for directory in hierarchies.directories(path) {
+        if Some(&directory) == optional.as_ref() && !directory.exists() {
+            continue;
+        }
         write(&directory.join(file), "0")?;
     }
     Ok(())

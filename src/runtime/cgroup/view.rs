@@ -1,6 +1,6 @@
 //! What the container, and libcontainer, see at `/sys/fs/cgroup`.
 
-use super::{CGROUP2_MAGIC, Hierarchies, ROOT};
+use super::{CGROUP2_MAGIC, CPUSET, Hierarchies, ROOT};
 use crate::runtime::RuntimeError;
 use crate::runtime::rootfs::Tree;
 use crate::sys::mount::{self, Attributes};
@@ -26,9 +26,13 @@ pub(crate) fn mount_view(tree: &Tree, path: &str, read_only: bool) -> Result<(),
             let root = mount::tmpfs(Some(0), 0o755, PLAIN).map_err(fail)?;
             tree.attach(&root, ROOT).map_err(fail)?;
             for controller in controllers {
+                let group = controller.mount.join(path);
+                if controller.name == CPUSET && !group.exists() {
+                    continue;
+                }
                 let target = Path::new(ROOT).join(controller.name);
                 tree.make_directory(&target, 0o755).map_err(fail)?;
-                attach_clone(tree, &controller.mount.join(path), &target, attributes).map_err(fail)?;
+                attach_clone(tree, &group, &target, attributes).map_err(fail)?;
             }
             mount::set_attributes(&root, attributes).map_err(fail)
         }

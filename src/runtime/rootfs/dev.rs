@@ -145,8 +145,11 @@ pub(super) fn mount(tree: &Tree, devices: &Devices, own_shm: bool, users: Option
     for (name, mode) in [("/dev/pts", 0o755), ("/dev/shm", 0o755), ("/dev/mqueue", 0o755)] {
         tree.make_directory(name, mode).map_err(fail)?;
     }
-    let group = host_id(users, TTY_GROUP)?.to_string();
-    let options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", &group)];
+    // A small user namespace has no such group.
+    let group = host_id(users, TTY_GROUP).ok().map(|group| group.to_string());
+    let group = group.as_ref().map(|group| ("gid", group.as_str()));
+    let options: Vec<_> =
+        [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")].into_iter().chain(group).collect();
     attach(mount::filesystem("devpts", &options, no_exec), "/dev/pts").map_err(fail)?;
     if own_shm {
         attach(mount::tmpfs(Some(64 << 20), 0o1777, plain), "/dev/shm").map_err(fail)?;

@@ -8,6 +8,7 @@ use crate::store::record::{ImageConfig, ImageRecord, LogConfig, LogDriver, PodNe
 
 fn record(pod: Pod, image: ImageConfig) -> PodRecord {
     let containers = pod.all_containers().map(|c| ContainerRecord {
+        pull: None,
         id: format!("{}-id", c.name),
         name: format!("{}-{}", pod.name, c.name),
         container: c.name.clone(),

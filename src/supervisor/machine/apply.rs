@@ -91,6 +91,7 @@ impl Machine {
                 if self.is_current(index, attempt, &[Step::Deleting]) {
                     self.state.problems.extend(problems);
                     self.settle(index, out_of_memory, message, now);
+                    self.discard(index, actions);
                 }
             }
             Input::TornDown { problems } => self.torn_down(problems, now),
@@ -332,6 +333,13 @@ impl Machine {
         cell.not_before = Some(cell.back_off.after_end(self.spec.back_off, started_moment, now.moment));
     }
 
+    /// Has the files of a container removed that asked for it and is not to run again.
+    fn discard(&mut self, index: Index, actions: &mut Vec<Action>) {
+        if self.spec.containers[index].auto_remove && self.state.cells[index].step == Step::Ended {
+            actions.push(Action::Discard { index });
+        }
+    }
+
     fn torn_down(&mut self, problems: Vec<String>, now: Now) {
         self.state.problems.extend(problems);
         self.state.sandbox = Sandbox::Absent;
@@ -391,7 +399,9 @@ impl Machine {
             kill.phase = KillPhase::Turn;
         }
         match (cell.step, found) {
-            (Step::Waiting | Step::Ended, _) => {}
+            // Whoever was to do it may have been killed before.
+            (Step::Ended, _) => self.discard(index, actions),
+            (Step::Waiting, _) => {}
             (Step::Deleting, _) => actions.push(Action::Delete { index, attempt: cell.attempt }),
             (Step::Creating | Step::Created, _) | (Step::Starting, Found::Absent) => {
                 (cell.step, cell.process, cell.exit) = (Step::Waiting, None, None);

@@ -233,6 +233,10 @@ pub enum Action {
         index: Index,
         attempt: u32,
     },
+    /// Removes the files of a container that has ended for good.
+    Discard {
+        index: Index,
+    },
     /// Gives the pod's cgroup other CPU and memory, then those of containers, each with its attempt. Answered by `Resized`.
     Resize {
         pod: Resources,

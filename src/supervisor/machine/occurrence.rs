@@ -1,9 +1,10 @@
 //! What a kubelet would tell of a pod's containers between two states, in its words (Kubernetes API, `Event` v1 core).
 
-use super::waiting::{never_pulled, pulled_later};
+use super::waiting::{never_pulled, pulled_later, span};
 use super::{Goal, spec::ContainerSpec, state::Cell};
 use super::{Index, Moment, Spec, StartFailure, State, Step, StopReason};
 use crate::model::PullPolicy;
+use crate::store::record::ImagePull;
 use crate::supervisor::protocol::FailureKind;
 
 /// Something to be known of a pod.
@@ -16,11 +17,13 @@ pub struct Occurrence {
     /// One word: `Started`.
     pub reason: &'static str,
     pub message: String,
+    /// When it happened, if it is told later.
+    pub time: Option<jiff::Timestamp>,
 }
 
 /// What happened between two states of one pod, in order.
 pub fn occurrences(spec: &Spec, before: &State, after: &State, now: Moment) -> Vec<Occurrence> {
-    let mut found = Vec::new();
+    let mut found: Vec<_> = assigned(spec, before, after).into_iter().collect();
     for (index, of) in spec.containers.iter().enumerate() {
         if let (Some(before), Some(after)) = (before.cells.get(index), after.cells.get(index)) {
             let container = Container { index, of, spec, before, after };
@@ -31,6 +34,15 @@ pub fn occurrences(spec: &Spec, before: &State, after: &State, now: Moment) -> V
     }
     found.extend(of_pod(before, after));
     found
+}
+
+/// A pod that starts for the first time has found its machine: this one.
+fn assigned(spec: &Spec, before: &State, after: &State) -> Option<Occurrence> {
+    let message = format!("Successfully assigned {} to {}", spec.name, spec.node);
+    let is_new = before.started.is_none() && after.started.is_some();
+    // Images are pulled for it before it is there to be started.
+    let time = spec.containers.iter().filter_map(|container| container.pulled).map(|pull| pull.began).min();
+    is_new.then_some(Occurrence { container: None, warning: false, reason: "Scheduled", message, time })
 }
 
 /// What becomes of the pod as a whole.
@@ -50,7 +62,7 @@ fn of_pod(before: &State, after: &State) -> Option<Occurrence> {
         }
         StopReason::Asked | StopReason::Finished | StopReason::InitFailed { .. } => return None,
     };
-    Some(Occurrence { container: None, warning, reason, message })
+    Some(Occurrence { container: None, warning, reason, message, time: None })
 }
 
 struct Container<'a> {
@@ -63,13 +75,38 @@ struct Container<'a> {
 
 impl Container<'_> {
     fn tell(&self, found: &mut Vec<Occurrence>, warning: bool, reason: &'static str, message: String) {
-        found.push(Occurrence { container: Some(self.index), warning, reason, message });
+        found.push(Occurrence { container: Some(self.index), warning, reason, message, time: None });
+    }
+
+    /// How its image came to be here.
+    fn pulled(&self, found: &mut Vec<Occurrence>) {
+        let image = &self.of.image;
+        match self.of.pulled.filter(|_| self.after.attempt <= 1) {
+            Some(ImagePull { began, ended, size }) => {
+                let took = span(u64::try_from(ended.duration_since(began).as_millis()).unwrap_or(0));
+                let message = format!(
+                    "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {size} bytes."
+                );
+                let times = [("Pulling", format!("Pulling image \"{image}\""), began), ("Pulled", message, ended)];
+                found.extend(times.map(|(reason, message, time)| Occurrence {
+                    container: Some(self.index),
+                    warning: false,
+                    reason,
+                    message,
+                    time: Some(time),
+                }));
+            }
+            None => {
+                let message = format!("Container image \"{image}\" already present on machine");
+                self.tell(found, false, "Pulled", message);
+            }
+        }
     }
 
     fn creation(&self, found: &mut Vec<Occurrence>) {
         let ContainerSpec { name, image, .. } = self.of;
         if self.before.process.is_none() && self.after.process.is_some() {
-            self.tell(found, false, "Pulled", format!("Container image \"{image}\" already present on machine"));
+            self.pulled(found);
             self.tell(found, false, "Created", format!("Created container: {name}"));
         }
         match &self.after.failure {

@@ -1,6 +1,6 @@
 //! Policies and rules of single containers, and the times between runs and between probes, against a clock that is moved by hand.
 
-use super::spec::Timing;
+use super::spec::{ContainerSpec, Timing};
 use super::tests::{Sim, container, regular};
 use super::*;
 use crate::model::RestartPolicy::{Always, Never, OnFailure};
@@ -176,4 +176,21 @@ fn an_ephemeral_container_runs_once_and_nothing_depends_on_it() {
     // A pod that is started anew has none of it.
     sim.feed(Input::Start { token: 9 });
     assert!(!sim.take_log().contains("debug"));
+}
+
+#[test]
+fn the_files_of_a_container_go_when_it_has_ended_for_good() {
+    let remove = |name: &str, restart| ContainerSpec { auto_remove: true, ..regular(name, restart) };
+    let mut sim = Sim::new(vec![remove("a", OnFailure), remove("b", Always), regular("c", Never)]);
+    sim.start();
+    sim.take_log();
+    sim.exit("a", 1);
+    assert_eq!(sim.take_log(), "delete a, recreate a, start a");
+    sim.exit("a", 0);
+    assert_eq!(sim.take_log(), "delete a, discard a");
+    // Whoever was to remove them was killed.
+    sim.feed(Input::Adopt { found: vec![Found::Absent, Found::Running, Found::Running] });
+    assert_eq!(sim.take_log(), "discard a");
+    sim.stop();
+    assert_eq!(sim.take_log(), "TERM b, TERM c, delete b, delete c, discard b, teardown");
 }

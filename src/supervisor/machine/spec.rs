@@ -4,14 +4,18 @@ use super::{BackOffRule, ProbeKind};
 use crate::model::{
     Container, Pod, Probe, PullPolicy, ResizePolicy, Resources, RestartAction, RestartPolicy, RestartRule,
 };
-use crate::store::record::PodRecord;
+use crate::store::record::{ImagePull, PodRecord};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// Id.
     pub pod: String,
+    /// `<namespace>/<name>`, for messages.
+    pub name: String,
     /// [`PodRecord::full_name`], for messages.
     pub full_name: String,
+    /// Name of the machine.
+    pub node: String,
     /// Condition types that must be `True` before the pod is ready.
     pub readiness_gates: Vec<String>,
     /// In the record's order: init containers first, ephemeral ones last.
@@ -33,12 +37,16 @@ pub struct ContainerSpec {
     /// As written.
     pub image: String,
     pub pull: Option<PullPolicy>,
+    /// What was pulled for its first run.
+    pub pulled: Option<ImagePull>,
     pub role: Role,
     pub restart: RestartPolicy,
     /// The first that matches decides before the policy does.
     pub rules: Vec<RestartRule>,
     pub post_start: bool,
     pub pre_stop: bool,
+    /// Its files go when it has ended for good.
+    pub auto_remove: bool,
     /// What its cgroup gets.
     pub resources: Resources,
     pub resize: ResizePolicy,
@@ -69,7 +77,7 @@ pub struct Timing {
 }
 
 impl Spec {
-    pub fn of(record: &PodRecord, back_off: BackOffRule) -> Self {
+    pub fn of(record: &PodRecord, node: &str, back_off: BackOffRule) -> Self {
         let containers = record.containers.iter().enumerate().filter_map(|(index, c)| {
             let spec = record.spec(index)?;
             Some(ContainerSpec {
@@ -77,6 +85,7 @@ impl Spec {
                 name: c.container.clone(),
                 image: spec.image.clone(),
                 pull: spec.pull_policy,
+                pulled: c.pull,
                 role: match (c.init, spec.sidecar) {
                     _ if record.ephemeral(index).is_some() => Role::Ephemeral,
                     (false, _) => Role::Regular,
@@ -87,6 +96,7 @@ impl Spec {
                 rules: spec.restart_rules.clone(),
                 post_start: spec.lifecycle.post_start.is_some(),
                 pre_stop: spec.lifecycle.pre_stop.is_some(),
+                auto_remove: spec.auto_remove,
                 resources: record.pod.resources_of(spec),
                 resize: spec.resize_policy,
                 probes: ProbeKind::ALL.map(|kind| kind.of(spec).map(Timing::of)),
@@ -95,6 +105,8 @@ impl Spec {
         Self {
             pod: record.id.clone(),
             full_name: record.full_name(),
+            name: format!("{}/{}", record.pod.namespace, record.pod.name),
+            node: node.to_owned(),
             readiness_gates: record.pod.readiness_gates.clone(),
             containers: containers.collect(),
             resources: record.pod.total_resources(),

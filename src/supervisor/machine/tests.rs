@@ -16,6 +16,7 @@ pub(super) fn container(name: &str, role: Role, restart: RestartPolicy) -> Conta
     let id = format!("{name}-id");
     let (rules, probes) = (Vec::new(), [None; 3]);
     ContainerSpec {
+        pulled: None,
         id,
         name: name.into(),
         image: "image".into(),
@@ -25,6 +26,7 @@ pub(super) fn container(name: &str, role: Role, restart: RestartPolicy) -> Conta
         rules,
         post_start: false,
         pre_stop: false,
+        auto_remove: false,
         resources: Resources::default(),
         resize: Default::default(),
         probes,
@@ -76,6 +78,8 @@ impl Sim {
         let spec = Spec {
             pod: "pod".into(),
             full_name: "pod_default(pod-id)".into(),
+            name: "default/pod".into(),
+            node: "machine".into(),
             readiness_gates: Vec::new(),
             containers,
             resources: Resources::default(),
@@ -127,7 +131,7 @@ impl Sim {
     }
 
     fn hear(&mut self, occurred: Vec<Occurrence>) {
-        for Occurrence { container, warning, reason, message } in occurred {
+        for Occurrence { container, warning, reason, message, time: _ } in occurred {
             let name = container.map(|index| format!("{} ", self.name(index))).unwrap_or_default();
             self.told.push(format!("{}{name}{reason}", if warning { "!" } else { "" }));
             self.messages.push(message);
@@ -193,6 +197,10 @@ impl Sim {
             Action::Delete { index, attempt } => {
                 self.log.push(format!("delete {}", self.name(index)));
                 vec![Input::Deleted { index, attempt, out_of_memory: false, message: None, problems: vec![] }]
+            }
+            Action::Discard { index } => {
+                self.log.push(format!("discard {}", self.name(index)));
+                vec![]
             }
             Action::Resize { pod, containers } => {
                 let memory = |r: &Resources| r.memory_limit.unwrap_or_default();

@@ -61,13 +61,18 @@ pub(super) fn pulled_later(image: &str) -> String {
     format!("Back-off pulling image \"{image}\"")
 }
 
-/// Milliseconds as Go writes a span: `10s`, `2m40s`, `250ms`.
-fn span(milliseconds: u64) -> String {
-    let (minutes, seconds, rest) = (milliseconds / 60_000, milliseconds / 1_000 % 60, milliseconds % 1_000);
-    match (minutes, rest) {
-        (0, 1..) if seconds == 0 => format!("{rest}ms"),
-        (0, _) => format!("{seconds}s"),
-        _ => format!("{minutes}m{seconds}s"),
+/// Milliseconds as Go writes a span: `10s`, `2m40s`, `1.25s`, `250ms`.
+pub(super) fn span(milliseconds: u64) -> String {
+    let (hours, minutes, rest) = (milliseconds / 3_600_000, milliseconds / 60_000 % 60, milliseconds % 60_000);
+    let seconds = match rest % 1_000 {
+        0 => format!("{}s", rest / 1_000),
+        part => format!("{}.{}s", rest / 1_000, format!("{part:03}").trim_end_matches('0')),
+    };
+    match (hours, minutes) {
+        (0, 0) if (1..1_000).contains(&rest) => format!("{rest}ms"),
+        (0, 0) => seconds,
+        (0, _) => format!("{minutes}m{seconds}"),
+        _ => format!("{hours}h{minutes}m{seconds}"),
     }
 }
 
@@ -77,9 +82,16 @@ mod tests {
 
     #[test]
     fn spans_are_written_as_go_does() {
-        for (milliseconds, text) in
-            [(0, "0s"), (250, "250ms"), (10_000, "10s"), (80_000, "1m20s"), (160_000, "2m40s"), (300_000, "5m0s")]
-        {
+        for (milliseconds, text) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (1_050, "1.05s"),
+            (10_000, "10s"),
+            (80_500, "1m20.5s"),
+            (160_000, "2m40s"),
+            (300_000, "5m0s"),
+            (3_661_000, "1h1m1s"),
+        ] {
             assert_eq!(span(milliseconds), text);
         }
     }

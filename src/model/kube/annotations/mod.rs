@@ -6,13 +6,15 @@
 //! podman does not have.
 
 mod claim;
+mod cpu_set;
+mod image_mounts;
 mod ulimit;
 mod volumes_from;
 
 pub(super) use claim::check as check_claim;
 
 use super::spot::{Spot, did_you_mean};
-use super::{codes, device, profile};
+use super::{codes, device, host_users, profile};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{Container, Pod};
 use k8s_openapi::api::core::v1 as core;
@@ -35,44 +37,45 @@ enum Scope {
 enum Use {
     /// Read with the other profiles.
     AppArmor,
+    AutoRemove,
+    /// Shown by `inspect`, and nothing else.
+    CidFile,
+    Cpus,
+    ImageMounts,
     InitContainers,
+    InitProcess,
     Label,
+    MemoryNodes,
     PidsLimit,
+    /// Shown by `inspect`, and nothing else.
+    PublishAll,
     Seccomp,
     Ulimit,
+    UserNamespace,
     VolumesFrom,
     /// It changes nothing, there or here.
     NoEffect(&'static str),
-    /// A warning, with what to do instead.
-    NotObeyed(&'static str),
 }
 
 /// Podman's annotations behind [`PREFIX`].
 const KNOWN: &[(&str, Scope, Use)] = &[
     ("apparmor", Scope::Container, Use::AppArmor),
-    (
-        "autoremove",
-        Scope::Container,
-        Use::NotObeyed("containers stay until their pod is removed; use `kube play --wait`"),
-    ),
-    ("cid-file", Scope::Container, Use::NoEffect("no file with the container's id is written; `ps -q` shows it")),
-    ("cpuset", Scope::Container, Use::NotObeyed("use `resources`")),
+    ("autoremove", Scope::Container, Use::AutoRemove),
+    ("cid-file", Scope::Container, Use::CidFile),
+    ("cpuset", Scope::Container, Use::Cpus),
     ("infra.name", Scope::Pod, Use::NoEffect("a pod has no infra container")),
-    (
-        "init",
-        Scope::Container,
-        Use::NotObeyed("set `shareProcessNamespace: true`: process 1 then collects ended processes"),
-    ),
+    ("init", Scope::Container, Use::InitProcess),
     ("init.container.type", Scope::Pod, Use::InitContainers),
-    ("kube.image.automount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
-    ("kube.image.volumes.mount", Scope::Container, Use::NotObeyed("mount the image with a volume of source `image`")),
+    // The first is the name in podman's manual, the second that in its program.
+    ("kube.image.automount", Scope::Container, Use::ImageMounts),
+    ("kube.image.volumes.mount", Scope::Container, Use::ImageMounts),
     ("label", Scope::Container, Use::Label),
-    ("memory-nodes", Scope::Container, Use::NotObeyed("use `resources`")),
+    ("memory-nodes", Scope::Container, Use::MemoryNodes),
     ("pids-limit", Scope::Container, Use::PidsLimit),
-    ("publish-all", Scope::Container, Use::NotObeyed("use `kube play --publish-all`, or `hostPort`")),
+    ("publish-all", Scope::Container, Use::PublishAll),
     ("seccomp", Scope::Container, Use::Seccomp),
     ("ulimit", Scope::Pod, Use::Ulimit),
-    ("userns", Scope::Pod, Use::NotObeyed("set `hostUsers: false` of the pod")),
+    ("userns", Scope::Pod, Use::UserNamespace),
     ("volumes-from", Scope::Container, Use::VolumesFrom),
 ];
 
@@ -84,18 +87,21 @@ const OTHERS: &[(&str, &str)] = &[
     ("io.containers.sdnotify", "no message is sent to systemd; a unit can wait with `podkin wait`"),
 ];
 
+/// The user namespace of a pod; with `/POD` behind it that of the pod of this name, which says less.
+pub(super) const USER_NAMESPACE: &str = "io.podman.annotations.userns";
+
 /// Applies the annotations of a pod; `at` is its `spec`.
 pub(super) fn apply(at: &Spot<'_>, pod: &mut Pod) {
     let Some(meta) = at.sibling("metadata") else { return };
     let annotations = pod.annotations.clone();
-    apply_all(&meta.field("annotations"), annotations.iter(), pod);
+    apply_all(&meta.field("annotations"), annotations.iter(), pod, Source::Pod);
 }
 
 /// Applies podman's annotations of a workload that its pod template does not have; `at` is `metadata.annotations` of the workload.
 pub(super) fn inherit(at: &Spot<'_>, annotations: &BTreeMap<String, String>, pod: &mut Pod) {
     let own = pod.annotations.clone();
     let is_new = |(key, _): &(&String, &String)| key.starts_with(PREFIX) && !own.contains_key(*key);
-    apply_all(at, annotations.iter().filter(is_new), pod);
+    apply_all(at, annotations.iter().filter(is_new), pod, Source::Outside);
 }
 
 /// Whether an annotation is for a container that this pod does not have.
@@ -106,10 +112,24 @@ pub(super) fn is_of_other(key: &str, pod: &Pod) -> bool {
 
 /// Applies one annotation of the command line, which wins over those of the files; `at` has it as a field.
 pub(super) fn apply_given(at: &Spot<'_>, key: &String, value: &String, pod: &mut Pod) {
-    apply_all(at, std::iter::once((key, value)), pod);
+    apply_all(at, std::iter::once((key, value)), pod, Source::Outside);
 }
 
-fn apply_all<'m>(at: &Spot<'_>, annotations: impl Iterator<Item = (&'m String, &'m String)>, pod: &mut Pod) {
+/// Where annotations are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// In the pod's own text, which is checked as a whole after them.
+    Pod,
+    /// In a workload or on the command line.
+    Outside,
+}
+
+fn apply_all<'m>(
+    at: &Spot<'_>,
+    annotations: impl Iterator<Item = (&'m String, &'m String)>,
+    pod: &mut Pod,
+    source: Source,
+) {
     let mut volumes_from = Vec::new();
     for (key, value) in annotations {
         let at = at.field(key);
@@ -117,7 +137,7 @@ fn apply_all<'m>(at: &Spot<'_>, annotations: impl Iterator<Item = (&'m String, &
             continue;
         }
         match key.strip_prefix(PREFIX) {
-            Some(name) => volumes_from.extend(apply_podman(&at, name, value, pod)),
+            Some(name) => volumes_from.extend(apply_podman(&at, name, value, pod, source)),
             None => tell_other(&at, key),
         }
     }
@@ -125,7 +145,7 @@ fn apply_all<'m>(at: &Spot<'_>, annotations: impl Iterator<Item = (&'m String, &
 }
 
 /// Applies one annotation behind [`PREFIX`]; those that need all containers are given back.
-fn apply_podman(at: &Spot<'_>, key: &str, value: &str, pod: &mut Pod) -> Option<VolumesFrom> {
+fn apply_podman(at: &Spot<'_>, key: &str, value: &str, pod: &mut Pod, source: Source) -> Option<VolumesFrom> {
     let (name, container) = key.split_once('/').map_or((key, None), |(name, container)| (name, Some(container)));
     let Some((_, scope, use_)) = KNOWN.iter().find(|(known, _, _)| *known == name) else {
         let message = format!("podman has no annotation `{PREFIX}{}`", super::spot::shown(key));
@@ -139,20 +159,41 @@ fn apply_podman(at: &Spot<'_>, key: &str, value: &str, pod: &mut Pod) -> Option<
     match use_ {
         Use::AppArmor => {}
         Use::NoEffect(reason) => at.no_effect(true, reason),
-        Use::NotObeyed(hint) => {
-            let warning = Diagnostic::warning(codes::PARTLY, format!("annotation `{PREFIX}{key}` is not obeyed"));
-            at.on_key(warning.hint(*hint), "");
+        Use::ImageMounts => {
+            let container = profile::find_container(at, pod, container?)?.name.clone();
+            image_mounts::apply(at, pod, &container, value);
+        }
+        Use::AutoRemove => {
+            let container = profile::find_container(at, pod, container?)?;
+            container.auto_remove = truth(at, value).unwrap_or_default();
+        }
+        Use::CidFile => {
+            let container = profile::find_container(at, pod, container?)?;
+            container.shown_only.cid_file = Some(value.to_owned());
+            at.no_effect(true, "`inspect` shows it, and nothing is written; `ps -q` has the container's id");
+        }
+        Use::PublishAll => {
+            let container = profile::find_container(at, pod, container?)?;
+            container.shown_only.publish_all_ports = truth(at, value)?;
+            at.no_effect(true, "`inspect` shows it; to publish ports use `kube play --publish-all`, or `hostPort`");
+        }
+        Use::InitProcess => {
+            let container = profile::find_container(at, pod, container?)?;
+            container.init_process = truth(at, value).unwrap_or_default();
         }
         Use::InitContainers => check_init_containers(at, value),
         Use::Ulimit => {
             let limits = ulimit::parse(at, value);
             pod.init_containers.iter_mut().chain(&mut pod.containers).for_each(|c| c.ulimits.clone_from(&limits));
         }
+        Use::Cpus => cpu_set::apply_cpus(at, profile::find_container(at, pod, container?)?, value),
+        Use::MemoryNodes => cpu_set::apply_memory_nodes(at, profile::find_container(at, pod, container?)?, value),
         Use::Label => profile::find_container(at, pod, container?).into_iter().for_each(|c| apply_label(at, c, value)),
         Use::PidsLimit => {
             profile::find_container(at, pod, container?).into_iter().for_each(|c| apply_pids(at, c, value))
         }
         Use::Seccomp => profile::container_seccomp(at, pod, container?, value),
+        Use::UserNamespace => apply_user_namespace(at, container, value, pod, source),
         Use::VolumesFrom => {
             let target = profile::find_container(at, pod, container?)?.name.clone();
             return Some(VolumesFrom { target, key: at.name().to_owned(), sources: value.to_owned() });
@@ -182,11 +223,31 @@ fn fits_scope(at: &Spot<'_>, scope: Scope, name: &str, container: Option<&str>) 
     fits
 }
 
+fn apply_user_namespace(at: &Spot<'_>, name: Option<&str>, value: &str, pod: &mut Pod, source: Source) {
+    match name {
+        Some(name) if name != pod.name => {
+            let error =
+                Diagnostic::error(codes::TARGET, format!("the pod is not named `{}`", super::spot::shown(name)));
+            at.on_key(error, did_you_mean(name, std::iter::once(pod.name.as_str())).unwrap_or_default());
+        }
+        Some(_) if pod.annotations.contains_key(USER_NAMESPACE) => {
+            at.no_effect(true, "the annotation without the pod's name comes before it");
+        }
+        _ if source == Source::Pod => host_users::apply(at, pod, value),
+        _ => host_users::apply_from_outside(at, pod, value),
+    }
+}
+
 fn tell_other(at: &Spot<'_>, key: &str) {
     let name = key.split_once('/').map_or(key, |(name, _)| name);
     if let Some((_, reason)) = OTHERS.iter().find(|(known, _)| *known == name) {
         at.no_effect(true, reason);
     }
+}
+
+/// Podman writes `TRUE`.
+fn truth(at: &Spot<'_>, value: &str) -> Option<bool> {
+    at.one_of("truth value", value, &[("TRUE", true), ("FALSE", false), ("true", true), ("false", false)])
 }
 
 fn check_init_containers(at: &Spot<'_>, value: &str) {

@@ -102,6 +102,8 @@ fn able_machine() -> Machine {
         se_linux: true,
         nfs: true,
         huge_pages: BTreeMap::from([(2 << 20, 1 << 30)]),
+        cpus: None,
+        memory_nodes: None,
     }
 }
 

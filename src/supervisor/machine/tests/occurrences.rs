@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::PullPolicy;
+use crate::store::record::ImagePull;
 
 #[test]
 fn a_container_is_told_of_from_its_creation_to_its_end() {
@@ -9,10 +10,25 @@ fn a_container_is_told_of_from_its_creation_to_its_end() {
     sim.start();
     sim.exit("init", 0);
     sim.stop();
-    let expected = ["init Pulled", "init Created", "init Started", "a Pulled", "a Created", "a Started", "a Killing"];
+    let expected =
+        ["Scheduled", "init Pulled", "init Created", "init Started", "a Pulled", "a Created", "a Started", "a Killing"];
     assert_eq!(sim.told, expected);
-    assert_eq!(sim.messages[0], "Container image \"image\" already present on machine");
-    assert_eq!(sim.messages[5..], ["Started container a", "Stopping container a"]);
+    assert_eq!(sim.messages[0], "Successfully assigned default/pod to machine");
+    assert_eq!(sim.messages[1], "Container image \"image\" already present on machine");
+    assert_eq!(sim.messages[6..], ["Started container a", "Stopping container a"]);
+}
+
+#[test]
+fn an_image_that_was_pulled_for_it_is_told_once_with_the_time_it_took() {
+    let time = |millisecond| jiff::Timestamp::from_millisecond(millisecond).expect("a time");
+    let mut spec = regular("a", Always);
+    spec.pulled = Some(ImagePull { began: time(1_000), ended: time(2_250), size: 4711 });
+    let mut sim = Sim::new(vec![spec]);
+    sim.start();
+    sim.exit("a", 1);
+    let images: Vec<_> = sim.messages.iter().filter(|message| message.contains("image \"image\"")).collect();
+    let pulled = "Successfully pulled image \"image\" in 1.25s (1.25s including waiting). Image size: 4711 bytes.";
+    assert_eq!(images, ["Pulling image \"image\"", pulled, "Container image \"image\" already present on machine"]);
 }
 
 #[test]
@@ -34,14 +50,14 @@ fn what_goes_wrong_is_a_warning() {
     let mut sim = Sim::new(vec![regular("a", Never)]);
     sim.broken = vec!["a"];
     sim.start();
-    assert_eq!(sim.told, ["a Pulled", "a Created", "!a Failed"]);
-    assert_eq!(sim.messages[2], "Error: no such file");
+    assert_eq!(sim.told, ["Scheduled", "a Pulled", "a Created", "!a Failed"]);
+    assert_eq!(sim.messages[3], "Error: no such file");
 
     let mut sim = Sim::new(vec![regular("a", Never)]);
     sim.uncreatable = vec!["a"];
     sim.start();
     let each_try = ["!a Failed", "!a Failed"];
-    assert_eq!((&sim.told[..], sim.messages[0].as_str()), (&each_try.map(str::to_owned)[..], "Error: no space"));
+    assert_eq!((&sim.told[1..], sim.messages[1].as_str()), (&each_try.map(str::to_owned)[..], "Error: no space"));
 
     for (pull, expected) in [
         (PullPolicy::Never, ["!a ErrImageNeverPull", "!a Failed", "!a ErrImageNeverPull", "!a Failed"].as_slice()),
@@ -53,7 +69,7 @@ fn what_goes_wrong_is_a_warning() {
         sim.uncreatable = vec!["a"];
         sim.failure_kind = FailureKind::ImageMissing;
         sim.start();
-        assert_eq!(sim.told, expected);
+        assert_eq!(sim.told[1..], *expected);
     }
 
     let mut spec = regular("a", Never);
@@ -61,7 +77,7 @@ fn what_goes_wrong_is_a_warning() {
     let mut sim = Sim::new(vec![spec]);
     sim.hooks_fail = true;
     sim.start();
-    assert_eq!(sim.told[2..], ["a Started", "!a FailedPostStartHook", "a Killing"]);
+    assert_eq!(sim.told[3..], ["a Started", "!a FailedPostStartHook", "a Killing"]);
 }
 
 #[test]
