@@ -13,7 +13,7 @@ fn a_pod_runs_on_cgroup_v2_and_linux_6_1() {
     let output = Command::new(directory.join("boot"))
         .arg(env!("CARGO_BIN_EXE_podkin"))
         .arg(directory.join("play.sh"))
-        .args(["pod.yaml", "groups.yaml"].map(|name| directory.join(name)))
+        .args(["pod.yaml", "groups.yaml", "huge.yaml"].map(|name| directory.join(name)))
         .output()
         .expect("the script can be executed");
     let said = String::from_utf8_lossy(&output.stdout);

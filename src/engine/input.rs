@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineError, machine};
 use crate::model::kube;
-use crate::sys::lsm;
+use crate::sys::{huge_pages, lsm};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -71,6 +71,7 @@ impl Engine {
                 cpus: machine::online_cpus(),
                 memory_nodes: machine::online_memory_nodes(),
                 nfs: self.mount_nfs().is_some(),
+                huge_pages: huge_pages::reserved(),
             },
             base_dir: working_directory()?,
         };

@@ -197,7 +197,7 @@ impl PodView {
             VolumeSource::EmptyDir { medium: EmptyDirMedium::Disk, .. } => {
                 ("bind", own, self.layout.pod_volume(self.id(), &volume.name))
             }
-            VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. } => {
+            VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory | EmptyDirMedium::HugePages(_), .. } => {
                 ("tmpfs", own, self.layout.pod_run_volume(self.id(), &volume.name))
             }
             VolumeSource::Nfs(_) => ("nfs", own, self.layout.pod_run_volume(self.id(), &volume.name)),

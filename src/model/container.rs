@@ -6,6 +6,7 @@ use super::pod::{Pod, RestartPolicy};
 use super::resize::ResizePolicy;
 use super::security::ContainerSecurity;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A validated container. References to ConfigMaps and Secrets were found to resolve when it was lowered; their values are
@@ -54,6 +55,9 @@ pub struct Container {
     /// Devices from `resources`, and from the pod's annotations `cdi.k8s.io/*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub device_requests: Vec<DeviceRequest>,
+    /// `hugepages-SIZE` of `resources`: bytes by size of page.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub huge_pages: BTreeMap<u64, u64>,
     pub startup_probe: Option<Probe>,
     pub readiness_probe: Option<Probe>,
     pub liveness_probe: Option<Probe>,
@@ -209,6 +213,8 @@ pub enum ResourceName {
     Cpu,
     Memory,
     EphemeralStorage,
+    /// Pages of that many bytes.
+    HugePages(u64),
 }
 
 /// `resources`. `None` is unset; a request that was unset beside a limit has the limit's value.

@@ -157,6 +157,8 @@ pub enum EmptyDirMedium {
     #[default]
     Disk,
     Memory,
+    /// Pages of that many bytes.
+    HugePages(u64),
 }
 
 /// `hostPath.type`.

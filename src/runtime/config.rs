@@ -26,6 +26,8 @@ pub struct ContainerConfig {
     pub hooks: Vec<Hook>,
     pub sysctls: Vec<(String, String)>,
     pub resources: CgroupResources,
+    /// Bytes by size of huge page; what is not listed has no limit.
+    pub huge_pages: Vec<(u64, u64)>,
     pub cpu_set: CpuSet,
     /// Relative to the cgroup root: `podkin/<pod id>/<container id>`.
     pub cgroup_path: String,

@@ -66,6 +66,7 @@ impl Runtime for Libcontainer {
 
         write_file(config, CGROUP_FILE, config.cgroup_path.as_bytes())?;
         cgroup::create(&config.cgroup_path, &config.resources, &config.cpu_set, &devices.access)?;
+        cgroup::limit_huge_pages(&config.cgroup_path, &config.huge_pages)?;
         enter(config)?;
         users::as_root_of(config.users.as_ref(), || sysctl::apply(config))?;
         let terminal = matches!(stdio, Stdio::Terminal);

@@ -96,6 +96,7 @@ pub fn lower(source: Source<'_>, container: &ContainerRecord) -> Result<Containe
         devices: devices(layout, record, container, spec, &security),
         sysctls: pod.security.sysctls.clone(),
         resources: shares::of_container(&record.pod.resources_of(spec)),
+        huge_pages: spec.huge_pages.iter().map(|(size, bytes)| (*size, *bytes)).collect(),
         cpu_set: spec.cpu_set.clone(),
         cgroup_path: format!("{}/{}", pod_cgroup(&record.id), container.id),
         readonly_rootfs: security.read_only_root_filesystem,

@@ -5,6 +5,7 @@ pub mod bpf;
 pub mod capability;
 pub mod dir;
 pub mod failpoint;
+pub mod huge_pages;
 pub mod lock;
 pub mod lsm;
 pub mod mount;

@@ -102,6 +102,7 @@ impl Fixture {
             hooks: Vec::new(),
             sysctls: Vec::new(),
             resources: CgroupResources::default(),
+            huge_pages: Vec::new(),
             cpu_set: CpuSet::default(),
             cgroup_path: format!("podkin-test/{}/{id}", std::process::id()),
             readonly_rootfs: false,

@@ -59,6 +59,19 @@ use /host-dev/null || fail "a device that all may use is refused"
 use /dev/given || fail "a device that was given is refused"
 if use /host-dev/ttyS0; then fail "a device of the machine can be used"; fi
 
+# Huge pages, of which there are none until some are reserved.
+pages=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+if podkin kube play huge.yaml 2>refusal; then fail "huge pages are given that are not there"; fi
+grep -q 'reserved no pages of 2Mi' refusal || fail "the reason is not told: $(cat refusal)"
+echo 4 >$pages
+is $pages 4
+podkin kube play huge.yaml
+huge=$(ls -d /sys/fs/cgroup/podkin/*/"$(ids huge-main)") || fail "no cgroup of the container"
+is "$huge/hugetlb.2MB.max" 4194304
+podkin exec huge-main /podkin-demo mounts | grep ' /pages ' | grep -q 'hugetlbfs.*pagesize=2M' || fail "no file system of huge pages"
+podkin exec huge-main /podkin-demo env PAGES | grep -q '^4$' || fail "no variable of huge pages"
+podkin kube down huge.yaml
+
 podkin exec full-main /podkin-demo write /v/one text
 podkin exec full-main /podkin-demo write /v/two text
 podkin kube wait --timeout=30s '--for=jsonpath={.status.reason}=Evicted' pod/full || fail "a volume beyond its limit is no reason"

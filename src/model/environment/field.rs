@@ -162,9 +162,13 @@ fn resource_value(container: &Container, resource: ResourceName, limit: bool, ho
         (ResourceName::Memory, false) => set.memory_request.unwrap_or(0),
         (ResourceName::EphemeralStorage, true) => set.ephemeral_storage_limit.unwrap_or(host.ephemeral_storage),
         (ResourceName::EphemeralStorage, false) => set.ephemeral_storage_request.unwrap_or(0),
+        // Both are the same, and there is none without.
+        (ResourceName::HugePages(size), _) => container.huge_pages.get(&size).copied().unwrap_or(0),
     };
     match resource {
         ResourceName::Cpu => Quantity::from_milli(signed(value)),
-        ResourceName::Memory | ResourceName::EphemeralStorage => Quantity::from_units(signed(value)),
+        ResourceName::Memory | ResourceName::EphemeralStorage | ResourceName::HugePages(_) => {
+            Quantity::from_units(signed(value))
+        }
     }
 }

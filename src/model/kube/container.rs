@@ -3,7 +3,7 @@
 use super::port::{self, DraftPort};
 use super::references::Variables;
 use super::spot::Spot;
-use super::{codes, device, env, form, mount, probe, quantity, resize, restart, security};
+use super::{codes, device, env, form, huge_pages, mount, probe, quantity, resize, restart, security};
 use crate::model::diagnostic::{Diagnostic, with_causes};
 use crate::model::environment::references;
 use crate::model::reference::Reference;
@@ -102,6 +102,7 @@ pub(super) fn lower(
     check_expressions(&mounts_at, &mounts, &env, &env_from);
     let mut resources = resources.unwrap_or_default();
     let device_requests = device::take(&at.field("resources"), &mut resources);
+    let huge_pages = huge_pages::take(&at.field("resources"), &mut resources);
     let lifecycle_at = at.field("lifecycle");
     let lifecycle = lifecycle.map(|l| probe::lifecycle(&lifecycle_at, l, around.grace_seconds, &ports));
     let lowered = Container {
@@ -138,6 +139,7 @@ pub(super) fn lower(
         mounts,
         devices,
         device_requests,
+        huge_pages,
         security,
         resize_policy,
         sidecar,

@@ -3,7 +3,7 @@
 use super::container::Around;
 use super::references::{Target, Variables};
 use super::spot::{Spot, did_you_mean, list};
-use super::{codes, form};
+use super::{codes, form, huge_pages};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::environment::{FieldPath, references};
 use crate::model::quantity::Quantity;
@@ -227,7 +227,10 @@ pub(super) fn resource_ref(
         ("requests.memory", (ResourceName::Memory, false)),
         ("requests.ephemeral-storage", (ResourceName::EphemeralStorage, false)),
     ];
-    let (resource, limit) = at.field("resource").one_of("resource of a container", &resource, &resources)?;
+    let (resource, limit) = match huge_pages::resource(&resource) {
+        Some(pages) => pages,
+        None => at.field("resource").one_of("resource of a container", &resource, &resources)?,
+    };
     let divisor = divisor.map(|d| d.0).unwrap_or_default();
     check_divisor(&at.field("divisor"), &divisor, resource);
     Some(EnvValue::Resource { container, resource, limit, divisor })

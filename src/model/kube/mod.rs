@@ -27,6 +27,7 @@ mod env;
 pub mod fields;
 mod form;
 mod host_users;
+mod huge_pages;
 mod kinds;
 mod loader;
 mod metadata;
@@ -146,6 +147,8 @@ pub struct Machine {
     pub memory_nodes: Option<NumberList>,
     /// The program that mounts NFS is there.
     pub nfs: bool,
+    /// Bytes that are reserved by size of huge page.
+    pub huge_pages: BTreeMap<u64, u64>,
 }
 
 /// Objects that were played before, as far as references need them.

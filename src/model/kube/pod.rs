@@ -6,7 +6,7 @@ use super::metadata::Metadata;
 use super::port::{self, DraftPort};
 use super::spot::{Mark, Spot};
 use super::volume::{self, Surroundings};
-use super::{annotations, codes, form, host_users, mount, quantity, restart, security, sysctl};
+use super::{annotations, codes, form, host_users, huge_pages, mount, quantity, restart, security, sysctl};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::pod::{DnsConfig, DnsPolicy, HostAlias, LONGEST_HOST_NAME};
 use crate::model::{Container, Pod, UserIds, Volume, VolumeSource};
@@ -215,6 +215,7 @@ pub(super) fn lower(at: &Spot<'_>, spec: core::PodSpec, meta: Metadata, base: &P
             mount::check_devices(&at.index(i).field("volumeDevices"), &container.devices, &pod.volumes);
         }
     }
+    huge_pages::settle(&at.field("volumes"), &mut pod);
     quantity::settle_pod(&at.field("resources"), &mut pod);
     annotations::apply(at, &mut pod);
     host_users::check(at, &pod);

@@ -1,7 +1,7 @@
 //! Quantities in objects, and `resources` of a container (Kubernetes, "Resource Management for Pods and Containers").
 
-use super::codes;
 use super::spot::{Spot, did_you_mean, list};
+use super::{codes, huge_pages};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::quantity::Quantity;
 use crate::model::{Pod, Resources};
@@ -153,8 +153,8 @@ fn amounts(at: &Spot<'_>, amounts: BTreeMap<String, Text>) -> BTreeMap<String, Q
         let at = at.field(&name);
         if NAMES.contains(&name.as_str()) {
             read.extend(parse(&at, &text).map(|q| (name.clone(), q)));
-        } else if name.starts_with("hugepages-") {
-            at.unsupported(true, "huge pages are not handed out", "remove it");
+        } else if name.starts_with(huge_pages::PREFIX) {
+            at.refused(true, "containers ask for huge pages", "write them below `resources` of a container");
         } else if name.contains('/') {
             at.refused(true, "devices are given to containers", "write them below `resources` of a container");
         } else {

@@ -4,6 +4,7 @@ use crate::model::diagnostic::{Diagnostic, Sources};
 mod accounts;
 mod annotations;
 mod device;
+mod huge_pages;
 mod objects;
 mod persistent;
 mod pods;

@@ -2,7 +2,7 @@
 
 use super::quantity::parse as parse_quantity;
 use super::spot::Spot;
-use super::{codes, container, form, nfs as network_file_system, object, payload};
+use super::{codes, container, form, huge_pages, nfs as network_file_system, object, payload};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::{EmptyDirMedium, HostPathType, Volume, VolumeSource};
 use k8s_openapi::api::core::v1 as core;
@@ -133,15 +133,13 @@ fn lower(at: &Spot<'_>, volume: core::Volume, around: &Surroundings<'_>) -> Opti
 fn empty_dir_source(at: &Spot<'_>, source: core::EmptyDirVolumeSource) -> VolumeSource {
     let core::EmptyDirVolumeSource { medium, mode, size_limit } = source;
     let mode = mode.map(|bits| payload::mode_of(&at.field("mode"), bits, 0o1777));
-    let mediums = [("", Some(EmptyDirMedium::Disk)), ("Memory", Some(EmptyDirMedium::Memory)), ("HugePages", None)];
-    let medium = medium.unwrap_or_default();
-    let medium = match medium.strip_prefix("HugePages-").map_or(medium.as_str(), |_| "HugePages") {
-        "HugePages" => {
-            at.field("medium").refused(true, "huge pages are not handed out", "use `medium: Memory`");
-            EmptyDirMedium::Memory
-        }
-        name => at.field("medium").one_of("medium", name, &mediums).flatten().unwrap_or_default(),
+    let mediums = [("", EmptyDirMedium::Disk), ("Memory", EmptyDirMedium::Memory)];
+    let (medium, medium_at) = (medium.unwrap_or_default(), at.field("medium"));
+    let medium = match medium.starts_with("HugePages") {
+        true => huge_pages::medium(&medium_at, &medium),
+        false => medium_at.one_of("medium", &medium, &mediums),
     };
+    let medium = medium.unwrap_or_default();
     let size_limit = size_limit.and_then(|q| parse_quantity(&at.field("sizeLimit"), &q)).map(|q| q.units() as u64);
     VolumeSource::EmptyDir { medium, size_limit: size_limit.filter(|bytes| *bytes > 0), mode }
 }

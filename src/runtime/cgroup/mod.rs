@@ -8,12 +8,14 @@
 
 mod cpu_set;
 mod device_filter;
+mod huge_pages;
 mod limits;
 mod remove;
 mod resize;
 mod stats;
 mod view;
 
+pub(crate) use huge_pages::limit_huge_pages;
 pub use remove::{kill_cgroup, remove_cgroup};
 pub use resize::{resize_cpu, resize_memory};
 pub use stats::{Stats, oom_killed, stats};
@@ -32,7 +34,8 @@ const CGROUP2_MAGIC: u64 = 0x6367_7270;
 
 /// The v1 controllers a container gets a group in, [`CPUSET`] only when it asks for that. No named hierarchy: nothing there limits a
 /// container.
-const V1_CONTROLLERS: [&str; 8] = ["cpu", "cpuacct", "memory", "pids", "devices", "freezer", "blkio", CPUSET];
+const V1_CONTROLLERS: [&str; 9] =
+    ["cpu", "cpuacct", "memory", "pids", "devices", "freezer", "blkio", "hugetlb", CPUSET];
 /// The controller whose v1 groups need their parents' settings copied before a process may be in them.
 const CPUSET: &str = "cpuset";
 

@@ -3,6 +3,7 @@
 //! ```text
 //! emptyDir            <root>/pods/<pod>/volumes/<v>          kept while the pod exists
 //! emptyDir (Memory)   <run>/pods/<pod>/volumes/<v>           a tmpfs of its own
+//! emptyDir (HugePages) <run>/pods/<pod>/volumes/<v>          a hugetlbfs of its own
 //! configMap, secret,  <run>/pods/<pod>/volumes/<v>           see [`files`]; mounted read-only
 //!   downwardAPI, projected
 //! image               <run>/pods/<pod>/volumes/<v>           its layers, merged read-only
@@ -87,7 +88,7 @@ pub fn source_path(layout: &Layout, record: &PodRecord, volume: &Volume) -> Path
                 (None, None) => layout.volume_data(&name),
             }
         }
-        VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory, .. }
+        VolumeSource::EmptyDir { medium: EmptyDirMedium::Memory | EmptyDirMedium::HugePages(_), .. }
         | VolumeSource::ConfigMap { .. }
         | VolumeSource::Secret { .. }
         | VolumeSource::Nfs(_)
@@ -164,8 +165,10 @@ fn prepare(
         VolumeSource::EmptyDir { medium, size_limit, mode } => {
             let mode = mode.unwrap_or(0o777);
             make_directory(&path, mode)?;
-            if *medium == EmptyDirMedium::Memory {
-                mount_memory(&path, memory_size(pod, *size_limit), mode, label.as_deref())?;
+            match medium {
+                EmptyDirMedium::Disk => {}
+                EmptyDirMedium::Memory => mount_memory(&path, memory_size(pod, *size_limit), mode, label.as_deref())?,
+                EmptyDirMedium::HugePages(page) => mount_huge_pages(&path, *page, *size_limit, mode)?,
             }
             if let Some(ownership) = fs_group {
                 ownership.apply(&path, true).map_err(failed("give to the pod's group", &path))?;
@@ -272,6 +275,19 @@ fn mount_memory(path: &Path, size: Option<u64>, mode: u32, label: Option<&str>) 
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
     let tree = mount::labelled_tmpfs(size, mode, label, attributes).map_err(failed("make a tmpfs for", path))?;
     mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
+}
+
+fn mount_huge_pages(path: &Path, page: u64, size: Option<u64>, mode: u32) -> Result<(), VolumeCause> {
+    if is_mount_point(path) {
+        return Ok(());
+    }
+    let [page, mode] = [page.to_string(), format!("{mode:o}")];
+    let size = size.map(|bytes| bytes.to_string());
+    let mut options = vec![("pagesize", page.as_str()), ("mode", mode.as_str())];
+    options.extend(size.as_deref().map(|size| ("size", size)));
+    let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
+    let tree = mount::filesystem("hugetlbfs", &options, attributes).map_err(failed("make a hugetlbfs for", path))?;
+    mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a hugetlbfs on", path))
 }
 
 /// Nothing is copied: the layers are those that containers are made of.

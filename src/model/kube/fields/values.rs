@@ -56,7 +56,7 @@ fn words(owner: &str, name: &str) -> &'static [&'static str] {
         ("ContainerRestartRule", "action") => &["Restart", "RestartAllContainers"],
         ("ContainerRestartRuleOnExitCodes", "operator") => &["In", "NotIn"],
         ("DeploymentStrategy", "type") => &["RollingUpdate", "Recreate"],
-        ("EmptyDirVolumeSource", "medium") => &["Memory", "HugePages"],
+        ("EmptyDirVolumeSource", "medium") => &["Memory"],
         ("FileKeySelector", "path") => &["example.env"],
         ("GRPCAction", "mode") => &["Plaintext", "TLS"],
         ("HTTPGetAction", "scheme") => &["HTTP", "HTTPS"],

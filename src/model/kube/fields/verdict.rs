@@ -97,7 +97,14 @@ fn finding(sample: &Sample) -> Option<Diagnostic> {
 /// A machine on which all works that works on some.
 fn able_machine() -> Machine {
     let profiles = [values::OBJECT, AppArmorProfile::DEFAULT].map(str::to_owned);
-    Machine { app_armor: Some(profiles.into()), se_linux: true, nfs: true, ..Machine::default() }
+    Machine {
+        app_armor: Some(profiles.into()),
+        se_linux: true,
+        nfs: true,
+        huge_pages: BTreeMap::from([(2 << 20, 1 << 30)]),
+        cpus: None,
+        memory_nodes: None,
+    }
 }
 
 /// Whether a finding is about the place or about what holds it.

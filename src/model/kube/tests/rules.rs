@@ -99,7 +99,7 @@ fn rules_of_containers() {
         ("resources: {limits: {'podman.io/device=/dev/../x': 1}}", &["K114", "`..`"]),
         ("resources: {limits: {'podman.io/device=/dev/x:rwx': 1}}", &["K115", "`r`, `w` and `m`"]),
         ("resources: {limits: {'podman.io/device=/dev/x:/y:r:z': 1}}", &["K114", "too many parts"]),
-        ("resources: {limits: {hugepages-2Mi: 4Mi}}", &["K302", "huge pages"]),
+        ("resources: {limits: {memory: 64Mi, hugepages-2Mi: 4Mi}}", &["K302", "no pages of `2Mi`"]),
         ("resources: {limits: {memory: 64Mi}, requests: {memory: 65Mi}}", &["K117", "above the memory limit"]),
         ("resources: {limits: {memory: -1}}", &["K117", "negative"]),
         ("resources: {limits: {memory: 128m}}", &["warning[K119]", "`Mi`"]),
@@ -177,7 +177,8 @@ fn rules_of_volumes() {
     let table = [
         ("emptyDir: {}, hostPath: {path: /a}", &["K118", "2 sources"][..]),
         ("emptyDir: {medium: memory}", &["K115", "did you mean `Memory`?"]),
-        ("emptyDir: {medium: HugePages-2Mi}", &["K302"]),
+        ("emptyDir: {medium: HugePages-2Mi}", &["K302", "no pages of `2Mi`"]),
+        ("emptyDir: {medium: HugePages}", &["K118", "no container of the pod asks for huge pages"]),
         ("emptyDir: {sizeLimit: 1GB}", &["K107", "1G"]),
         ("hostPath: {}", &["K113", "path"]),
         ("hostPath: {path: /a/../b}", &["K114", "`..`"]),
