@@ -1,10 +1,11 @@
 //! Objects as an API server would show them.
 
-use super::{Engine, EngineError, PodView};
+use super::{ContainerView, Engine, EngineError, PodView};
 use crate::generate::describe::{self, Subject};
 use crate::generate::events::{self, Event};
-use crate::generate::object::{self, Identity, Object, ObjectReference, Played, Resource};
+use crate::generate::object::{self, Identity, Object, ObjectReference, Played, Resource, Users};
 use crate::model::{ClaimTemplate, Source};
+use crate::runtime;
 use crate::store::apps::{self, AppRow};
 use crate::store::objects;
 use crate::store::{objects::Object as Stored, volumes};
@@ -18,6 +19,16 @@ const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// The machine's name.
 fn node_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Whom the pod's containers run as.
+fn users(pod: &Arc<PodView>) -> Users {
+    let running = pod.containers().filter(ContainerView::is_running);
+    let user = |container: ContainerView| {
+        let user = runtime::first_user(&pod.layout.container_run(container.id()))?;
+        Some((container.record().container.clone(), object::user(&user)))
+    };
+    running.filter_map(user).collect()
 }
 
 impl Engine {
@@ -48,7 +59,7 @@ impl Engine {
         let node = node_name();
         let object = |pod: &Arc<PodView>| {
             let sources = sources.get(&pod.app.id).map(Vec::as_slice).unwrap_or_default();
-            object::pod(sources, &pod.record, &pod.status, &node, now)
+            object::pod(sources, &pod.record, &pod.status, &users(pod), &node, now)
         };
         Ok(pods.iter().map(object).collect())
     }
@@ -179,7 +190,7 @@ impl Engine {
         let sources = app.map(|app| app.sources).unwrap_or_default();
         let mut events = self.pod_events()?;
         events.retain(|event| event.pod_id == pod.id());
-        let whole = object::full_pod(&sources, &pod.record, &pod.status);
+        let whole = object::full_pod(&sources, &pod.record, &pod.status, &users(&pod));
         let subject = Subject { pod: &whole, record: &pod.record, node: &node_name(), events: &events };
         Ok(describe::pod(&subject, Timestamp::now()))
     }

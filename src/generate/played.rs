@@ -2,7 +2,8 @@
 
 use super::cut;
 use crate::model::yaml::{self, Budgets, Dialect, TypedOptions};
-use crate::model::{Pod, Source, diagnostic::Sources};
+use crate::model::{EnvValue, EnvVar, Pod, Source, diagnostic::Sources};
+use crate::store::record::EphemeralContainer;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1 as core;
 use serde::de::DeserializeOwned;
@@ -39,6 +40,34 @@ pub fn object<T: DeserializeOwned>(sources: &[Source], kind: &str, name: &str) -
     let options = TypedOptions { object: kind, unknown_fields: None, secret: false };
     // What is wrong with it was said when it was played.
     yaml::typed(&documents.first()?.root, options).0
+}
+
+/// A container that was added to a running pod. No file has it: this is what the command that adds them can ask for.
+pub fn ephemeral(added: &EphemeralContainer) -> core::EphemeralContainer {
+    let EphemeralContainer { spec, target } = added;
+    let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+    let variable = |variable: &EnvVar| match &variable.value {
+        EnvValue::Literal(value) => {
+            Some(core::EnvVar { name: variable.name.clone(), value: Some(value.clone()), ..Default::default() })
+        }
+        _ => None,
+    };
+    let env: Vec<_> = spec.env.iter().filter_map(variable).collect();
+    let privileged = spec.security.privileged;
+    core::EphemeralContainer {
+        args: list(&spec.args),
+        command: list(&spec.command),
+        env: (!env.is_empty()).then_some(env),
+        image: Some(spec.image.clone()),
+        name: spec.name.clone(),
+        security_context: privileged
+            .then(|| core::SecurityContext { privileged: Some(true), ..core::SecurityContext::default() }),
+        stdin: spec.stdin.then_some(true),
+        stdin_once: spec.stdin_once.then_some(true),
+        target_container_name: target.clone(),
+        tty: spec.tty.then_some(true),
+        ..core::EphemeralContainer::default()
+    }
 }
 
 fn bare(pod: &Pod) -> core::Pod {

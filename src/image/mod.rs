@@ -10,6 +10,7 @@ mod compression;
 pub mod config;
 pub mod demo;
 pub mod error;
+mod gzip;
 pub mod layer;
 pub mod media;
 pub mod platform;

@@ -109,9 +109,8 @@ impl ExecTarget {
     }
 
     fn record(&self) -> Result<ExecRecord, ExecError> {
-        let path = self.run_dir.join(ExecRecord::FILE);
-        let read = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
-        read.map_err(|source| ExecError::Record { path, source })
+        let path = || self.run_dir.join(ExecRecord::FILE);
+        ExecRecord::read(&self.run_dir).map_err(|source| ExecError::Record { path: path(), source })
     }
 }
 

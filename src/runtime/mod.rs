@@ -31,6 +31,7 @@ mod sysctl;
 pub mod users;
 
 pub use libcontainer::Libcontainer;
+pub use record::{FirstUser, first_user};
 
 use config::ContainerConfig;
 use std::io;

@@ -6,6 +6,7 @@ use super::rootfs::Identity;
 use crate::sys::lsm::ExecLabel;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ExecRecord {
@@ -54,10 +55,29 @@ impl ExecRecord {
         }
     }
 
+    /// That of the container with this run directory.
+    pub(crate) fn read(run_dir: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(run_dir.join(Self::FILE))?)?)
+    }
+
     pub(crate) fn to_json(&self) -> Vec<u8> {
         // Maps with other than string keys are all that cannot be written, and there are none.
         serde_json::to_vec(self).unwrap_or_default()
     }
+}
+
+/// Whom the first process of a container runs as: its ids inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstUser {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+}
+
+/// Whom the container with this run directory was started as, while it is there.
+pub fn first_user(run_dir: &Path) -> Option<FirstUser> {
+    let Identity { uid, gid, groups, home: _ } = ExecRecord::read(run_dir).ok()?.identity;
+    Some(FirstUser { uid, gid, groups })
 }
 
 /// Adds what every program expects, unless it is given.

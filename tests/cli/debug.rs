@@ -24,6 +24,10 @@ fn it_is_added_to_the_pod_and_never_started_again() {
     let listed = env.ok(["ps", "-a", "--format", "{{.Names}} {{.State}}"]);
     assert!(listed.contains("web-look exited") && listed.contains("web-app running"), "{listed}");
     assert_eq!(env.ok(["inspect", "web-look", "--format", "{{.RestartCount}}"]).trim(), "0");
+    let path = "jsonpath={.spec.ephemeralContainers[0].env[0].value} {.status.ephemeralContainerStatuses[0].ready}";
+    assert_eq!(env.ok(["kube", "get", "pod", "web", "-o", path]), "green false");
+    let described = env.ok(["kube", "describe", "pod", "web"]);
+    assert!(described.contains("Ephemeral Containers:\n  look:\n    Container ID:"), "{described}");
     // What was added is no change of the pod.
     let file = env.file("web.yaml", crate::SLEEPER);
     env.ok(["kube", "play", "--quiet", &file.to_string_lossy()]);

@@ -95,6 +95,7 @@ fn an_insecure_registry_of_this_machine_is_asked_by_http_first() {
     assert_eq!(secret.lines(), ["GET /v2/app/manifests/1 -"]);
     let picky = FakeServer::http(|_| Reply::new(400, "{}"));
     assert!(matches!(ask(config(), &picky.address, true), Err(RegistryError::Said { status: 400, .. })));
+    std::fs::remove_dir(unreadable).unwrap();
 }
 
 #[test]

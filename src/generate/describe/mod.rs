@@ -41,6 +41,11 @@ pub fn pod(subject: &Subject<'_>, now: Timestamp) -> String {
     sheet.line(0, "Containers:");
     let statuses = status.container_statuses.unwrap_or_default();
     spec.containers.iter().for_each(|container| container::describe(&mut sheet, container, &statuses));
+    if let Some(added) = spec.ephemeral_containers.as_ref().filter(|added| !added.is_empty()) {
+        sheet.line(0, "Ephemeral Containers:");
+        let statuses = status.ephemeral_container_statuses.unwrap_or_default();
+        added.iter().for_each(|added| container::describe(&mut sheet, &as_container(added), &statuses));
+    }
     conditions(&mut sheet, &record.pod.readiness_gates, &status.conditions.unwrap_or_default());
     volume::describe_all(&mut sheet, spec.volumes.as_deref().unwrap_or_default());
     sheet.pair(0, "QoS Class", status.qos_class.as_deref());
@@ -89,6 +94,12 @@ fn head(sheet: &mut Sheet, subject: &Subject<'_>, spec: &core::PodSpec, status: 
     if let Some(workload) = &record.pod.workload {
         sheet.pair(0, "Controlled By", Some(&format!("Deployment/{workload}")));
     }
+}
+
+/// An ephemeral container as far as it is a container: it has the same fields and one more.
+fn as_container(added: &core::EphemeralContainer) -> core::Container {
+    let value = serde_json::to_value(added).expect("a container has string keys only");
+    serde_json::from_value(value).expect("the fields of an ephemeral container are those of a container")
 }
 
 fn conditions(sheet: &mut Sheet, gates: &[String], conditions: &[core::PodCondition]) {

@@ -11,7 +11,7 @@ pub use class::{priority_class, runtime_class, service_account};
 pub use data::{config_map, secret};
 pub use deployment::deployment;
 pub use k8s_openapi::api::core::v1::ObjectReference;
-pub use pod::{full_pod, pod};
+pub use pod::{Users, full_pod, pod, user};
 pub use resource::{Column, Resource};
 pub use volume::{abbreviated, claim, claim_reference, is_default_class, persistent_volume, storage_class};
 

@@ -1,7 +1,6 @@
 //! Statuses of containers (Kubernetes API, `ContainerStatus` v1 core).
 
-use super::spec_of;
-use crate::model::Resources;
+use crate::model::{Container, Resources, VolumeMount};
 use crate::store::record::{ContainerRecord, ContainerState, ContainerStatus, PodRecord, PodStatus, Termination};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -49,7 +48,10 @@ fn one(
     status: &ContainerStatus,
     spec: Option<&core::PodSpec>,
 ) -> core::ContainerStatus {
-    let sidecar = spec_of(record, &container.container).is_some_and(|spec| spec.sidecar);
+    let model = record.spec_of(&container.id);
+    let sidecar = model.is_some_and(|spec| spec.sidecar);
+    // Nobody probes an ephemeral container, and nothing waits for it.
+    let is_ephemeral = record.ephemeral.iter().any(|added| added.spec.name == container.container);
     let id = format!("podkin://{}", container.id);
     let ran = status.last.is_some() || !matches!(status.state, ContainerState::Waiting { .. });
     let allocated = played(spec, &container.container).and_then(|played| played.resources.clone()).map(effective);
@@ -70,15 +72,44 @@ fn one(
         }),
         name: container.container.clone(),
         // An init container is ready when it has done its work.
-        ready: if container.init && !sidecar { status.state.succeeded() } else { status.ready },
+        ready: match container.init && !sidecar {
+            true => status.state.succeeded(),
+            false => status.ready && !is_ephemeral,
+        },
         resources,
         restart_count: i32::try_from(status.restart_count).unwrap_or(i32::MAX),
-        started: Some(status.started),
+        started: (!is_ephemeral).then_some(status.started),
         state: Some(state(&status.state, &id, record)),
-        stop_signal: None,
+        stop_signal: model.map(|model| stop_signal(model, container)),
+        // Not in the status that is kept; `object` adds it.
         user: None,
-        volume_mounts: None,
+        volume_mounts: model.map(mounts).filter(|mounts| !mounts.is_empty()),
     }
+}
+
+/// The signal that asks a container to stop: its own, its image's, or the usual one.
+fn stop_signal(model: &Container, container: &ContainerRecord) -> String {
+    let named = [model.lifecycle.stop_signal.as_ref(), container.image.config.stop_signal.as_ref()];
+    let signal = named.into_iter().flatten().next().map_or("SIGTERM", String::as_str).to_ascii_uppercase();
+    match signal.starts_with("SIG") || signal.starts_with(|c: char| c.is_ascii_digit()) {
+        true => signal,
+        false => format!("SIG{signal}"),
+    }
+}
+
+/// How its volumes are mounted.
+fn mounts(model: &Container) -> Vec<core::VolumeMountStatus> {
+    let status = |mount: &VolumeMount| {
+        let recursive = if mount.recursive_read_only { "Enabled" } else { "Disabled" };
+        core::VolumeMountStatus {
+            mount_path: mount.path.clone(),
+            name: mount.volume.clone(),
+            read_only: mount.read_only.then_some(true),
+            recursive_read_only: mount.read_only.then(|| recursive.to_owned()),
+            volume_status: None,
+        }
+    };
+    model.mounts.iter().map(status).collect()
 }
 
 fn state(state: &ContainerState, id: &str, record: &PodRecord) -> core::ContainerState {
@@ -143,7 +174,7 @@ fn in_force(mut resources: core::ResourceRequirements, held: &Resources) -> core
 }
 
 /// Resources as they are wanted: what is limited and not requested is requested as far as its limit.
-fn effective(resources: core::ResourceRequirements) -> core::ResourceRequirements {
+pub(super) fn effective(resources: core::ResourceRequirements) -> core::ResourceRequirements {
     let core::ResourceRequirements { claims, limits, requests } = resources;
     let mut all: BTreeMap<_, _> = limits.clone().unwrap_or_default();
     all.extend(requests.unwrap_or_default());

@@ -8,10 +8,13 @@ mod container;
 pub(super) mod tests;
 
 use self::container::List;
-use crate::model::{Container, QosClass, RestartPolicy};
+use crate::model::quantity::Quantity;
+use crate::model::{Pod, QosClass, Resources, RestartPolicy};
 use crate::store::record::{Condition, ContainerState, ContainerStatus, PodNetwork, PodPhase, PodRecord, PodStatus};
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::api::resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeMap;
 
 /// The status of a pod; `spec` is what was played, for the resources as they were written there.
 pub fn pod_status(record: &PodRecord, status: &PodStatus, spec: Option<&core::PodSpec>) -> core::PodStatus {
@@ -29,7 +32,7 @@ pub fn pod_status(record: &PodRecord, status: &PodStatus, spec: Option<&core::Po
     let pod_ips: Vec<_> = pod_ips.iter().map(|ip| core::PodIP { ip: ip.to_string() }).collect();
     let statuses = |list| container::statuses(record, status, spec, list);
     core::PodStatus {
-        allocated_resources: None,
+        allocated_resources: requested(&record.pod),
         conditions: Some(status.conditions.iter().map(condition).collect()).filter(|c: &Vec<_>| !c.is_empty()),
         container_statuses: statuses(List::Regular),
         ephemeral_container_statuses: statuses(List::Ephemeral),
@@ -40,18 +43,34 @@ pub fn pod_status(record: &PodRecord, status: &PodStatus, spec: Option<&core::Po
         message,
         node_allocatable_resource_claim_statuses: None,
         nominated_node_name: None,
+        // No server counts the changes of its spec.
         observed_generation: None,
         phase: Some(phase(record, status).to_owned()),
         pod_ip: pod_ips.first().map(|first| first.ip.clone()),
         pod_ips: (!pod_ips.is_empty()).then_some(pod_ips),
         qos_class: Some(QosClass::of(&record.pod).as_str().to_owned()),
         reason: status.reason.clone(),
+        // Conditions tell of that since Kubernetes 1.33.
         resize: None,
         resource_claim_statuses: None,
-        resources: None,
+        resources: spec.and_then(|spec| spec.resources.clone()).map(container::effective),
         start_time: status.started.map(Time),
         volume_health: None,
     }
+}
+
+/// What the pod asks for: as a whole, else its containers together.
+fn requested(pod: &Pod) -> Option<BTreeMap<String, resource::Quantity>> {
+    let own = &pod.resources;
+    let total = |amount: fn(&Resources) -> Option<u64>| {
+        own.as_ref().and_then(amount).or_else(|| Some(pod.of_containers(amount)).filter(|sum| *sum > 0))
+    };
+    let cores = |milli: u64| Quantity::from_milli(i64::try_from(milli).unwrap_or(i64::MAX)).to_string();
+    let cpu = total(|resources| resources.cpu_request_milli).map(|milli| ("cpu", cores(milli)));
+    let memory = total(|resources| resources.memory_request).map(|bytes| ("memory", Quantity::bytes_text(bytes)));
+    let all: BTreeMap<_, _> =
+        cpu.into_iter().chain(memory).map(|(name, amount)| (name.to_owned(), resource::Quantity(amount))).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 fn condition(condition: &Condition) -> core::PodCondition {
@@ -125,9 +144,4 @@ impl Tally {
             ContainerState::Waiting { .. } => self.waiting += 1,
         }
     }
-}
-
-/// A container's spec in the model.
-fn spec_of<'a>(record: &'a PodRecord, name: &str) -> Option<&'a Container> {
-    record.pod.all_containers().find(|container| container.name == name)
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::model::Pod;
 use crate::model::device::ContainerDevices;
+use crate::model::{Container, VolumeMount};
 use crate::store::record::{ContainerRecord, ImageRecord, LogConfig, LogDriver, RECORD_VERSION, Termination};
 
 /// A pod of containers `name=state`, init containers with `+` and sidecars with `*` before their name. States: `run`, `wait`,
@@ -191,6 +191,7 @@ fn containers_are_told_of_as_a_kubelet_does() {
         "restartCount": 1,
         "started": false,
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "stopSignal": "SIGTERM",
     });
     assert_eq!(json, expected);
     assert_eq!(shown.pod_ip.as_deref(), Some("10.0.0.2"));
@@ -207,4 +208,45 @@ fn an_end_that_nobody_saw_is_told_as_lost() {
     let shown = pod_status(&record, &status, None).container_statuses.unwrap().remove(0);
     let ended = shown.state.unwrap().terminated.unwrap();
     assert_eq!((ended.exit_code, ended.reason.as_deref()), (137, Some("ContainerStatusUnknown")));
+}
+
+#[test]
+fn a_container_says_how_its_volumes_are_mounted_and_which_signal_stops_it() {
+    let (mut record, status) = pod(RestartPolicy::Always, &["a=run"]);
+    let mount = |path: &str, read_only, recursive_read_only| VolumeMount {
+        volume: "v".into(),
+        path: path.into(),
+        read_only,
+        recursive_read_only,
+        ..VolumeMount::default()
+    };
+    record.pod.containers[0].mounts =
+        vec![mount("/a", false, false), mount("/b", true, false), mount("/c", true, true)];
+    record.containers[0].image.config.stop_signal = Some("quit".into());
+    let shown = pod_status(&record, &status, None).container_statuses.unwrap().remove(0);
+    assert_eq!(shown.stop_signal.as_deref(), Some("SIGQUIT"), "its image's");
+    let expected = serde_json::json!([
+        {"mountPath": "/a", "name": "v"},
+        {"mountPath": "/b", "name": "v", "readOnly": true, "recursiveReadOnly": "Disabled"},
+        {"mountPath": "/c", "name": "v", "readOnly": true, "recursiveReadOnly": "Enabled"},
+    ]);
+    assert_eq!(serde_json::to_value(shown.volume_mounts).unwrap(), expected);
+    record.pod.containers[0].lifecycle.stop_signal = Some("SIGUSR1".into());
+    let shown = pod_status(&record, &status, None).container_statuses.unwrap().remove(0);
+    assert_eq!(shown.stop_signal.as_deref(), Some("SIGUSR1"));
+}
+
+#[test]
+fn a_pod_says_what_it_asks_for_altogether() {
+    let (mut record, status) = pod(RestartPolicy::Always, &["a=run", "b=run"]);
+    let asked =
+        |record: &PodRecord| serde_json::to_value(pod_status(record, &status, None).allocated_resources).unwrap();
+    assert_eq!(asked(&record), serde_json::Value::Null);
+    let resources = |milli| Resources { cpu_request_milli: Some(milli), ..Resources::default() };
+    for container in &mut record.pod.containers {
+        container.resources = Resources { memory_request: Some(32 << 20), ..resources(600) };
+    }
+    assert_eq!(asked(&record), serde_json::json!({"cpu": "1200m", "memory": "64Mi"}));
+    record.pod.resources = Some(resources(2_000));
+    assert_eq!(asked(&record), serde_json::json!({"cpu": "2", "memory": "64Mi"}));
 }

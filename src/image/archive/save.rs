@@ -5,11 +5,11 @@ use super::files::blob_name;
 use super::target::Target;
 use crate::image::config::{Descriptor, DockerEntry, Manifest};
 use crate::image::digest::Digest;
+use crate::image::gzip::GzipWriter;
 use crate::image::media::{GZIP_LAYER, ManifestFormat, NotDocker, OCI_INDEX, OCI_MANIFEST, PLAIN_LAYER, descriptor};
 use crate::image::store::RestoreError;
 use crate::image::transfer::{Change, LayerState, Told, TransferEvent};
 use crate::store::atomic::WriteError;
-use flate2::write::GzEncoder;
 use serde_json::json;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -214,7 +214,7 @@ impl Writer<'_, '_> {
             }
             SavedLayers::Gzip => {
                 let (digest, size) = self.target.blob(name, &mut |out| {
-                    let mut out = Told::new(GzEncoder::new(out, flate2::Compression::default()), &tell);
+                    let mut out = Told::new(GzipWriter::new(out, flate2::Compression::default()), &tell);
                     layer.write_to(&mut out)?;
                     Ok(out.inner.finish().map(drop)?)
                 })?;

@@ -8,12 +8,12 @@ use super::access::{AccessError, RegistryAccess};
 use super::signing::{Signer, SigningError, sign_pushed};
 use crate::image::config::Descriptor;
 use crate::image::digest::{Digest, Hashing};
+use crate::image::gzip::GzipWriter;
 use crate::image::media::{GZIP_LAYER, ManifestFormat, NotDocker, ZSTD_LAYER, descriptor};
 use crate::image::reference::Reference;
 use crate::image::registry::{RegistriesError, RegistryError, Repository, Upload, Which};
 use crate::image::store::{Outgoing, OutgoingLayer, RestoreError};
 use crate::image::transfer::{Change, LayerState, Told, TransferEvent};
-use flate2::write::GzEncoder;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -271,7 +271,7 @@ impl Sending<'_> {
                     .options
                     .level
                     .map_or(flate2::Compression::default(), |level| flate2::Compression::new(level.clamp(0, 9) as u32));
-                let mut out = Told::new(GzEncoder::new(compressed, level), tell);
+                let mut out = Told::new(GzipWriter::new(compressed, level), tell);
                 layer.write_to(&mut out).map(|_| out.inner.finish())
             }
             LayerCompression::Zstd => {

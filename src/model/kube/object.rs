@@ -87,7 +87,16 @@ pub(super) fn claim(at: &Spot<'_>, object: core::PersistentVolumeClaim) -> (Clai
 pub(super) fn claim_template(at: &Spot<'_>, template: core::PersistentVolumeClaimTemplate) -> ClaimTemplate {
     let core::PersistentVolumeClaimTemplate { metadata, spec } = template;
     let metadata = metadata.unwrap_or_default();
-    let Metadata { labels, annotations, .. } = metadata::lower_unnamed(&at.field("metadata"), metadata);
+    let meta_at = at.field("metadata");
+    for field in ["name", "generateName", "namespace"] {
+        let field = meta_at.field(field);
+        field.unsupported(
+            field.exists(),
+            "the claim is named after its pod and volume",
+            "give labels and annotations only",
+        );
+    }
+    let Metadata { labels, annotations, .. } = metadata::lower_unnamed(&meta_at, metadata);
     let spec_at = at.field("spec");
     let (claim, demand) = claim_spec(&spec_at, spec, at.mark());
     let own = "the claim of one pod gets a new directory";

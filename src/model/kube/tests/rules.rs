@@ -191,6 +191,10 @@ fn rules_of_volumes() {
         ("image: {}", &["K113", "reference"]),
         ("image: {reference: a b}", &["K114", "spec.volumes[0].image.reference"]),
         ("ephemeral: {}", &["K113", "volumeClaimTemplate"]),
+        (
+            "ephemeral: {volumeClaimTemplate: {metadata: {generateName: a-}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}",
+            &["K302", "generateName", "named after its pod"],
+        ),
         ("emptyDir: {mode: 010000}", &["K115", "01777"]),
         ("persistentVolumeClaim: {claimName: A}", &["K114"]),
         ("configMap: {name: none}", &["K201", "ConfigMap `none` does not exist", "optional: true"]),
