@@ -138,11 +138,19 @@ fn check_peers(fd: &OwnedFd, source: &Path, propagation: MountPropagation) -> Re
     }
 }
 
-/// Resolved below the volume and never outside; a directory is made when nothing is there, as the kubelet does.
+/// Resolved below the volume and never outside; a directory with the mode of the volume is made when nothing is there, as the kubelet
+/// does.
 fn open_sub_path(volume: OwnedFd, sub_path: &str) -> io::Result<OwnedFd> {
+    let mode = rustix::fs::fstat(&volume)?.st_mode & (0o777 | Mode::SGID.bits());
     let tree = Tree::strict(volume);
     match tree.open_at(sub_path, OFlags::PATH) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => tree.make_directory(sub_path, 0o750),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = tree.make_directory(sub_path, mode)?;
+            // Who may write to the volume may do so here, whatever the umask.
+            let opened = rustix::fs::openat(&made, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode))?;
+            Ok(made)
+        }
         result => result,
     }
 }
