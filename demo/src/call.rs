@@ -1,6 +1,33 @@
-//! The instruction that calls the kernel.
+//! What a program without the C library stands on: where the kernel enters it, and the instruction that calls the kernel.
 
-use core::arch::asm;
+use core::arch::{asm, global_asm};
+
+// The kernel enters with the stack pointer at argc; the ABI wants it aligned and no return address.
+#[cfg(target_arch = "x86_64")]
+global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {0}", "ud2", sym crate::begin);
+#[cfg(target_arch = "aarch64")]
+global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "bl {0}", "brk #1", sym crate::begin);
+
+#[cfg(target_arch = "x86_64")]
+const EXIT_GROUP: usize = 231;
+#[cfg(target_arch = "aarch64")]
+const EXIT_GROUP: usize = 94;
+
+pub fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: an integer; the call does not return.
+        unsafe { call(EXIT_GROUP, [code as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+// What the precompiled library refers to and never calls when a panic aborts.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
+
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    exit(70)
+}
 
 /// A system call; a negative result is an error number.
 ///

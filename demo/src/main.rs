@@ -16,6 +16,7 @@ mod tools;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use sys::begin;
 
 /// Writes one line to standard output at once.
 #[macro_export]

@@ -1,9 +1,10 @@
 //! System calls, the entry point, memory: all of the unsafe code.
 
 use crate::call::call;
+pub use crate::call::exit;
 use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 use core::cell::UnsafeCell;
 
 #[cfg(target_arch = "x86_64")]
@@ -39,7 +40,6 @@ mod number {
     pub const SETHOSTNAME: usize = 170;
     pub const GETDENTS64: usize = 217;
     pub const CLOCK_GETTIME: usize = 228;
-    pub const EXIT_GROUP: usize = 231;
     pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;
     pub const UNLINKAT: usize = 263;
@@ -86,7 +86,6 @@ mod number {
     pub const SETHOSTNAME: usize = 161;
     pub const GETDENTS64: usize = 61;
     pub const CLOCK_GETTIME: usize = 113;
-    pub const EXIT_GROUP: usize = 94;
     pub const OPENAT: usize = 56;
     pub const MKDIRAT: usize = 34;
     pub const UNLINKAT: usize = 35;
@@ -100,19 +99,13 @@ mod number {
     pub const STATX: usize = 291;
 }
 
-// The kernel enters with the stack pointer at argc; the ABI wants it aligned and no return address.
-#[cfg(target_arch = "x86_64")]
-global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {0}", "ud2", sym begin);
-#[cfg(target_arch = "aarch64")]
-global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "bl {0}", "brk #1", sym begin);
-
 /// Arguments and environment as byte strings.
 pub struct Start {
     pub args: Vec<&'static [u8]>,
     pub env: Vec<&'static [u8]>,
 }
 
-extern "C" fn begin(stack: *const usize) -> ! {
+pub extern "C" fn begin(stack: *const usize) -> ! {
     // SAFETY: the kernel has put argc, the argument pointers, null, the environment pointers and null there, and the
     // strings live as long as the process.
     let start = unsafe {
@@ -368,12 +361,6 @@ pub fn pid() -> usize {
     syscall!(GETPID).unwrap_or(0)
 }
 
-pub fn exit(code: i32) -> ! {
-    loop {
-        let _ = syscall!(EXIT_GROUP, code);
-    }
-}
-
 /// Sends a signal to this process.
 pub fn raise(signal: usize) {
     let _ = syscall!(KILL, pid(), signal);
@@ -608,15 +595,6 @@ unsafe impl GlobalAlloc for Heap {
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let _ = write_all(2, alloc::format!("podkin-demo: {info}\n").as_bytes());
-    exit(70)
-}
-
-// What the precompiled library refers to and never calls when a panic aborts.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
-
-#[unsafe(no_mangle)]
-extern "C" fn _Unwind_Resume() -> ! {
     exit(70)
 }
 

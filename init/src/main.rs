@@ -10,8 +10,7 @@
 #[path = "../../demo/src/call.rs"]
 mod call;
 
-use call::call;
-use core::arch::global_asm;
+use call::{call, exit};
 
 #[cfg(target_arch = "x86_64")]
 mod number {
@@ -19,7 +18,6 @@ mod number {
     pub const WAIT4: usize = 61;
     pub const KILL: usize = 62;
     pub const PRCTL: usize = 157;
-    pub const EXIT_GROUP: usize = 231;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -28,7 +26,6 @@ mod number {
     pub const WAIT4: usize = 260;
     pub const KILL: usize = 129;
     pub const PRCTL: usize = 167;
-    pub const EXIT_GROUP: usize = 94;
 }
 
 const SIGCHLD: usize = 17;
@@ -39,12 +36,6 @@ const WNOHANG: usize = 1;
 const PR_SET_NAME: usize = 15;
 /// What a shell answers that was called in a wrong way.
 const WRONG_USE: i32 = 2;
-
-// The kernel enters with the stack pointer at argc; the ABI wants it aligned and no return address.
-#[cfg(target_arch = "x86_64")]
-global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {0}", "ud2", sym begin);
-#[cfg(target_arch = "aarch64")]
-global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "bl {0}", "brk #1", sym begin);
 
 extern "C" fn begin(stack: *const usize) -> ! {
     // SAFETY: the kernel has put argc, the argument pointers and null there; the strings live as long as the process.
@@ -116,23 +107,7 @@ fn pass_on(program: usize, signal: usize) {
     unsafe { call(number::KILL, [program, signal, 0, 0, 0, 0]) };
 }
 
-fn exit(code: i32) -> ! {
-    loop {
-        // SAFETY: an integer; the call does not return.
-        unsafe { call(number::EXIT_GROUP, [code as usize, 0, 0, 0, 0, 0]) };
-    }
-}
-
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    exit(70)
-}
-
-// What the precompiled library refers to and never calls when a panic aborts.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
-
-#[unsafe(no_mangle)]
-extern "C" fn _Unwind_Resume() -> ! {
     exit(70)
 }
