@@ -34,6 +34,7 @@ use crate::store::record::{PodObjects, PodRecord};
 use crate::sys::{lsm, mount};
 use ownership::Ownership;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokens::Issuer;
@@ -269,25 +270,25 @@ fn memory_size(pod: &Pod, limit: Option<u64>) -> Option<u64> {
 }
 
 fn mount_memory(path: &Path, size: Option<u64>, mode: u32, label: Option<&str>) -> Result<(), VolumeCause> {
-    if is_mount_point(path) {
-        return Ok(());
-    }
-    let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
-    let tree = mount::labelled_tmpfs(size, mode, label, attributes).map_err(failed("make a tmpfs for", path))?;
-    mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a tmpfs on", path))
+    mount_empty(path, |attributes| mount::labelled_tmpfs(size, mode, label, attributes))
 }
 
 fn mount_huge_pages(path: &Path, page: u64, size: Option<u64>, mode: u32) -> Result<(), VolumeCause> {
-    if is_mount_point(path) {
-        return Ok(());
-    }
     let [page, mode] = [page.to_string(), format!("{mode:o}")];
     let size = size.map(|bytes| bytes.to_string());
     let mut options = vec![("pagesize", page.as_str()), ("mode", mode.as_str())];
     options.extend(size.as_deref().map(|size| ("size", size)));
+    mount_empty(path, |attributes| mount::filesystem("hugetlbfs", &options, attributes))
+}
+
+/// Mounts a file system of a volume's own, once.
+fn mount_empty(path: &Path, make: impl FnOnce(mount::Attributes) -> io::Result<OwnedFd>) -> Result<(), VolumeCause> {
+    if is_mount_point(path) {
+        return Ok(());
+    }
     let attributes = mount::Attributes { no_suid: true, no_dev: true, ..mount::Attributes::default() };
-    let tree = mount::filesystem("hugetlbfs", &options, attributes).map_err(failed("make a hugetlbfs for", path))?;
-    mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a hugetlbfs on", path))
+    let tree = make(attributes).map_err(failed("make a file system for", path))?;
+    mount::attach(tree, rustix::fs::CWD, path).map_err(failed("mount a file system on", path))
 }
 
 /// Nothing is copied: the layers are those that containers are made of.

@@ -3,7 +3,7 @@
 //! Each pod has a mount of its own, which ends with its sandbox. Of a device that is the same file system for all; a tmpfs is each
 //! pod's own.
 
-use super::{VolumeCause, failed};
+use super::{VolumeCause, failed, is_mount_point};
 use crate::model::ClaimMount;
 use crate::sys::mount::{self, Attributes};
 use rustix::fs::{CWD, Gid, Uid};
@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Mounts it on the directory at `path`, once.
 pub(super) fn mount(path: &Path, claim: &ClaimMount) -> Result<(), VolumeCause> {
-    if mount::points().map_err(failed("look for mounts on", path))?.iter().any(|point| point == path) {
+    if is_mount_point(path) {
         return Ok(());
     }
     let device = Path::new(&claim.device);
