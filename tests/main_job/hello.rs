@@ -116,7 +116,7 @@ fn is_entered(env: &TestEnv) {
     let (code, shown) = Terminal::start(exec(&["/podkin-demo", "readlink", "/proc/self/fd/0"]), 24, 80).finish();
     assert_eq!((code, shown.as_str()), (Some(0), "/dev/pts/0\r\n"));
     let mut sleep = Terminal::start(exec(&["/podkin-demo", "sleep", "forever"]), 24, 80);
-    eventually("it sleeps", PATIENCE, || is_running(env, "sleep forever"));
+    eventually("it sleeps", PATIENCE, || is_running(env, "sleep forever") && sleep.is_raw());
     sleep.enter("\x03");
     assert_eq!(sleep.finish().0, Some(130), "Ctrl-C reaches the program");
     assert!(!is_running(env, "sleep forever"));
